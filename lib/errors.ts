@@ -1,0 +1,117 @@
+import createError from '@fastify/error'
+import type { FastifyError } from '@fastify/error'
+
+/**
+ * Every error of this package: its status, its message (`%s` takes the reason, where there is one), and
+ * the `error` of its Bearer challenge (RFC 6750 §3.1), or `null` where that RFC names none.
+ */
+const table = {
+  FST_JWT_MISSING_TOKEN: { status: 401, message: 'Missing JWT token', challenge: '' },
+  FST_JWT_BAD_REQUEST: { status: 400, message: '%s', challenge: 'invalid_request' },
+  FST_JWT_EXPIRED: { status: 401, message: 'Token has expired', challenge: 'invalid_token' },
+  FST_JWT_NOT_YET_VALID: { status: 401, message: 'Token not yet valid', challenge: 'invalid_token' },
+  FST_JWT_INVALID_SIGNATURE: { status: 401, message: 'Invalid token signature', challenge: 'invalid_token' },
+  FST_JWT_INVALID_TOKEN: { status: 401, message: 'Invalid token: %s', challenge: 'invalid_token' },
+  FST_JWT_ACCESS_REQUIRED: { status: 401, message: 'Access token required', challenge: 'invalid_token' },
+  FST_JWT_REFRESH_REQUIRED: { status: 401, message: 'Refresh token required', challenge: 'invalid_token' },
+  FST_JWT_FRESH_REQUIRED: { status: 401, message: 'Fresh token required', challenge: 'invalid_token' },
+  FST_JWT_REVOKED: { status: 401, message: 'Token has been revoked', challenge: 'invalid_token' },
+  FST_JWT_REUSED: { status: 401, message: 'Refresh token has been reused', challenge: 'invalid_token' },
+  FST_JWT_USER_NOT_FOUND: { status: 401, message: 'User not found', challenge: 'invalid_token' },
+  FST_JWT_CLAIMS_REJECTED: { status: 403, message: 'Token claims rejected', challenge: null },
+  FST_JWT_CSRF: { status: 403, message: '%s', challenge: null },
+  FST_JWT_FORBIDDEN: { status: 403, message: '%s', challenge: 'insufficient_scope' },
+  FST_JWT_STORE_UNAVAILABLE: { status: 503, message: 'Token store unavailable', challenge: null },
+  FST_JWT_KEYS_UNAVAILABLE: { status: 503, message: 'Token keys unavailable', challenge: null },
+  FST_JWT_COOKIE_TOO_LARGE: { status: 500, message: '%s', challenge: null },
+  FST_JWT_NOT_REGISTERED: { status: 500, message: '%s', challenge: null },
+  FST_JWT_BAD_OPTION: { status: 500, message: '%s', challenge: null }
+} as const satisfies Record<string, { status: number, message: string, challenge: string | null }>
+
+/** The `code` of an error of this package; `switch` over it is checked by the compiler. */
+export type JwtErrorCode = keyof typeof table
+
+/** An error of this package. */
+export interface JwtError extends FastifyError {
+  code: JwtErrorCode
+  /** Response headers: `WWW-Authenticate` where the answer carries a challenge (RFC 6750 §3). */
+  headers?: Record<string, string>
+}
+
+/** Makes the error of a code. `reason` fills the message's `%s`; `scope` goes into the challenge. */
+export type MakeError = (reason?: string, scope?: string) => JwtError
+
+/** One maker per code, with the messages and the realm of one registration. */
+export type Errors = { readonly [Code in JwtErrorCode]: MakeError }
+
+// A refusal is an answer, not a fault: whose stack nobody reads, it costs no stack trace.
+const constructors = new Map(Object.entries(table).map(([code, { status }]) =>
+  [code, createError(code, '%s', status, Error, status === 500)]))
+
+/** A quoted-string of RFC 9110 §5.6.4, for values already known to be printable ASCII. */
+function quoted (value: string): string {
+  return `"${value.replace(/["\\]/g, '\\$&')}"`
+}
+
+/** RFC 6750 §3 allows an error_description neither quotes, backslashes nor anything outside printable ASCII. */
+function description (value: string): string {
+  return `"${value.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/g, '?')}"`
+}
+
+function buildChallenge (realm: string | undefined, error: string, reason: string, scope: string | undefined): string {
+  const parts: string[] = []
+  if (realm !== undefined) parts.push(`realm=${quoted(realm)}`)
+  if (error !== '') parts.push(`error="${error}"`, `error_description=${description(reason)}`)
+  if (scope !== undefined) parts.push(`scope=${description(scope)}`)
+  return parts.length === 0 ? 'Bearer' : `Bearer ${parts.join(', ')}`
+}
+
+function maker (code: JwtErrorCode, override: string | undefined, realm: string | undefined): MakeError {
+  const { message, challenge } = table[code]
+  const Constructor = constructors.get(code) as ReturnType<typeof createError>
+  const text = override ?? message
+  const takesReason = text.includes('%s') || message.includes('%s')
+  const fixedChallenge = challenge === null ? null : buildChallenge(realm, challenge, message, undefined)
+
+  return function makeError (reason = '', scope) {
+    const error = new Constructor(takesReason ? text.replace('%s', () => reason) : text) as JwtError
+    if (challenge !== null) {
+      // The description keeps the package's own English: a header holds ASCII only, an override may not.
+      error.headers = {
+        'WWW-Authenticate': takesReason || scope !== undefined
+          ? buildChallenge(realm, challenge, message.replace('%s', () => reason), scope)
+          : fixedChallenge as string
+      }
+    }
+    return error
+  }
+}
+
+/**
+ * The errors of one registration.
+ *
+ * @param messages Messages that replace the package's own, by code; `%s` stands for the reason.
+ * @param realm The `realm` of the challenges (RFC 9110 §11.5).
+ */
+export function createErrors (
+  messages: Partial<Record<JwtErrorCode, string>> = {}, realm?: string
+): Errors {
+  const codes = Object.keys(table) as JwtErrorCode[]
+  return Object.freeze(Object.fromEntries(codes.map(code => [code, maker(code, messages[code], realm)]))) as Errors
+}
+
+/** The codes, for checking the `messages` option. */
+export const errorCodes = Object.keys(table) as JwtErrorCode[]
+
+/** The errors before any option is known: start-up errors, and those of hooks that find no plugin. */
+export const defaultErrors = createErrors()
+
+/** Start-up error: which option, what it got, what it takes. */
+export function badOption (option: string, problem: string): JwtError {
+  return defaultErrors.FST_JWT_BAD_OPTION(`fastify-jwt-extended: option '${option}' ${problem}`)
+}
+
+/** Whether an error is one of this package's, and so a verdict rather than a fault. */
+export function isJwtError (error: unknown): error is JwtError {
+  return error instanceof Error && 'code' in error && constructors.has(error.code as string)
+}

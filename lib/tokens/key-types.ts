@@ -1,0 +1,73 @@
+import type { JsonWebKey, KeyObject } from 'node:crypto'
+
+/** The signature algorithms of RFC 7518 §3 and RFC 8037 that are supported; `none` never is. */
+export type Algorithm =
+  | 'HS256' | 'HS384' | 'HS512'
+  | 'RS256' | 'RS384' | 'RS512'
+  | 'PS256' | 'PS384' | 'PS512'
+  | 'ES256' | 'ES384' | 'ES512'
+  | 'EdDSA'
+
+/** An HMAC secret. At least as long as the hash: 32, 48 or 64 bytes (RFC 7518 §3.2). */
+export type Secret = string | Buffer
+
+/** A private key: PEM, `KeyObject`, JWK (RFC 7517), or an encrypted PEM with its passphrase. */
+export type PrivateKey = string | Buffer | KeyObject | JsonWebKey | { key: string | Buffer, passphrase: string | Buffer }
+
+/** A public key: PEM (an X.509 certificate included), `KeyObject` or JWK (RFC 7517). */
+export type PublicKey = string | Buffer | KeyObject | JsonWebKey
+
+/** One named key. With `publicKey` alone it verifies only. */
+export interface NamedKey {
+  /** The key's name, the `kid` of RFC 7515 §4.1.4. */
+  keyId: string
+  /** What it signs and verifies with. Default: the `algorithm` option. */
+  algorithm?: Algorithm
+  secretKey?: Secret
+  privateKey?: PrivateKey
+  publicKey?: PublicKey
+}
+
+/** Several keys: the first signs, all verify. */
+export type KeysOption = readonly NamedKey[]
+
+/** A JWK Set (RFC 7517 §5). */
+export interface JSONWebKeySet {
+  keys: Array<JsonWebKey & { kid?: string, alg: Algorithm, use: 'sig' }>
+}
+
+/** A verified token as `fast-jwt` gives it with `complete: true`. */
+export interface DecodedToken {
+  header: Record<string, unknown> & { alg: string }
+  payload: Record<string, unknown>
+  /** Base64url. */
+  signature: string
+}
+
+/** A key that signs, bound to one algorithm. */
+export interface SigningKey {
+  readonly keyId: string | undefined
+  readonly algorithm: Algorithm
+  /** Signs claims that carry their own `iat`, `nbf` and `exp`; `headers` are added to `alg`, `typ` and `kid`. */
+  sign (payload: Record<string, unknown>, headers?: Record<string, unknown>): string
+}
+
+/** A key that verifies, bound to the algorithms it may be used with (RFC 8725 §3.1). */
+export interface VerificationKey {
+  readonly keyId: string | undefined
+  readonly algorithms: readonly Algorithm[]
+  /**
+   * Checks algorithm, signature and `crit`; no claim is checked.
+   *
+   * @throws `TokenError` of `fast-jwt`.
+   */
+  verify (token: string): DecodedToken
+}
+
+/** The keys of one registration, at one moment; rotating replaces the whole. */
+export interface KeySet {
+  /** The first key, or `null` when it only verifies. */
+  readonly signing: SigningKey | null
+  readonly verification: readonly VerificationKey[]
+  readonly jwks: JSONWebKeySet
+}

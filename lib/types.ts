@@ -1,0 +1,245 @@
+import type {
+  FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction
+} from 'fastify'
+import type { JSONWebKeySet, KeysOption } from './tokens/key-types.ts'
+import type { SessionInfo } from './sessions/store.ts'
+
+/** A value, or a promise of one. */
+export type MaybePromise<T> = T | Promise<T>
+
+/** Who a token speaks for: a non-empty string, or a finite number (stored and read back as a string). */
+export type Identity = string | number
+
+/** A length of time: a number of seconds, or a string with a unit such as `'15m'` or `'30 days'`. */
+export type Duration = number | string
+
+/** The `type` claim: what a token may be used for. */
+export type TokenType = 'access' | 'refresh'
+
+/** A place in a request where a token is looked for. */
+export type TokenLocation = 'headers' | 'cookies' | 'queryString' | 'json'
+
+/** Where the token of a request was found; `'extractToken'` when the option of that name gave it. */
+export type FoundLocation = TokenLocation | 'extractToken'
+
+/** The header of a JWS (RFC 7515 §4). */
+export interface JwtHeader {
+  readonly alg: string
+  readonly typ?: string
+  readonly kid?: string
+  readonly [parameter: string]: unknown
+}
+
+/**
+ * The claims of a verified token (RFC 7519 §4), deeply frozen. Add your own by declaration merging:
+ *
+ * ```ts
+ * declare module 'fastify-jwt-extended' {
+ *   interface JwtClaims { tenant: string }
+ * }
+ * ```
+ */
+export interface JwtClaims {
+  /** The identity, whichever claim carries it (`identityClaim`). */
+  readonly identity: string
+  /** Subject, RFC 7519 §4.1.2. */
+  readonly sub?: string | number
+  /** `access` where a token of another library does not say. */
+  readonly type: TokenType
+  /** `true`, `false`, or the time (seconds since the epoch) until which the token is fresh. */
+  readonly fresh?: boolean | number
+  /** Token id, RFC 7519 §4.1.7. */
+  readonly jti?: string
+  /** Issued at, seconds since the epoch, RFC 7519 §4.1.6. */
+  readonly iat?: number
+  /** Not before, seconds since the epoch, RFC 7519 §4.1.5. */
+  readonly nbf?: number
+  /** Expires at, seconds since the epoch, RFC 7519 §4.1.4. */
+  readonly exp?: number
+  /** Issuer, RFC 7519 §4.1.1. */
+  readonly iss?: string
+  /** Audience, RFC 7519 §4.1.3. */
+  readonly aud?: string | readonly string[]
+  /** The double-submit CSRF token that must come with this token. */
+  readonly csrf?: string
+  /** Session id. */
+  readonly sid?: string
+  /** When the user logged in, seconds since the epoch (OpenID Connect Core §2). */
+  readonly auth_time?: number
+  readonly [claim: string]: unknown
+}
+
+/**
+ * What `userLookup` returns, as `request.jwtUser`. Type it by declaration merging:
+ *
+ * ```ts
+ * declare module 'fastify-jwt-extended' {
+ *   interface JwtUser { id: number, name: string }
+ * }
+ * ```
+ */
+
+export interface JwtUser {}
+
+/** Claims as an app adds them; the claims this package owns are refused. */
+export type AdditionalClaims = Record<string, unknown>
+
+/** What one hook asks of a request. */
+export interface VerifyOptions {
+  /** The token type that passes. Default: `'access'`. */
+  type?: TokenType | 'any'
+  /** Only a fresh token passes. Default: `false`. */
+  fresh?: boolean
+  /**
+   * `true`: no token, or one that would be refused, is anonymous. `'strict'`: no token is anonymous,
+   * a bad one is refused. Default: `false`.
+   */
+  optional?: boolean | 'strict'
+  /** Where to look, in order of precedence. Default: the `tokenLocation` option. */
+  locations?: TokenLocation | readonly TokenLocation[]
+  /** Pass a revoked token, for example to tell its owner so. Default: `false`. */
+  skipRevocationCheck?: boolean
+}
+
+/** A hook for `onRequest`, `preValidation` or `preHandler`, and for `@fastify/auth`. */
+export type JwtHook = (
+  this: FastifyInstance | void, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction
+) => void
+
+/** Options of `createAccessToken`. */
+export interface CreateAccessTokenOptions {
+  /** Life of the token in seconds or as a duration; `false` for one that does not expire. Negative: already expired. */
+  expiresIn?: Duration | false
+  /** Fresh (just logged in), or for how long it stays so. Default: `false`. */
+  fresh?: boolean | Duration
+  /** The app's own claims. */
+  claims?: AdditionalClaims
+  /** Additional header parameters. */
+  headers?: Record<string, unknown>
+}
+
+/** Options of `createRefreshToken`. */
+export type CreateRefreshTokenOptions = Omit<CreateAccessTokenOptions, 'fresh'>
+
+/** Options of `decodeToken`. */
+export interface DecodeTokenOptions {
+  /** The token type that is accepted. Default: `'any'`. */
+  type?: TokenType | 'any'
+  /** Accept a token whose only fault is that it has expired. Default: `false`. */
+  allowExpired?: boolean
+}
+
+/** Options of `createSession`. */
+export interface CreateSessionOptions {
+  /** The app's own claims, written into the access tokens of this session, now and at each rotation. */
+  claims?: AdditionalClaims
+  /** Whether the first access token is fresh, or for how long. Default: `true`. */
+  fresh?: boolean | Duration
+  /** Anything JSON can hold, shown again by `listSessions`: user agent, IP address, device name. */
+  metadata?: Record<string, unknown>
+}
+
+/** The tokens of a session. */
+export interface SessionTokens {
+  sessionId: string
+  accessToken: string
+  refreshToken: string
+}
+
+/** What the plugin decorates an instance with, as `app.jwt`. */
+export interface JwtExtended {
+  /**
+   * Creates a signed access token (RFC 7519).
+   *
+   * @param identity Who the token speaks for: a non-empty string or a finite number, or any value when
+   *   the `userIdentity` option turns it into one.
+   * @throws {TypeError} When the identity, a claim or a header is not one this package can write.
+   */
+  createAccessToken (identity: unknown, options?: CreateAccessTokenOptions): string
+  /** Creates a signed refresh token. As `createAccessToken`, without freshness. */
+  createRefreshToken (identity: unknown, options?: CreateRefreshTokenOptions): string
+  /**
+   * Verifies a token and returns its claims. The denylist is not asked, since that may take a round
+   * trip; a hook or `request.verifyJwt` does.
+   *
+   * @throws The errors of a refused token, such as `FST_JWT_EXPIRED`.
+   */
+  decodeToken (token: string, options?: DecodeTokenOptions): JwtClaims
+  /** Whether `decodeToken` would accept the token. Never throws. */
+  verifyToken (token: string, options?: DecodeTokenOptions): boolean
+  /** The identity a token claims, **unverified**, expired tokens included; `null` when unreadable. */
+  getIdentity (token: string): string | null
+  /** The header of a token, **unverified**; `null` when unreadable. */
+  getUnverifiedHeader (token: string): JwtHeader | null
+  /** The `jti` claim of a token, **unverified**; `null` when it has none. */
+  getJti (token: string): string | null
+  /** The double-submit CSRF token inside a token, **unverified**; `null` when it has none. */
+  getCsrfToken (token: string): string | null
+  /** Sets the access cookie, and its CSRF companion under double submit. */
+  setAccessCookies (reply: FastifyReply, token: string): void
+  /** Sets the refresh cookie, and its CSRF companion under double submit. */
+  setRefreshCookies (reply: FastifyReply, token: string): void
+  /** Clears the access and refresh cookies with the attributes they were set with. */
+  unsetJwtCookies (reply: FastifyReply): void
+  /** Clears the access cookie. */
+  unsetAccessCookies (reply: FastifyReply): void
+  /** Clears the refresh cookie. */
+  unsetRefreshCookies (reply: FastifyReply): void
+  /** The public keys as a JWK Set (RFC 7517 §5); secrets are never in it. */
+  jwks (): JSONWebKeySet
+  /**
+   * Replaces the keys while running: the first signs, all verify, and a token of a key that is gone is
+   * refused from this moment.
+   *
+   * @throws `FST_JWT_BAD_OPTION`, and the old keys stay.
+   */
+  rotateKeys (keys: KeysOption): void
+  /** Refuses a token from now on, until it would have expired. */
+  revokeToken (tokenOrClaims: string | JwtClaims): Promise<void>
+  /** Starts a session: an access and a refresh token that rotate together. */
+  createSession (identity: unknown, options?: CreateSessionOptions): Promise<SessionTokens>
+  /**
+   * Replaces the refresh token of the request, which `refreshTokenRequired` has let in, and returns the
+   * next pair, not fresh (RFC 9700 §4.14.2).
+   *
+   * @throws `FST_JWT_REUSED` when the token was replaced before, and the session is over.
+   */
+  rotateSession (request: FastifyRequest, options?: { claims?: AdditionalClaims }): Promise<SessionTokens>
+  /** The live sessions of an identity, newest first. */
+  listSessions (identity: unknown): Promise<SessionInfo[]>
+  /** Ends a session; `false` when there was none. */
+  revokeSession (id: string): Promise<boolean>
+  /** Ends every session of an identity but `except`; the number that were ended. */
+  revokeAllSessions (identity: unknown, options?: { except?: string }): Promise<number>
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    jwt: JwtExtended
+    jwtRequired: JwtHook
+    jwtOptional: JwtHook
+    freshJwtRequired: JwtHook
+    refreshTokenRequired: JwtHook
+    verifyJwt: (options?: VerifyOptions) => JwtHook
+  }
+
+  interface FastifyRequest {
+    /** The identity of the verified token; `null` when anonymous or not verified yet. */
+    readonly jwtIdentity: string | null
+    /** The claims of the verified token, deeply frozen. */
+    readonly jwtClaims: JwtClaims | null
+    /** The header of the verified token, frozen. */
+    readonly jwtHeader: JwtHeader | null
+    /** Where the token was found. */
+    readonly jwtLocation: FoundLocation | null
+    /** What `userLookup` returned. */
+    readonly jwtUser: JwtUser | null
+    /** Verifies the token of this request as a hook would; rejects with what the hook would answer. */
+    verifyJwt (options?: VerifyOptions): Promise<void>
+  }
+
+  interface FastifyContextConfig {
+    /** Under `protect`: `false` leaves the route open, options replace `jwtRequired`. */
+    jwt?: false | VerifyOptions
+  }
+}
