@@ -8,16 +8,20 @@ export type Algorithm =
   | 'ES256' | 'ES384' | 'ES512'
   | 'EdDSA'
 
-/** An HMAC secret. At least as long as the hash: 32, 48 or 64 bytes (RFC 7518 §3.2). */
-export type Secret = string | Buffer
+/**
+ * An HMAC secret: its text, its bytes, a secret `KeyObject`, or a JWK of type `oct`. At least as long as the
+ * hash: 32, 48 or 64 bytes (RFC 7518 §3.2).
+ */
+export type Secret = string | Uint8Array | KeyObject | JsonWebKey
 
 /** A private key: PEM, `KeyObject`, JWK (RFC 7517), or an encrypted PEM with its passphrase. */
-export type PrivateKey = string | Buffer | KeyObject | JsonWebKey | { key: string | Buffer, passphrase: string | Buffer }
+export type PrivateKey =
+  | string | Uint8Array | KeyObject | JsonWebKey | { key: string | Uint8Array, passphrase: string | Uint8Array }
 
 /** A public key: PEM (an X.509 certificate included), `KeyObject` or JWK (RFC 7517). */
-export type PublicKey = string | Buffer | KeyObject | JsonWebKey
+export type PublicKey = string | Uint8Array | KeyObject | JsonWebKey
 
-/** One named key. With `publicKey` alone it verifies only. */
+/** One named key: a secret, or a private or public key. With `publicKey` alone it verifies only. */
 export interface NamedKey {
   /** The key's name, the `kid` of RFC 7515 §4.1.4. */
   keyId: string
@@ -31,9 +35,17 @@ export interface NamedKey {
 /** Several keys: the first signs, all verify. */
 export type KeysOption = readonly NamedKey[]
 
+/** A public key as it is published (RFC 7517 §4). */
+export interface PublicJWK extends JsonWebKey {
+  /** The `keyId`, or the thumbprint (RFC 7638) of a key without one. */
+  kid: string
+  alg: Algorithm
+  use: 'sig'
+}
+
 /** A JWK Set (RFC 7517 §5). */
 export interface JSONWebKeySet {
-  keys: Array<JsonWebKey & { kid?: string, alg: Algorithm, use: 'sig' }>
+  keys: PublicJWK[]
 }
 
 /** A verified token as `fast-jwt` gives it with `complete: true`. */
@@ -48,7 +60,11 @@ export interface DecodedToken {
 export interface SigningKey {
   readonly keyId: string | undefined
   readonly algorithm: Algorithm
-  /** Signs claims that carry their own `iat`, `nbf` and `exp`; `headers` are added to `alg`, `typ` and `kid`. */
+  /**
+   * Signs claims that carry their own `iat`, `nbf` and `exp`; `headers` are added to `alg`, `typ` and `kid`.
+   *
+   * @throws `TypeError` for a header `alg`, `kid` or `crit`.
+   */
   sign (payload: Record<string, unknown>, headers?: Record<string, unknown>): string
 }
 
@@ -56,6 +72,8 @@ export interface SigningKey {
 export interface VerificationKey {
   readonly keyId: string | undefined
   readonly algorithms: readonly Algorithm[]
+  /** Of a key that was fetched: until when it may be used without asking again, milliseconds since the epoch. */
+  readonly validUntil?: number
   /**
    * Checks algorithm, signature and `crit`; no claim is checked.
    *
