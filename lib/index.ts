@@ -1,4 +1,9 @@
+export { default } from './plugin.ts'
+export {
+  crossOriginProtection, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt
+} from './request/hooks.ts'
 export type * from './types.ts'
+export type * from './plugin-options.ts'
 export type * from './tokens/key-types.ts'
 export type * from './sessions/store.ts'
 export type { JwtError, JwtErrorCode } from './errors.ts'

@@ -1,8 +1,7 @@
 import type {
   FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction
 } from 'fastify'
-import type { JSONWebKeySet, KeysOption } from './tokens/key-types.ts'
-import type { SessionInfo } from './sessions/store.ts'
+import type { JSONWebKeySet } from './tokens/key-types.ts'
 
 /** A value, or a promise of one. */
 export type MaybePromise<T> = T | Promise<T>
@@ -155,9 +154,9 @@ export interface JwtExtended {
    *   the `userIdentity` option turns it into one.
    * @throws {TypeError} When the identity, a claim or a header is not one this package can write.
    */
-  createAccessToken (identity: unknown, options?: CreateAccessTokenOptions): string
+  createAccessToken (identity: Identity | object, options?: CreateAccessTokenOptions): string
   /** Creates a signed refresh token. As `createAccessToken`, without freshness. */
-  createRefreshToken (identity: unknown, options?: CreateRefreshTokenOptions): string
+  createRefreshToken (identity: Identity | object, options?: CreateRefreshTokenOptions): string
   /**
    * Verifies a token and returns its claims. The denylist is not asked, since that may take a round
    * trip; a hook or `request.verifyJwt` does.
@@ -187,30 +186,6 @@ export interface JwtExtended {
   unsetRefreshCookies (reply: FastifyReply): void
   /** The public keys as a JWK Set (RFC 7517 §5); secrets are never in it. */
   jwks (): JSONWebKeySet
-  /**
-   * Replaces the keys while running: the first signs, all verify, and a token of a key that is gone is
-   * refused from this moment.
-   *
-   * @throws `FST_JWT_BAD_OPTION`, and the old keys stay.
-   */
-  rotateKeys (keys: KeysOption): void
-  /** Refuses a token from now on, until it would have expired. */
-  revokeToken (tokenOrClaims: string | JwtClaims): Promise<void>
-  /** Starts a session: an access and a refresh token that rotate together. */
-  createSession (identity: unknown, options?: CreateSessionOptions): Promise<SessionTokens>
-  /**
-   * Replaces the refresh token of the request, which `refreshTokenRequired` has let in, and returns the
-   * next pair, not fresh (RFC 9700 §4.14.2).
-   *
-   * @throws `FST_JWT_REUSED` when the token was replaced before, and the session is over.
-   */
-  rotateSession (request: FastifyRequest, options?: { claims?: AdditionalClaims }): Promise<SessionTokens>
-  /** The live sessions of an identity, newest first. */
-  listSessions (identity: unknown): Promise<SessionInfo[]>
-  /** Ends a session; `false` when there was none. */
-  revokeSession (id: string): Promise<boolean>
-  /** Ends every session of an identity but `except`; the number that were ended. */
-  revokeAllSessions (identity: unknown, options?: { except?: string }): Promise<number>
 }
 
 declare module 'fastify' {

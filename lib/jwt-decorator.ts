@@ -1,0 +1,62 @@
+import { readIdentity } from './tokens/claims.ts'
+import { readHeader, readPayload } from './tokens/unverified.ts'
+import type { DecodeTokenOptions, JwtClaims, JwtExtended } from './types.ts'
+import type { Registration } from './registration.ts'
+
+const decodeKeys = ['type', 'allowExpired']
+
+/** A decode option misspelt would silently accept more than was meant. */
+function checkDecodeOptions (options: DecodeTokenOptions): void {
+  for (const name of Object.keys(options)) {
+    if (!decodeKeys.includes(name)) throw new TypeError(`Unknown option '${name}'; the options are ${decodeKeys.join(', ')}`)
+  }
+  if (options.type !== undefined && !['access', 'refresh', 'any'].includes(options.type)) {
+    throw new TypeError("'type' takes 'access', 'refresh' or 'any'")
+  }
+}
+
+/** Builds `app.jwt`. */
+export function createJwtDecorator ({ settings, verifier, issuer, cookies }: Registration): JwtExtended {
+  const { errors } = settings
+
+  function decodeToken (token: string, options: DecodeTokenOptions = {}): JwtClaims {
+    checkDecodeOptions(options)
+    // Whatever stands where a token should is a verdict on the token, not a fault of the caller.
+    if (typeof token !== 'string') throw errors.FST_JWT_INVALID_TOKEN('malformed')
+    const now = Date.now()
+    const { claims } = options.allowExpired === true ? verifier.verifyExpired(token, now) : verifier.verify(token, now)
+    if (options.type === 'access' && claims.type !== 'access') throw errors.FST_JWT_ACCESS_REQUIRED()
+    if (options.type === 'refresh' && claims.type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
+    return claims
+  }
+
+  return {
+    createAccessToken: (identity, options) => issuer.access(identity, options),
+    createRefreshToken: (identity, options) => issuer.refresh(identity, options),
+    decodeToken,
+    verifyToken (token, options) {
+      try {
+        decodeToken(token, options)
+        return true
+      } catch {
+        return false
+      }
+    },
+    getIdentity: token => readIdentity(readPayload(token)?.[settings.identityClaim]),
+    getUnverifiedHeader: token => readHeader(token),
+    getJti (token) {
+      const jti = readPayload(token)?.['jti']
+      return typeof jti === 'string' ? jti : null
+    },
+    getCsrfToken: token => cookies.csrfOf(token),
+    setAccessCookies (reply, token) { cookies.set(reply, 'access', token) },
+    setRefreshCookies (reply, token) { cookies.set(reply, 'refresh', token) },
+    unsetJwtCookies (reply) {
+      cookies.unset(reply, 'access')
+      cookies.unset(reply, 'refresh')
+    },
+    unsetAccessCookies (reply) { cookies.unset(reply, 'access') },
+    unsetRefreshCookies (reply) { cookies.unset(reply, 'refresh') },
+    jwks: () => verifier.keys.jwks
+  }
+}

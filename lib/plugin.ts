@@ -1,0 +1,68 @@
+import cookie from '@fastify/cookie'
+import fp from 'fastify-plugin'
+import { createTokenCookies, kCookiesTouched } from './cookies.ts'
+import { badOption } from './errors.ts'
+import { resolveOptions } from './options.ts'
+import { kAuthentication, kRegistration } from './registration.ts'
+import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './request/hooks.ts'
+import { implicitRefreshHook } from './request/implicit-refresh.ts'
+import { createTokenIssuer } from './tokens/create.ts'
+import { loadKeys } from './tokens/keys.ts'
+import { createTokenVerifier } from './tokens/verify.ts'
+import { createJwtDecorator } from './jwt-decorator.ts'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { JwtExtendedOptions } from './plugin-options.ts'
+import type { Registration } from './registration.ts'
+
+/** Adds to every request of an instance what hooks attach; nested registrations share it. */
+function decorateRequests (fastify: FastifyInstance): void {
+  if (fastify.hasRequestDecorator(kAuthentication)) return
+  fastify.decorateRequest(kAuthentication, null)
+  fastify.decorateRequest('jwtIdentity', { getter (this: FastifyRequest) { return this[kAuthentication]?.verified.claims.identity ?? null } })
+  fastify.decorateRequest('jwtClaims', { getter (this: FastifyRequest) { return this[kAuthentication]?.verified.claims ?? null } })
+  fastify.decorateRequest('jwtHeader', { getter (this: FastifyRequest) { return this[kAuthentication]?.verified.header ?? null } })
+  fastify.decorateRequest('jwtLocation', { getter (this: FastifyRequest) { return this[kAuthentication]?.location ?? null } })
+  fastify.decorateRequest('jwtUser', { getter (this: FastifyRequest) { return this[kAuthentication]?.user ?? null } })
+  fastify.decorateRequest('verifyJwt', verifyRequest)
+  fastify.decorateReply(kCookiesTouched, false)
+}
+
+async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
+  if (Object.hasOwn(fastify, 'jwt')) {
+    throw badOption('register', "came a second time in the same context (or @fastify/jwt has taken the name 'jwt'); register again inside an encapsulated context to have other options there")
+  }
+  const settings = resolveOptions(options)
+  const verifier = createTokenVerifier(settings, loadKeys(settings.keyOptions))
+  const registration: Registration = Object.freeze({
+    settings,
+    verifier,
+    issuer: createTokenIssuer(settings, verifier),
+    cookies: createTokenCookies(settings),
+    store: null
+  })
+
+  if (settings.tokenLocation.includes('cookies') && !fastify.hasReplyDecorator('setCookie')) await fastify.register(cookie)
+
+  decorateRequests(fastify)
+  fastify.decorate(kRegistration, registration)
+  fastify.decorate('jwt', createJwtDecorator(registration))
+  fastify.decorate('jwtRequired', jwtRequired)
+  fastify.decorate('jwtOptional', jwtOptional)
+  fastify.decorate('freshJwtRequired', freshJwtRequired)
+  fastify.decorate('refreshTokenRequired', refreshTokenRequired)
+  fastify.decorate('verifyJwt', verifyJwt)
+
+  fastify.addHook('onRoute', function (route) {
+    // A nested registration decides for its own routes, and its hook runs for them, too.
+    if (this[kRegistration] === registration) checkRouteHooks(registration, route)
+  })
+  if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration))
+}
+
+/**
+ * Registers JWT login: `await app.register(jwt, { secretKey: process.env.JWT_SECRET_KEY })`. Registered again inside
+ * an encapsulated context, it has other options there: the nearest wins.
+ *
+ * @throws `FST_JWT_BAD_OPTION`, naming the option, what it got, and what it takes.
+ */
+export default fp(plugin, { fastify: '5.x', name: 'fastify-jwt-extended' })

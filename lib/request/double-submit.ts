@@ -1,0 +1,42 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { fieldOf, requireBody } from './locate.ts'
+import type { FastifyRequest } from 'fastify'
+import type { Settings } from '../options.ts'
+import type { JwtClaims, TokenType } from '../types.ts'
+
+/** Compares in a time that tells nothing about where the two differ. */
+function isEqual (a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+/**
+ * The CSRF token of an opaque refresh token, which has no claims to hold one: derived from it, so that the
+ * server need not keep it, and one-way, so that the script that reads it learns nothing of the token.
+ */
+export function opaqueCsrfToken (token: string): string {
+  return createHmac('sha256', token).update('csrf').digest('base64url')
+}
+
+/**
+ * Double-submit CSRF protection as in Flask-JWT-Extended: the `csrf` claim of a token that came in a cookie must
+ * come again in a header or a form field, which a page of another origin can't read and so can't send.
+ *
+ * @param cookie Which cookie the token came in.
+ * @throws `FST_JWT_CSRF`
+ */
+export function checkDoubleSubmit (request: FastifyRequest, claims: JwtClaims, cookie: TokenType, settings: Settings): void {
+  const { errors } = settings
+  const header = cookie === 'access' ? settings.accessCsrfHeaderName : settings.refreshCsrfHeaderName
+  const field = cookie === 'access' ? settings.accessCsrfFieldName : settings.refreshCsrfFieldName
+
+  let sent: unknown = request.headers[header]
+  if (sent === undefined && settings.csrfCheckForm) {
+    requireBody(request, 'The csrfCheckForm option')
+    sent = fieldOf(request.body, field)
+  }
+  if (sent === undefined || sent === '') throw errors.FST_JWT_CSRF('CSRF token is missing')
+  if (claims.csrf === undefined || typeof sent !== 'string' || !isEqual(sent, claims.csrf)) {
+    throw errors.FST_JWT_CSRF('CSRF token does not match')
+  }
+}

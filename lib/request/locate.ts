@@ -1,0 +1,155 @@
+import { badOption } from '../errors.ts'
+import type { FastifyRequest } from 'fastify'
+import type { Settings } from '../options.ts'
+import type { FoundLocation, TokenLocation, TokenType } from '../types.ts'
+
+/** One place to look for a token. */
+export interface Locator {
+  readonly location: FoundLocation
+  /** The cookie's token type when the token comes in a cookie, which a browser sends by itself; else `null`. */
+  readonly cookie: TokenType | null
+  /**
+   * The token, or `undefined` when there is none here.
+   *
+   * @throws `FST_JWT_BAD_REQUEST` when what should hold a token is malformed.
+   */
+  read (request: FastifyRequest): string | undefined
+}
+
+/** `Bearer <token>` (RFC 6750 §2.1) in a header; the scheme without regard to case (RFC 9110 §11.1). */
+function headerLocator (settings: Settings): Locator {
+  const { headerName, headerType, errors } = settings
+  const prefix = headerType === '' ? '' : `${headerType} `
+  const lowerCaseScheme = headerType.toLowerCase()
+
+  /** Everything but the one spelling nearly all clients send. */
+  function readUnusual (value: string): string | undefined {
+    const trimmed = value.trim()
+    if (headerType !== '') {
+      const scheme = trimmed.slice(0, headerType.length)
+      const rest = trimmed.slice(headerType.length)
+      if (scheme.toLowerCase() !== lowerCaseScheme || (rest !== '' && rest[0] !== ' ')) return undefined
+      return onePart(rest.trim())
+    }
+    return trimmed === '' ? undefined : onePart(trimmed)
+  }
+
+  function onePart (token: string): string {
+    if (token === '') throw errors.FST_JWT_BAD_REQUEST(`No token after ${headerType}`)
+    if (/[\s,]/.test(token)) throw errors.FST_JWT_BAD_REQUEST('More than one part where one token belongs')
+    return token
+  }
+
+  return {
+    location: 'headers',
+    cookie: null,
+    read (request) {
+      const value = request.headers[headerName]
+      if (value === undefined) return undefined
+      if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST('More than one header where one belongs')
+      if (value.startsWith(prefix)) {
+        const token = value.slice(prefix.length)
+        if (token !== '' && !/[\s,]/.test(token)) return token
+      }
+      return readUnusual(value)
+    }
+  }
+}
+
+/** A token cookie. `request.cookies` is read where `@fastify/cookie` has run, else the header itself. */
+function cookieLocator (settings: Settings, type: TokenType): Locator {
+  const name = type === 'access' ? settings.accessCookieName : settings.refreshCookieName
+  return {
+    location: 'cookies',
+    cookie: type,
+    read (request) {
+      const header = request.headers.cookie
+      if (header === undefined) return undefined
+      const cookies = request.cookies ?? request.server.parseCookie(header)
+      return cookies[name] || undefined
+    }
+  }
+}
+
+function queryLocator (settings: Settings): Locator {
+  const { queryStringName: name, queryStringValuePrefix: prefix, errors } = settings
+  return {
+    location: 'queryString',
+    cookie: null,
+    read (request) {
+      const value = fieldOf(request.query, name)
+      if (value === undefined || value === '') return undefined
+      if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST(`Query parameter ${name} is not one string`)
+      if (!value.startsWith(prefix)) throw errors.FST_JWT_BAD_REQUEST(`Query parameter ${name} lacks its prefix`)
+      return value.slice(prefix.length) || undefined
+    }
+  }
+}
+
+function jsonLocator (settings: Settings, type: TokenType): Locator {
+  const name = type === 'access' ? settings.jsonKey : settings.refreshJsonKey
+  return {
+    location: 'json',
+    cookie: null,
+    read (request) {
+      requireBody(request, "The 'json' location")
+      const value = fieldOf(request.body, name)
+      if (value === undefined || value === '') return undefined
+      if (typeof value !== 'string') throw settings.errors.FST_JWT_BAD_REQUEST(`Body field ${name} is not a string`)
+      return value
+    }
+  }
+}
+
+/** An own field of a parsed query or body, which may be of any type. */
+export function fieldOf (container: unknown, name: string): unknown {
+  return typeof container === 'object' && container !== null && Object.hasOwn(container, name)
+    ? (container as Record<string, unknown>)[name]
+    : undefined
+}
+
+/**
+ * A hook that needs the body in a phase that has none yet would find no token, ever. That is certain
+ * when a body that Fastify parses was announced and nobody has begun to read it.
+ *
+ * @throws `FST_JWT_BAD_OPTION`
+ */
+export function requireBody (request: FastifyRequest, who: string): void {
+  if (request.body !== undefined || request.raw.readableDidRead) return
+  const { method, headers } = request
+  if (method === 'GET' || method === 'HEAD' || method === 'TRACE') return
+  const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0
+  if (announced && /^application\/(json|x-www-form-urlencoded)/i.test(headers['content-type'] ?? '')) {
+    throw badOption('tokenLocation', `${who} needs the body, which is not parsed yet; use the hook as preValidation or preHandler`)
+  }
+}
+
+function extractLocator (settings: Settings, type: TokenType | 'any'): Locator[] {
+  const { extractToken } = settings
+  if (extractToken === null) return []
+  return [{
+    location: 'extractToken',
+    cookie: null,
+    read (request) {
+      const token: unknown = extractToken(request, type)
+      if (token === undefined || token === null || token === '') return undefined
+      if (typeof token !== 'string') throw new TypeError('The extractToken option must return a string or undefined, synchronously')
+      return token
+    }
+  }]
+}
+
+const byLocation: Record<TokenLocation, (settings: Settings, types: readonly TokenType[]) => Locator[]> = {
+  headers: settings => [headerLocator(settings)],
+  cookies: (settings, types) => types.map(type => cookieLocator(settings, type)),
+  queryString: settings => [queryLocator(settings)],
+  json: (settings, types) => types.map(type => jsonLocator(settings, type))
+}
+
+/** Where a hook looks for a token, in order of precedence: the first place that holds one decides. */
+export function createLocators (
+  settings: Settings, type: TokenType | 'any', locations: readonly TokenLocation[]
+): readonly Locator[] {
+  const types: readonly TokenType[] = type === 'any' ? ['access', 'refresh'] : [type]
+  return [...extractLocator(settings, type), ...locations.flatMap(location => byLocation[location](settings, types))]
+}

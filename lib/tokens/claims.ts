@@ -1,0 +1,92 @@
+import type { Settings } from '../options.ts'
+import type { JwtClaims } from '../types.ts'
+
+/** Freezes a value parsed from JSON, all the way down; without recursion, for it may be nested as deep as its sender likes. */
+export function deepFreeze<T extends object> (value: T): T {
+  const pending: object[] = [value]
+  for (let object = pending.pop(); object !== undefined; object = pending.pop()) {
+    Object.freeze(object)
+    for (const item of Object.values(object)) {
+      if (typeof item === 'object' && item !== null) pending.push(item)
+    }
+  }
+  return value
+}
+
+function isFiniteNumber (value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}
+
+/** The identity of a `sub` or of the configured claim; `null` when it is nothing that can name someone. */
+export function readIdentity (value: unknown): string | null {
+  if (typeof value === 'string') return value === '' ? null : value
+  return isFiniteNumber(value) ? String(value) : null
+}
+
+function isOptional (value: unknown, type: 'string' | 'number'): boolean {
+  return value === undefined || (type === 'number' ? isFiniteNumber(value) : typeof value === 'string')
+}
+
+function names (claim: unknown, accepted: readonly string[]): boolean {
+  return Array.isArray(claim)
+    ? claim.some(one => accepted.includes(one as string))
+    : accepted.includes(claim as string)
+}
+
+/**
+ * Checks what can't change in a token whose signature was verified, and gives its claims in the form the
+ * app sees. What does change, time, is `checkTimes`.
+ *
+ * A missing `type` reads as `access` and a missing `fresh` as `false`, as in tokens of other libraries.
+ *
+ * @param payload The parsed claims set; it becomes the result, frozen.
+ * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong.
+ */
+export function toClaims (payload: Record<string, unknown>, settings: Settings): JwtClaims {
+  const refuse = settings.errors.FST_JWT_INVALID_TOKEN
+  const identity = readIdentity(payload[settings.identityClaim])
+  if (identity === null) throw refuse(settings.identityClaim)
+  payload['identity'] = identity
+
+  payload['type'] ??= 'access'
+  const type = payload['type']
+  if (type !== 'access' && type !== 'refresh') throw refuse('type')
+  if (type === 'access') {
+    payload['fresh'] ??= false
+    if (typeof payload['fresh'] !== 'boolean' && !isFiniteNumber(payload['fresh'])) throw refuse('fresh')
+  }
+
+  // RFC 7519 §2: a NumericDate is a JSON number; 1e999 parses to Infinity and would never expire.
+  const expires = type === 'access' ? settings.accessExpires : settings.refreshExpires
+  if (payload['exp'] === undefined ? expires !== false : !isFiniteNumber(payload['exp'])) throw refuse('exp')
+  if (!isOptional(payload['nbf'], 'number')) throw refuse('nbf')
+  if (!isOptional(payload['iat'], 'number')) throw refuse('iat')
+  if (!isOptional(payload['auth_time'], 'number')) throw refuse('auth_time')
+  if (!isOptional(payload['jti'], 'string')) throw refuse('jti')
+  if (!isOptional(payload['sid'], 'string')) throw refuse('sid')
+  if (!isOptional(payload['csrf'], 'string')) throw refuse('csrf')
+
+  if (settings.decodeIssuer !== null && !settings.decodeIssuer.includes(payload['iss'] as string)) throw refuse('issuer')
+  // RFC 7519 §4.1.3: a token meant for an audience is refused by who is not in it, configured or not.
+  if (settings.decodeAudience === null ? payload['aud'] !== undefined : !names(payload['aud'], settings.decodeAudience)) {
+    throw refuse('audience')
+  }
+  return deepFreeze(payload) as JwtClaims
+}
+
+/**
+ * Checks `nbf` and `exp` (RFC 7519 §4.1.4, §4.1.5), for seen and unseen tokens alike.
+ *
+ * @param now Milliseconds since the epoch.
+ * @throws `FST_JWT_NOT_YET_VALID`, `FST_JWT_EXPIRED`
+ */
+export function checkTimes (claims: JwtClaims, now: number, settings: Settings, allowExpired: boolean): void {
+  const seconds = now / 1000
+  if (claims.nbf !== undefined && seconds < claims.nbf - settings.leeway) throw settings.errors.FST_JWT_NOT_YET_VALID()
+  if (claims.exp !== undefined && seconds >= claims.exp + settings.leeway && !allowExpired) throw settings.errors.FST_JWT_EXPIRED()
+}
+
+/** Whether an access token is fresh: for good, or at this moment, in milliseconds since the epoch. */
+export function isFresh (claims: JwtClaims, now: number): boolean {
+  return claims.fresh === true || (typeof claims.fresh === 'number' && now / 1000 < claims.fresh)
+}
