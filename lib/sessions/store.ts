@@ -45,9 +45,12 @@ export interface Rotation {
   readonly presented: string
   /** Its successor, should it be the current one. */
   readonly next: RotatedToken
-  /** Milliseconds since the epoch. */
+  /**
+   * The caller's time, milliseconds since the epoch. A store that several servers share may decide the
+   * reuse interval by a clock of its own, on which they all agree.
+   */
   readonly now: number
-  /** How long, in milliseconds, the token just replaced still gets its successor. */
+  /** How long, in milliseconds, the token just replaced still gets its successor; 0 for not at all. */
   readonly reuseInterval: number
   /** The new `expiresAt` of the session, milliseconds since the epoch; `null` for never. */
   readonly expiresAt: number | null
@@ -70,7 +73,7 @@ export type RotationResult =
 /** Ids that are refused until the tokens that carry them have expired. */
 export interface Denylist {
   /**
-   * Refuses a token.
+   * Refuses a token. Asked twice, the later time holds.
    *
    * @param jti Its id.
    * @param sid The session it belongs to, or `null`. A store that is split by key keeps it there.
@@ -86,7 +89,10 @@ export interface Denylist {
   isDenied (jti: string | null, sid: string | null): MaybePromise<boolean>
 }
 
-/** One record per login. Each method is atomic for its session. */
+/**
+ * One record per login. Each method is atomic for its session. What comes in is copied, as JSON would,
+ * and what goes out may be kept: a change to either is no change to the store.
+ */
 export interface SessionStore {
   createSession (session: SessionRecord): MaybePromise<void>
   /** The session, or `null` when it is unknown, ended or expired. */
@@ -95,6 +101,7 @@ export interface SessionStore {
   rotateSession (id: string, rotation: Rotation): MaybePromise<RotationResult>
   /**
    * Ends a session and denies its `sid` in the same step, so that no token of it passes from then on.
+   * Denied even when there is no such session, since an access token may outlive its record.
    *
    * @param denyUntil Milliseconds since the epoch, or `null` for ever; the session's own
    *   `accessExpiresAt` when that is later.

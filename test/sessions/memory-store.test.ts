@@ -1,0 +1,122 @@
+import { spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { setFlagsFromString } from 'node:v8'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { runInNewContext } from 'node:vm'
+import t from 'tap'
+import { MemoryStore } from '../../lib/index.ts'
+import { session, rotationOf } from '../../lib/sessions/contract/contract-test.ts'
+import { testStore } from '../../lib/sessions/store-contract.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+function heapUsed (): number {
+  collectGarbage()
+  collectGarbage()
+  return process.memoryUsage().heapUsed
+}
+
+t.test('the store contract', t => {
+  t.jobs = 50
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  testStore((name, run) => t.test(name, { buffered: true }, run), () => store)
+  t.end()
+})
+
+t.test('every method answers with a value, not a promise', async t => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const record = session()
+  t.equal(store.createSession(record), undefined)
+  t.equal(store.getSession(record.id)?.id, record.id)
+  t.equal(store.rotateSession(record.id, rotationOf(record)).outcome, 'rotated')
+  t.equal(store.listSessions(record.identity).length, 1)
+  t.equal(store.endSession(record.id, null), true)
+  t.equal(store.denyToken('a', null, null), undefined)
+  t.equal(store.isDenied('a', null), true)
+})
+
+t.test('what it hands out is frozen to the bottom', async t => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const record = session({ metadata: { nested: { list: [{}] } } })
+  store.createSession(record)
+  const found = store.getSession(record.id)
+  t.throws(() => { Object.assign(found?.metadata.nested as object, { list: [] }) }, TypeError)
+  const rotation = rotationOf(record, { claims: { roles: ['reader'] } })
+  const rotated = store.rotateSession(record.id, rotation)
+  t.ok(rotated.outcome === 'rotated' && Object.isFrozen(rotated.session.claims.roles))
+  t.notOk(Object.isFrozen(rotation.claims), 'what the caller gave is not')
+})
+
+t.test('a million revocations with short lives give their memory back, and none is forgotten early', { timeout: 60_000 }, async t => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  store.denyToken('stays', null, Date.now() + 3_600_000)
+  const before = heapUsed()
+  const count = 1_000_000
+  const sample: Array<[id: string, until: number]> = []
+  for (let index = 0; index < count; index++) {
+    // As from a parsed token: one flat string, where randomUUID alone gives a rope of a dozen.
+    const id = Buffer.from(randomUUID()).toString('latin1')
+    const until = Date.now() + 2000
+    store.denyToken(id, null, until)
+    if (index % 1000 === 0) sample.push([id, until])
+    // Their lives overlap the revoking, as they would in a server.
+    if (index % 50_000 === 0) await sleep(1)
+  }
+  const full = heapUsed()
+  t.comment(`${Math.round((full - before) / count)} bytes a revocation, its id included`)
+  let early = 0
+  for (const [id, until] of sample) {
+    const denied = store.isDenied(id, null)
+    if (!denied && Date.now() < until) early++
+  }
+  t.equal(early, 0)
+  let bytes = full - before
+  for (let waited = 0; waited < 20_000 && bytes > 8_000_000; waited += 500) {
+    await sleep(500)
+    bytes = heapUsed() - before
+  }
+  t.ok(bytes < 8_000_000, `${bytes} bytes are left of a million revocations`)
+  t.notOk(sample.some(([id]) => store.isDenied(id, null)))
+  t.equal(store.isDenied('stays', null), true)
+})
+
+t.test('expired sessions give their memory back, their place in the list included', { timeout: 60_000 }, async t => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const before = heapUsed()
+  for (let index = 0; index < 50_000; index++) store.createSession(session({ expiresAt: Date.now() + 1000 }))
+  let bytes = heapUsed() - before
+  for (let waited = 0; waited < 20_000 && bytes > 4_000_000; waited += 500) {
+    await sleep(500)
+    bytes = heapUsed() - before
+  }
+  t.ok(bytes < 4_000_000, `${bytes} bytes are left of 50,000 sessions`)
+})
+
+t.test('a store in use does not keep the process alive', async t => {
+  const program = `
+    import { MemoryStore } from ${JSON.stringify(new URL('../../lib/sessions/memory-store.ts', import.meta.url).href)}
+    new MemoryStore().denyToken('a', null, Date.now() + 3_600_000)
+  `
+  // Without coverage, whose positions would be those of another compiler's output.
+  const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {
+    timeout: 30_000, encoding: 'utf8', cwd: new URL('../..', import.meta.url), env: { PATH: process.env.PATH, NODE_V8_COVERAGE: '' }
+  })
+  t.equal(status, 0, stderr)
+})
+
+t.test('close forgets everything', async t => {
+  const store = new MemoryStore()
+  const record = session()
+  store.createSession(record)
+  store.denyToken('a', null, null)
+  store.close()
+  t.equal(store.getSession(record.id), null)
+  t.strictSame(store.listSessions(record.identity), [])
+  t.equal(store.isDenied('a', null), false)
+})
