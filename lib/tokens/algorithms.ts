@@ -66,8 +66,9 @@ export function algorithmsOf (key: KeyObject): readonly Algorithm[] {
 
 /** Whether this is an RSA key that RFC 7518 §3.3 and §3.5 forbid, or one whose signatures anyone can make. */
 export function isWeak (key: KeyObject): boolean {
-  const { modulusLength, publicExponent } = key.asymmetricKeyDetails ?? {}
-  return key.asymmetricKeyType === 'rsa' && ((modulusLength ?? 0) < rsaBits || (publicExponent ?? 0n) < 3n)
+  if (key.asymmetricKeyType !== 'rsa') return false
+  const { modulusLength, publicExponent } = key.asymmetricKeyDetails as { modulusLength: number, publicExponent: bigint }
+  return modulusLength < rsaBits || publicExponent < 3n
 }
 
 /** What a key is, in words, without a bit of it. */
