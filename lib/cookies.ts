@@ -1,6 +1,6 @@
 import { badOption } from './errors.ts'
 import { readPayload } from './tokens/unverified.ts'
-import { opaqueCsrfToken } from './request/double-submit.ts'
+import { opaqueCsrfToken, parseToken } from './sessions/opaque-tokens.ts'
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyReply } from 'fastify'
 import type { Settings } from './options.ts'
@@ -95,7 +95,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
   function csrfOf (token: string): string | null {
     const payload = readPayload(token)
     if (payload !== null) return typeof payload['csrf'] === 'string' ? payload['csrf'] : null
-    return settings.refreshTokenFormat === 'opaque' ? opaqueCsrfToken(token) : null
+    return parseToken(token) === null ? null : opaqueCsrfToken(token)
   }
 
   return {

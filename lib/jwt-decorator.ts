@@ -1,6 +1,9 @@
 import { readIdentity } from './tokens/claims.ts'
+import { parseToken } from './sessions/opaque-tokens.ts'
+import { loadKeys } from './tokens/keys.ts'
 import { readHeader, readPayload } from './tokens/unverified.ts'
 import type { DecodeTokenOptions, JwtClaims, JwtExtended } from './types.ts'
+import type { Sessions } from './sessions/sessions.ts'
 import type { Registration } from './registration.ts'
 
 const decodeKeys = ['type', 'allowExpired']
@@ -16,7 +19,7 @@ function checkDecodeOptions (options: DecodeTokenOptions): void {
 }
 
 /** Builds `app.jwt`. */
-export function createJwtDecorator ({ settings, verifier, issuer, cookies }: Registration): JwtExtended {
+export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessions }: Registration): JwtExtended {
   const { errors } = settings
 
   function decodeToken (token: string, options: DecodeTokenOptions = {}): JwtClaims {
@@ -30,9 +33,14 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies }: Reg
     return claims
   }
 
+  function requireSessions (): Sessions {
+    if (sessions === null) throw new TypeError('Revocation and sessions need a store; leave out store: false')
+    return sessions
+  }
+
   return {
-    createAccessToken: (identity, options) => issuer.access(identity, options),
-    createRefreshToken: (identity, options) => issuer.refresh(identity, options),
+    createAccessToken: (subject, options) => issuer.access(issuer.identityOf(subject), options),
+    createRefreshToken: (subject, options) => issuer.refresh(issuer.identityOf(subject), options),
     decodeToken,
     verifyToken (token, options) {
       try {
@@ -57,6 +65,22 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies }: Reg
     },
     unsetAccessCookies (reply) { cookies.unset(reply, 'access') },
     unsetRefreshCookies (reply) { cookies.unset(reply, 'refresh') },
-    jwks: () => verifier.keys.jwks
+    jwks: () => verifier.keys.jwks,
+    rotateKeys (keys) {
+      const { algorithm, decodeAlgorithms } = settings.keyOptions
+      verifier.replaceKeys(loadKeys({ algorithm, decodeAlgorithms, keys }))
+    },
+    async revokeToken (tokenOrClaims) {
+      const { revokeToken, verifyOpaque } = requireSessions()
+      const opaque = typeof tokenOrClaims === 'string' ? parseToken(tokenOrClaims) : null
+      if (typeof tokenOrClaims !== 'string') await revokeToken(tokenOrClaims)
+      else if (opaque === null) await revokeToken(decodeToken(tokenOrClaims, { allowExpired: true }))
+      else await revokeToken((await verifyOpaque(tokenOrClaims, opaque, Date.now())).claims)
+    },
+    createSession: async (subject, options) => requireSessions().create(subject, options),
+    rotateSession: async (request, options) => requireSessions().rotate(request, options),
+    listSessions: async subject => requireSessions().list(subject),
+    revokeSession: async id => requireSessions().revoke(id),
+    revokeAllSessions: async (subject, options) => requireSessions().revokeAll(subject, options)
   }
 }

@@ -144,11 +144,11 @@ export interface CallbackOptions {
   /** Turns what `createAccessToken` is given, a user object say, into an identity. */
   userIdentity?: (user: unknown) => Identity
   /** Loads the user of a verified token into `request.jwtUser`; `null` or `undefined` is a 401. */
-  userLookup?: (claims: JwtClaims, request: FastifyRequest, header: JwtHeader) => MaybePromise<JwtUser | null | undefined>
+  userLookup?: (claims: JwtClaims, request: FastifyRequest, header: JwtHeader | null) => MaybePromise<JwtUser | null | undefined>
   /** Accepts or rejects the claims of a verified token; `false` is a 403. */
-  verifyClaims?: (claims: JwtClaims, request: FastifyRequest, header: JwtHeader) => MaybePromise<boolean>
+  verifyClaims?: (claims: JwtClaims, request: FastifyRequest, header: JwtHeader | null) => MaybePromise<boolean>
   /** Whether a verified token has been revoked, beside what the store says. */
-  isRevoked?: (claims: JwtClaims, request: FastifyRequest, header: JwtHeader) => MaybePromise<boolean>
+  isRevoked?: (claims: JwtClaims, request: FastifyRequest, header: JwtHeader | null) => MaybePromise<boolean>
 }
 
 /** Revocation and sessions. */

@@ -10,8 +10,13 @@ import { createTokenIssuer } from './tokens/create.ts'
 import { loadKeys } from './tokens/keys.ts'
 import { createTokenVerifier } from './tokens/verify.ts'
 import { createJwtDecorator } from './jwt-decorator.ts'
+import { MemoryStore } from './sessions/memory-store.ts'
+import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JwtExtendedOptions } from './plugin-options.ts'
+import type { Settings } from './options.ts'
+import type { Sessions } from './sessions/sessions.ts'
+import type { TokenIssuer } from './tokens/create.ts'
 import type { Registration } from './registration.ts'
 
 /** Adds to every request of an instance what hooks attach; nested registrations share it. */
@@ -27,18 +32,31 @@ function decorateRequests (fastify: FastifyInstance): void {
   fastify.decorateReply(kCookiesTouched, false)
 }
 
+/** Opens the store: the app's own, which the app closes, or one in memory, which ends with the instance. */
+async function openSessions (fastify: FastifyInstance, settings: Settings, issuer: TokenIssuer): Promise<Sessions | null> {
+  if (settings.store === false) return null
+  if (settings.store !== null) {
+    await settings.store.open?.()
+    return createSessions(settings, issuer, settings.store, fastify.log)
+  }
+  const store = new MemoryStore()
+  fastify.addHook('onClose', async () => { store.close() })
+  return createSessions(settings, issuer, store, fastify.log)
+}
+
 async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
   if (Object.hasOwn(fastify, 'jwt')) {
     throw badOption('register', "came a second time in the same context (or @fastify/jwt has taken the name 'jwt'); register again inside an encapsulated context to have other options there")
   }
   const settings = resolveOptions(options)
   const verifier = createTokenVerifier(settings, loadKeys(settings.keyOptions))
+  const issuer = createTokenIssuer(settings, verifier)
   const registration: Registration = Object.freeze({
     settings,
     verifier,
-    issuer: createTokenIssuer(settings, verifier),
+    issuer,
     cookies: createTokenCookies(settings),
-    store: null
+    sessions: await openSessions(fastify, settings, issuer)
   })
 
   if (settings.tokenLocation.includes('cookies') && !fastify.hasReplyDecorator('setCookie')) await fastify.register(cookie)

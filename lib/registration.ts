@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { TokenCookies } from './cookies.ts'
 import type { Settings } from './options.ts'
-import type { Store } from './sessions/store.ts'
+import type { Sessions } from './sessions/sessions.ts'
 import type { TokenIssuer } from './tokens/create.ts'
 import type { TokenVerifier } from './tokens/verify.ts'
 import type { FoundLocation, JwtUser } from './types.ts'
@@ -13,7 +13,8 @@ export interface Registration {
   readonly verifier: TokenVerifier
   readonly issuer: TokenIssuer
   readonly cookies: TokenCookies
-  readonly store: Store | null
+  /** `null` when the store option is false. */
+  readonly sessions: Sessions | null
 }
 
 /** What a hook attaches to a request, at once and last. */

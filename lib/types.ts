@@ -1,7 +1,8 @@
 import type {
   FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction
 } from 'fastify'
-import type { JSONWebKeySet } from './tokens/key-types.ts'
+import type { JSONWebKeySet, KeysOption } from './tokens/key-types.ts'
+import type { SessionInfo } from './sessions/store.ts'
 
 /** A value, or a promise of one. */
 export type MaybePromise<T> = T | Promise<T>
@@ -186,6 +187,30 @@ export interface JwtExtended {
   unsetRefreshCookies (reply: FastifyReply): void
   /** The public keys as a JWK Set (RFC 7517 §5); secrets are never in it. */
   jwks (): JSONWebKeySet
+  /**
+   * Replaces the keys while running: the first signs, all verify, and a token of a key that is gone is
+   * refused from this moment.
+   *
+   * @throws `FST_JWT_BAD_OPTION`, and the old keys stay.
+   */
+  rotateKeys (keys: KeysOption): void
+  /** Refuses a token from now on, until it would have expired. */
+  revokeToken (tokenOrClaims: string | JwtClaims): Promise<void>
+  /** Starts a session: an access and a refresh token that rotate together. */
+  createSession (identity: Identity | object, options?: CreateSessionOptions): Promise<SessionTokens>
+  /**
+   * Replaces the refresh token of the request, which `refreshTokenRequired` has let in, and returns the
+   * next pair, not fresh (RFC 9700 §4.14.2).
+   *
+   * @throws `FST_JWT_REUSED` when the token was replaced before, and the session is over.
+   */
+  rotateSession (request: FastifyRequest, options?: { claims?: AdditionalClaims }): Promise<SessionTokens>
+  /** The live sessions of an identity, newest first. */
+  listSessions (identity: Identity | object): Promise<SessionInfo[]>
+  /** Ends a session; `false` when there was none. */
+  revokeSession (id: string): Promise<boolean>
+  /** Ends every session of an identity but `except`; the number that were ended. */
+  revokeAllSessions (identity: Identity | object, options?: { except?: string }): Promise<number>
 }
 
 declare module 'fastify' {

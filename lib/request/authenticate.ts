@@ -1,8 +1,12 @@
+import { after, isPromise } from '../after.ts'
 import { isJwtError } from '../errors.ts'
+import { publish } from '../events.ts'
 import { kAuthentication } from '../registration.ts'
 import { isFresh } from '../tokens/claims.ts'
 import { checkDoubleSubmit } from './double-submit.ts'
 import { checkFetchMetadata, isWebSocketUpgrade } from './fetch-metadata.ts'
+import { refuseRevoked } from './revocation.ts'
+import { parseToken } from '../sessions/opaque-tokens.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Registration } from '../registration.ts'
 import type { Settings } from '../options.ts'
@@ -10,15 +14,6 @@ import type { VerifiedToken } from '../tokens/verified-cache.ts'
 import type { JwtClaims, JwtUser, MaybePromise } from '../types.ts'
 import type { Check } from './check.ts'
 import type { Locator } from './locate.ts'
-
-/** Goes on with a value at once when it is there, else when it has come: a synchronous path makes no promise. */
-export function after<T, R> (value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
-  return isPromise(value) ? value.then(next) : next(value)
-}
-
-function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-}
 
 /**
  * The one way from a request to an identity: locate, CSRF, verify, type, freshness, revocation, claims check,
@@ -28,24 +23,28 @@ function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
  * @returns Nothing, or a promise where the store or a callback returned one.
  */
 export function authenticate (registration: Registration, request: FastifyRequest, check: Check): MaybePromise<void> {
-  if (check.optional === false) return authenticateStrictly(registration, request, check)
   try {
     const pending = authenticateStrictly(registration, request, check)
-    return isPromise(pending) ? pending.catch((error: unknown) => { beAnonymous(request, check, error) }) : undefined
+    return isPromise(pending) ? pending.catch((error: unknown) => { refuse(request, check, error) }) : undefined
   } catch (error) {
-    beAnonymous(request, check, error)
+    refuse(request, check, error)
   }
 }
 
-/** An optional hook lets a refused request in as nobody; that the store does not answer is no verdict on the token. */
-function beAnonymous (request: FastifyRequest, check: Check, error: unknown): void {
-  const pardoned = isJwtError(error) && (check.optional === 'strict' ? error.code === 'FST_JWT_MISSING_TOKEN' : (error.statusCode ?? 500) < 500)
-  if (!pardoned) throw error
+/**
+ * Reports a refused token. An optional hook lets the request in as nobody; that a store does not answer is no verdict on
+ * the token, and goes on.
+ */
+function refuse (request: FastifyRequest, { optional }: Check, error: unknown): void {
+  if (!isJwtError(error) || (error.statusCode ?? 500) >= 500) throw error
+  const missing = error.code === 'FST_JWT_MISSING_TOKEN'
+  if (!missing) publish('token.refused', { code: error.code, requestId: request.id, method: request.method, route: request.routeOptions.url }, request.log)
+  if (optional === false || (optional === 'strict' && !missing)) throw error
   request[kAuthentication] = null
 }
 
 function authenticateStrictly (registration: Registration, request: FastifyRequest, check: Check): MaybePromise<void> {
-  const { settings, verifier } = registration
+  const { settings } = registration
   const now = Date.now()
 
   // Locate: the first place that holds a token decides.
@@ -59,16 +58,25 @@ function authenticateStrictly (registration: Registration, request: FastifyReque
   const { location, cookie } = locator
 
   if (cookie !== null) checkOrigin(request, settings)
-  const verified = verifier.verify(token, now)
-  const { claims } = verified
-  if (cookie !== null) checkCsrfToken(request, claims, cookie, settings)
-  checkType(claims, check, now, settings)
+  return after(verify(registration, token, check, now), verified => {
+    const { claims } = verified
+    if (cookie !== null) checkCsrfToken(request, claims, cookie, settings)
+    checkType(claims, check, now, settings)
 
-  return after(check.skipRevocationCheck ? undefined : refuseRevoked(registration, request, verified), () =>
-    after(checkClaims(request, verified, settings), () =>
-      after(lookUpUser(request, verified, settings), user => {
-        request[kAuthentication] = { verified, location, user, token }
-      })))
+    return after(check.skipRevocationCheck ? undefined : refuseRevoked(registration, request, verified), () =>
+      after(checkClaims(request, verified, settings), () =>
+        after(lookUpUser(request, verified, settings), user => {
+          request[kAuthentication] = { verified, location, user, token }
+        })))
+  })
+}
+
+/** A JWT by its signature and claims, an opaque refresh token by its session. */
+function verify ({ settings, verifier, sessions }: Registration, token: string, { type }: Check, now: number): MaybePromise<VerifiedToken> {
+  const opaque = sessions === null || settings.refreshTokenFormat === 'jwt' ? null : parseToken(token)
+  if (opaque === null || sessions === null) return verifier.verify(token, now)
+  if (type === 'access') throw settings.errors.FST_JWT_ACCESS_REQUIRED()
+  return sessions.verifyOpaque(token, opaque, now)
 }
 
 /** Cross-origin requests that would act with the user's cookie; a WebSocket needs no more than a GET for that. */
@@ -89,15 +97,6 @@ function checkType (claims: JwtClaims, { type, fresh }: Check, now: number, { er
   if (type === 'access' && claims.type !== 'access') throw errors.FST_JWT_ACCESS_REQUIRED()
   if (type === 'refresh' && claims.type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
   if (fresh && !isFresh(claims, now)) throw errors.FST_JWT_FRESH_REQUIRED()
-}
-
-/** Asks the `isRevoked` option. @throws `FST_JWT_REVOKED` */
-export function refuseRevoked ({ settings }: Registration, request: FastifyRequest, { claims, header }: VerifiedToken): MaybePromise<void> {
-  const { isRevoked, errors } = settings
-  if (isRevoked === null) return
-  return after(isRevoked(claims, request, header), revoked => {
-    if (revoked) throw errors.FST_JWT_REVOKED()
-  })
 }
 
 function checkClaims (request: FastifyRequest, { claims, header }: VerifiedToken, { verifyClaims, errors }: Settings): MaybePromise<void> {

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import { fieldOf, requireBody } from './locate.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options.ts'
@@ -8,14 +8,6 @@ import type { JwtClaims, TokenType } from '../types.ts'
 function isEqual (a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)]
   return left.length === right.length && timingSafeEqual(left, right)
-}
-
-/**
- * The CSRF token of an opaque refresh token, which has no claims to hold one: derived from it, so that the
- * server need not keep it, and one-way, so that the script that reads it learns nothing of the token.
- */
-export function opaqueCsrfToken (token: string): string {
-  return createHmac('sha256', token).update('csrf').digest('base64url')
 }
 
 /**

@@ -21,9 +21,10 @@ export interface ReservedClaims {
 
 /** Creates signed tokens. */
 export interface TokenIssuer {
+  /** The identity of what `createAccessToken` is given. @throws {TypeError} */
   identityOf (subject: Identity | object): string
-  access (subject: Identity | object, options?: CreateAccessTokenOptions, reserved?: ReservedClaims): string
-  refresh (subject: Identity | object, options?: CreateRefreshTokenOptions, reserved?: ReservedClaims): string
+  access (identity: string, options?: CreateAccessTokenOptions, reserved?: ReservedClaims): string
+  refresh (identity: string, options?: CreateRefreshTokenOptions, reserved?: ReservedClaims): string
   /** An access token that carries on another one's claims: not fresh, and no callback is asked again. */
   renew (identity: string, claims: AdditionalClaims, reserved: ReservedClaims): string
 }
@@ -124,8 +125,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     return signing.sign(token.claims === noClaims ? payload : { ...payload, ...token.claims }, token.headers)
   }
 
-  function issue (type: TokenType, subject: Identity | object, options: CreateAccessTokenOptions, reserved: ReservedClaims | undefined): string {
-    const identity = identityOf(subject)
+  function issue (type: TokenType, identity: string, options: CreateAccessTokenOptions, reserved: ReservedClaims | undefined): string {
     const now = reserved?.iat ?? Math.floor(Date.now() / 1000)
     const expiresIn = options.expiresIn ?? (type === 'access' ? accessExpires : refreshExpires)
     const fresh = options.fresh ?? false
@@ -144,8 +144,8 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
 
   return {
     identityOf,
-    access: (subject, options = {}, reserved) => issue('access', subject, checkOptions(options, accessKeys), reserved),
-    refresh: (subject, options = {}, reserved) => issue('refresh', subject, checkOptions(options, refreshKeys), reserved),
+    access: (identity, options = {}, reserved) => issue('access', identity, checkOptions(options, accessKeys), reserved),
+    refresh: (identity, options = {}, reserved) => issue('refresh', identity, checkOptions(options, refreshKeys), reserved),
     renew: (identity, claims, reserved) => sign({
       type: 'access', identity, now: Math.floor(Date.now() / 1000), fresh: false, exp: reserved.exp ?? null, claims, headers: undefined, reserved
     })

@@ -1,10 +1,14 @@
 import { LruMap } from 'toad-cache'
+import type { SessionRecord } from '../sessions/store.ts'
 import type { JwtClaims, JwtHeader } from '../types.ts'
 
 /** A token whose signature and unchanging claims have been checked. */
 export interface VerifiedToken {
-  readonly header: JwtHeader
+  /** `null` for an opaque token, which has none. */
+  readonly header: JwtHeader | null
   readonly claims: JwtClaims
+  /** The session of an opaque token, which was read to verify it. */
+  readonly session?: SessionRecord
 }
 
 /** The tokens verified under one set of keys; a new set of keys gets a new cache. */

@@ -1,0 +1,11 @@
+import type { MaybePromise } from './types.ts'
+
+/** Whether a value has to be waited for. */
+export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+/** Goes on with a value at once when it is there, else when it has come: a synchronous path makes no promise. */
+export function after<T, R> (value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
+  return isPromise(value) ? Promise.resolve(value).then(next) : next(value)
+}

@@ -1,0 +1,86 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+
+/*
+ * An opaque refresh token is 80 bytes in base64url: the session id (16), a secret (32), and a tag (32).
+ *
+ * The store keeps the token's hash and a salt, never the token. The next secret is derived from the presented one
+ * and the salt, so that everybody who asks within the reuse interval gets the same successor, while neither a leaked
+ * store nor an old token is enough to make it. The tag, keyed per session, proves that this server issued the token:
+ * a made-up one is refused, where it would else look like reuse and end somebody's session.
+ */
+
+const tokenPattern = /^[A-Za-z0-9_-]{107}$/
+
+/** An opaque refresh token, taken apart. */
+export interface OpaqueToken {
+  readonly sessionId: string
+  readonly secret: Buffer
+  readonly tag: Buffer
+}
+
+/** Random that is kept of a session's current token: the tag key of the session, and the salt of this rotation. */
+interface Salt { readonly tagKey: string, readonly salt: string }
+
+function parseSalt (value: string): Salt {
+  const [tagKey = '', salt = ''] = value.split('.')
+  return { tagKey, salt }
+}
+
+function tagOf (sessionId: string, secret: Buffer, { tagKey }: Salt): Buffer {
+  return createHmac('sha256', tagKey).update(sessionId).update(secret).digest()
+}
+
+function write (sessionId: string, secret: Buffer, salt: Salt): string {
+  return Buffer.concat([Buffer.from(sessionId.replaceAll('-', ''), 'hex'), secret, tagOf(sessionId, secret, salt)]).toString('base64url')
+}
+
+/** The salt of a new session. */
+export function newSalt (): string {
+  return `${randomBytes(32).toString('base64url')}.${randomBytes(32).toString('base64url')}`
+}
+
+/** The salt of the next rotation: same tag key, new randomness. */
+export function nextSalt (salt: string): string {
+  return `${parseSalt(salt).tagKey}.${randomBytes(32).toString('base64url')}`
+}
+
+/** The first token of a session, 256 bits of randomness. */
+export function firstToken (sessionId: string, salt: string): string {
+  return write(sessionId, randomBytes(32), parseSalt(salt))
+}
+
+/** The successor of a token: the same for all who ask with the same salt. */
+export function successorOf (token: OpaqueToken, salt: string): string {
+  const parsed = parseSalt(salt)
+  const secret = createHmac('sha256', token.secret).update(parsed.salt).digest()
+  return write(token.sessionId, secret, parsed)
+}
+
+/** Takes a token apart; `null` when it has not the form of one. */
+export function parseToken (token: string): OpaqueToken | null {
+  if (!tokenPattern.test(token)) return null
+  const bytes = Buffer.from(token, 'base64url')
+  // 80 bytes leave two unused bits in the last character; a second spelling is no token of ours (RFC 4648 §3.5).
+  if (bytes.toString('base64url') !== token) return null
+  const hex = bytes.toString('hex', 0, 16)
+  const sessionId = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  return { sessionId, secret: bytes.subarray(16, 48), tag: bytes.subarray(48) }
+}
+
+/** Whether this server issued the token, in a session with this salt. */
+export function isGenuine (token: OpaqueToken, salt: string): boolean {
+  return timingSafeEqual(token.tag, tagOf(token.sessionId, token.secret, parseSalt(salt)))
+}
+
+/** What a store keeps in place of a token. */
+export function hashOf (token: string): string {
+  return createHash('sha256').update(token).digest('base64url')
+}
+
+/**
+ * The double-submit CSRF token of an opaque token, which has no claims to hold one: derived from it, so that nothing
+ * has to be kept, and one-way, so that the script that reads it learns nothing of the token.
+ */
+export function opaqueCsrfToken (token: string): string {
+  return createHmac('sha256', token).update('csrf').digest('base64url')
+}
