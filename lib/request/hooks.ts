@@ -36,6 +36,14 @@ function verify (request: FastifyRequest, options: HookOptions): MaybePromise<vo
 }
 
 /**
+ * What a hook ends with when something was thrown: a callback may throw anything, or reject with nothing, and
+ * `done(undefined)` would let the request pass.
+ */
+function faultOf (thrown: unknown): Error {
+  return (thrown || new Error('A callback of fastify-jwt-extended failed and gave no reason')) as Error
+}
+
+/**
  * A hook that verifies the token of a request; the four presets are made of it. It finds its instance through
  * the request, so a route module needs no handle on the app. Use it as `onRequest`, `preValidation` or
  * `preHandler` hook, with `@fastify/auth`, or on a WebSocket route.
@@ -50,11 +58,11 @@ export function verifyJwt (options: VerifyOptions = {}): JwtHook {
     try {
       pending = verify(request, resolved)
     } catch (error) {
-      done(error as Error)
+      done(faultOf(error))
       return
     }
     if (pending === undefined) done()
-    else pending.then(() => { done() }, done)
+    else pending.then(() => { done() }, error => { done(faultOf(error)) })
   }
   optionsOfHook.set(hook, resolved)
   return hook
