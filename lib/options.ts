@@ -165,7 +165,8 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
   const cookies = settings.tokenLocation.includes('cookies')
   const doubleSubmit = settings.csrfProtection !== false && settings.csrfProtection.includes('double-submit')
 
-  if (settings.identityClaim !== 'sub' && [...ownedClaims, 'iss', 'aud'].includes(settings.identityClaim)) {
+  // 'identity' was Flask-JWT-Extended's own default before version 4.
+  if (!['sub', 'identity'].includes(settings.identityClaim) && [...ownedClaims, 'iss', 'aud'].includes(settings.identityClaim)) {
     throw badOption('identityClaim', `can't be '${settings.identityClaim}', a claim with a meaning of its own; take 'sub' or a name of your own`)
   }
   if (settings.accessCookieName === settings.refreshCookieName) {

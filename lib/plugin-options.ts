@@ -137,10 +137,13 @@ export interface CsrfOptions {
 
 /** Callbacks, the loaders of Flask-JWT-Extended. One that throws is a 500, and nothing is attached. */
 export interface CallbackOptions {
-  /** Claims added to every token made for an identity; those given to `createAccessToken` win. */
-  additionalClaims?: (identity: string, type: TokenType) => AdditionalClaims
-  /** Header parameters added to every token made for an identity. */
-  additionalHeaders?: (identity: string, type: TokenType) => Record<string, unknown>
+  /**
+   * Claims added to every token made for an identity; those given to `createAccessToken` win. `subject` is what
+   * `createAccessToken` was given, before `userIdentity` made an identity of it.
+   */
+  additionalClaims?: (identity: string, type: TokenType, subject: unknown) => AdditionalClaims
+  /** Header parameters added to every token made for an identity; as `additionalClaims`. */
+  additionalHeaders?: (identity: string, type: TokenType, subject: unknown) => Record<string, unknown>
   /** Turns what `createAccessToken` is given, a user object say, into an identity. */
   userIdentity?: (user: unknown) => Identity
   /** Loads the user of a verified token into `request.jwtUser`; `null` or `undefined` is a 401. */

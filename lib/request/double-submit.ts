@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { fieldOf, requireBody } from './locate.ts'
+import { fieldOf, isForm, requireBody } from './locate.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options.ts'
 import type { JwtClaims, TokenType } from '../types.ts'
@@ -23,7 +23,7 @@ export function checkDoubleSubmit (request: FastifyRequest, claims: JwtClaims, c
   const field = cookie === 'access' ? settings.accessCsrfFieldName : settings.refreshCsrfFieldName
 
   let sent: unknown = request.headers[header]
-  if (sent === undefined && settings.csrfCheckForm) {
+  if ((sent === undefined || sent === '') && settings.csrfCheckForm && isForm(request)) {
     requireBody(request, 'The csrfCheckForm option')
     sent = fieldOf(request.body, field)
   }

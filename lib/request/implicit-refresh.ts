@@ -1,19 +1,22 @@
 import { kCookiesTouched } from '../cookies.ts'
+import { badOption } from '../errors.ts'
 import { kAuthentication, registrationOf } from '../registration.ts'
 import { ownedClaims } from '../options.ts'
 import { after } from '../after.ts'
 import { refuseRevoked } from './revocation.ts'
 import { isJwtError } from '../errors.ts'
 import type { onSendHookHandler } from 'fastify'
+import type { Settings } from '../options.ts'
 import type { Registration } from '../registration.ts'
 import type { JwtClaims, MaybePromise } from '../types.ts'
 
 /** Until when the access tokens of a login are renewed, in seconds since the epoch. */
-function renewableUntil (claims: JwtClaims, refreshExpires: number | false): number {
+function renewableUntil (claims: JwtClaims, { refreshExpires, sessionMaxAge }: Settings): number {
   const login = claims.auth_time ?? claims.iat
   // A token that can't say when its login was would be renewed for ever.
   if (login === undefined) return 0
-  return refreshExpires === false ? Infinity : login + refreshExpires
+  const longest = refreshExpires === false ? Infinity : refreshExpires
+  return Math.floor(login + (claims.sid === undefined || sessionMaxAge === false ? longest : Math.min(longest, sessionMaxAge)))
 }
 
 /**
@@ -22,9 +25,12 @@ function renewableUntil (claims: JwtClaims, refreshExpires: number | false): num
  * token cookies itself.
  */
 export function implicitRefreshHook (registration: Registration): onSendHookHandler {
-  const { settings, issuer, cookies } = registration
-  const { implicitRefresh, accessExpires, refreshExpires, identityClaim } = settings
+  const { settings, issuer, verifier, cookies } = registration
+  const { implicitRefresh, accessExpires, identityClaim } = settings
   if (implicitRefresh === false || accessExpires === false) throw new TypeError('implicitRefresh is off')
+  if (verifier.keys.signing === null) {
+    throw badOption('implicitRefresh', 'needs a key that signs, and a public key alone only verifies; give privateKey, or leave implicitRefresh out')
+  }
   const ownClaims: ReadonlySet<string> = new Set([...ownedClaims, identityClaim, 'iss', 'aud'])
 
   function renewed (claims: JwtClaims, exp: number): string {
@@ -32,6 +38,8 @@ export function implicitRefreshHook (registration: Registration): onSendHookHand
     const authTime = claims.auth_time ?? claims.iat
     return issuer.renew(claims.identity, kept, {
       exp,
+      // A page that is open holds the CSRF token it was given, in a form field or a variable.
+      ...(claims.csrf === undefined ? {} : { csrf: claims.csrf }),
       ...(claims.sid === undefined ? {} : { sid: claims.sid }),
       ...(authTime === undefined ? {} : { auth_time: authTime })
     })
@@ -49,7 +57,7 @@ export function implicitRefreshHook (registration: Registration): onSendHookHand
     }
     const { verified } = authentication
     const now = Date.now() / 1000
-    const until = Math.min(Math.floor(now + accessExpires), renewableUntil(verified.claims, refreshExpires))
+    const until = Math.min(Math.floor(now + accessExpires), renewableUntil(verified.claims, settings))
     if (exp - now > implicitRefresh || until <= exp) {
       done(null, payload)
       return
@@ -58,7 +66,10 @@ export function implicitRefreshHook (registration: Registration): onSendHookHand
     let pending: MaybePromise<void>
     try {
       pending = after(refuseRevoked(registration, request, verified), () => {
-        cookies.set(reply, 'access', renewed(verified.claims, until))
+        const token = renewed(verified.claims, until)
+        // One from another issuer can be valid here when ours in its place is not.
+        verifier.verify(token, Date.now())
+        cookies.set(reply, 'access', token)
       })
     } catch (error) {
       finish(error)
@@ -69,7 +80,7 @@ export function implicitRefreshHook (registration: Registration): onSendHookHand
 
     /** The answer stands as it is when there is nothing to renew any more; a fault is the app's to see. */
     function finish (error: unknown): void {
-      if (!isJwtError(error)) request.log.error({ err: error }, 'The access cookie could not be renewed')
+      if (!isJwtError(error) || (error.statusCode ?? 500) >= 500) request.log.error({ err: error }, 'The access cookie could not be renewed')
       done(null, payload)
     }
   }

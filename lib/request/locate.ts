@@ -81,7 +81,8 @@ function queryLocator (settings: Settings): Locator {
       if (value === undefined || value === '') return undefined
       if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST(`Query parameter ${name} is not one string`)
       if (!value.startsWith(prefix)) throw errors.FST_JWT_BAD_REQUEST(`Query parameter ${name} lacks its prefix`)
-      return value.slice(prefix.length) || undefined
+      if (value === prefix) throw errors.FST_JWT_BAD_REQUEST(`No token after the prefix of query parameter ${name}`)
+      return value.slice(prefix.length)
     }
   }
 }
@@ -92,9 +93,10 @@ function jsonLocator (settings: Settings, type: TokenType): Locator {
     location: 'json',
     cookie: null,
     read (request) {
+      if (!isJson(request)) return undefined
       requireBody(request, "The 'json' location")
       const value = fieldOf(request.body, name)
-      if (value === undefined || value === '') return undefined
+      if (value === undefined || value === null || value === '') return undefined
       if (typeof value !== 'string') throw settings.errors.FST_JWT_BAD_REQUEST(`Body field ${name} is not a string`)
       return value
     }
@@ -108,9 +110,19 @@ export function fieldOf (container: unknown, name: string): unknown {
     : undefined
 }
 
+/** Whether a request says that its body is JSON, of a suffix of RFC 6839 §3.1 too. */
+function isJson (request: FastifyRequest): boolean {
+  return /^application\/(?:[^\s;]+\+)?json\s*(?:;|$)/i.test(request.headers['content-type'] ?? '')
+}
+
+/** Whether a request says that its body is what an HTML form sends. */
+export function isForm (request: FastifyRequest): boolean {
+  return /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\s*(?:;|$)/i.test(request.headers['content-type'] ?? '')
+}
+
 /**
- * A hook that needs the body in a phase that has none yet would find no token, ever. That is certain
- * when a body that Fastify parses was announced and nobody has begun to read it.
+ * A hook that needs the body (JSON, or a form) in a phase that has none yet would find no token, ever. That is
+ * certain when a body was announced and nobody has begun to read it.
  *
  * @throws `FST_JWT_BAD_OPTION`
  */
@@ -119,7 +131,8 @@ export function requireBody (request: FastifyRequest, who: string): void {
   const { method, headers } = request
   if (method === 'GET' || method === 'HEAD' || method === 'TRACE') return
   const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0
-  if (announced && /^application\/(json|x-www-form-urlencoded)/i.test(headers['content-type'] ?? '')) {
+  // A multipart body may be left unread on purpose, for the handler to stream.
+  if (announced && !/^multipart\//i.test(headers['content-type'] ?? '')) {
     throw badOption('tokenLocation', `${who} needs the body, which is not parsed yet; use the hook as preValidation or preHandler`)
   }
 }
@@ -133,7 +146,11 @@ function extractLocator (settings: Settings, type: TokenType | 'any'): Locator[]
     read (request) {
       const token: unknown = extractToken(request, type)
       if (token === undefined || token === null || token === '') return undefined
-      if (typeof token !== 'string') throw new TypeError('The extractToken option must return a string or undefined, synchronously')
+      if (typeof token !== 'string') {
+        // Nobody will wait for a promise: that it rejects as well must not end the process.
+        if (token instanceof Promise) token.catch(() => {})
+        throw new TypeError('The extractToken option must return a string or undefined, synchronously')
+      }
       return token
     }
   }]

@@ -11,6 +11,8 @@ import type { TokenVerifier } from './verify.ts'
 /** Claims only this package sets: those of a session, and of a token that is issued again. */
 export interface ReservedClaims {
   jti?: string
+  /** The double-submit CSRF token of a token that this one replaces. */
+  csrf?: string
   sid?: string
   auth_time?: number
   /** Seconds since the epoch, in place of now. */
@@ -91,16 +93,16 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     return headers
   }
 
-  function gatherClaims (identity: string, type: TokenType, own: AdditionalClaims | undefined): AdditionalClaims {
+  function gatherClaims (identity: string, type: TokenType, subject: unknown, own: AdditionalClaims | undefined): AdditionalClaims {
     const given = own === undefined ? noClaims : checkClaims(own, "'claims'")
     if (additionalClaims === null) return given
-    return { ...checkClaims(additionalClaims(identity, type), 'What the additionalClaims option returns (synchronously)'), ...given }
+    return { ...checkClaims(additionalClaims(identity, type, subject), 'What the additionalClaims option returns (synchronously)'), ...given }
   }
 
-  function gatherHeaders (identity: string, type: TokenType, own: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
+  function gatherHeaders (identity: string, type: TokenType, subject: unknown, own: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
     const given = own === undefined ? undefined : checkHeaders(own, "'headers'")
     if (additionalHeaders === null) return given
-    return { ...checkHeaders(additionalHeaders(identity, type), 'What the additionalHeaders option returns (synchronously)'), ...given }
+    return { ...checkHeaders(additionalHeaders(identity, type, subject), 'What the additionalHeaders option returns (synchronously)'), ...given }
   }
 
   /** Writes and signs a token; what the app adds has been checked. */
@@ -118,7 +120,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     if (exp !== null) payload['exp'] = exp
     if (issuer !== null) payload['iss'] = issuer
     if (audience !== null) payload['aud'] = audienceClaim
-    if (withCsrf) payload['csrf'] = randomUUID()
+    if (withCsrf) payload['csrf'] = reserved?.csrf ?? randomUUID()
     if (reserved?.sid !== undefined) payload['sid'] = reserved.sid
     if (reserved?.auth_time !== undefined) payload['auth_time'] = reserved.auth_time
     else if (withAuthTime) payload['auth_time'] = now
@@ -129,7 +131,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     const now = reserved?.iat ?? Math.floor(Date.now() / 1000)
     const expiresIn = options.expiresIn ?? (type === 'access' ? accessExpires : refreshExpires)
     const fresh = options.fresh ?? false
-    const claims = gatherClaims(identity, type, options.claims)
+    const claims = gatherClaims(identity, type, subject, options.claims)
     return sign({
       type,
       identity,
@@ -137,7 +139,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
       fresh: typeof fresh === 'boolean' ? fresh : timeAfter(now, span(fresh, 'fresh')),
       exp: reserved?.exp !== undefined ? reserved.exp : expiresIn === false ? null : timeAfter(now, span(expiresIn, 'expiresIn')),
       claims,
-      headers: gatherHeaders(identity, type, options.headers),
+      headers: gatherHeaders(identity, type, subject, options.headers),
       reserved
     })
   }
