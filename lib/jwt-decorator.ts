@@ -39,8 +39,8 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
   }
 
   return {
-    createAccessToken: (subject, options) => issuer.access(issuer.identityOf(subject), options),
-    createRefreshToken: (subject, options) => issuer.refresh(issuer.identityOf(subject), options),
+    createAccessToken: (subject, options) => issuer.access(issuer.identityOf(subject), options, undefined, subject),
+    createRefreshToken: (subject, options) => issuer.refresh(issuer.identityOf(subject), options, undefined, subject),
     decodeToken,
     verifyToken (token, options) {
       try {

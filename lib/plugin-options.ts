@@ -139,7 +139,7 @@ export interface CsrfOptions {
 export interface CallbackOptions {
   /**
    * Claims added to every token made for an identity; those given to `createAccessToken` win. `subject` is what
-   * `createAccessToken` was given, before `userIdentity` made an identity of it.
+   * `createAccessToken` was given, before `userIdentity` made an identity of it; in a session the identity.
    */
   additionalClaims?: (identity: string, type: TokenType, subject: unknown) => AdditionalClaims
   /** Header parameters added to every token made for an identity; as `additionalClaims`. */

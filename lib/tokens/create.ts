@@ -25,8 +25,9 @@ export interface ReservedClaims {
 export interface TokenIssuer {
   /** The identity of what `createAccessToken` is given. @throws {TypeError} */
   identityOf (subject: Identity | object): string
-  access (identity: string, options?: CreateAccessTokenOptions, reserved?: ReservedClaims): string
-  refresh (identity: string, options?: CreateRefreshTokenOptions, reserved?: ReservedClaims): string
+  /** @param subject What the identity was made of, for the callbacks; the identity itself where that is not known. */
+  access (identity: string, options?: CreateAccessTokenOptions, reserved?: ReservedClaims, subject?: unknown): string
+  refresh (identity: string, options?: CreateRefreshTokenOptions, reserved?: ReservedClaims, subject?: unknown): string
   /** An access token that carries on another one's claims: not fresh, and no callback is asked again. */
   renew (identity: string, claims: AdditionalClaims, reserved: ReservedClaims): string
 }
@@ -127,7 +128,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     return signing.sign(token.claims === noClaims ? payload : { ...payload, ...token.claims }, token.headers)
   }
 
-  function issue (type: TokenType, identity: string, options: CreateAccessTokenOptions, reserved: ReservedClaims | undefined): string {
+  function issue (type: TokenType, identity: string, options: CreateAccessTokenOptions, reserved: ReservedClaims | undefined, subject: unknown): string {
     const now = reserved?.iat ?? Math.floor(Date.now() / 1000)
     const expiresIn = options.expiresIn ?? (type === 'access' ? accessExpires : refreshExpires)
     const fresh = options.fresh ?? false
@@ -146,8 +147,8 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
 
   return {
     identityOf,
-    access: (identity, options = {}, reserved) => issue('access', identity, checkOptions(options, accessKeys), reserved),
-    refresh: (identity, options = {}, reserved) => issue('refresh', identity, checkOptions(options, refreshKeys), reserved),
+    access: (identity, options = {}, reserved, subject = identity) => issue('access', identity, checkOptions(options, accessKeys), reserved, subject),
+    refresh: (identity, options = {}, reserved, subject = identity) => issue('refresh', identity, checkOptions(options, refreshKeys), reserved, subject),
     renew: (identity, claims, reserved) => sign({
       type: 'access', identity, now: Math.floor(Date.now() / 1000), fresh: false, exp: reserved.exp ?? null, claims, headers: undefined, reserved
     })
