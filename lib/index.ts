@@ -8,3 +8,8 @@ export type * from './tokens/key-types.ts'
 export type * from './sessions/store.ts'
 export type { JwtError, JwtErrorCode } from './errors.ts'
 export { MemoryStore } from './sessions/memory-store.ts'
+export { RedisStore } from './sessions/redis-store.ts'
+export type { RedisStoreOptions } from './sessions/redis-store.ts'
+export type {
+  IoredisClient, IoredisCluster, NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, RedisClient
+} from './sessions/redis-client.ts'

@@ -1,0 +1,33 @@
+import { createHash } from 'node:crypto'
+
+function sha256 (text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
+}
+
+/** Our own ids read as they are; any other is hashed, so that no brace, colon or length of it matters. */
+function tag (id: string): string {
+  return /^[\w-]{1,64}$/.test(id) ? id : `~${sha256(id)}`
+}
+
+/** The keys of a store. The part in braces is what a Redis Cluster chooses the slot by. */
+export interface RedisKeys {
+  session (sid: string): string
+  deniedSession (sid: string): string
+  /** In the slot of its session, where it has one. */
+  deniedToken (jti: string, sid: string | null): string
+  /** Hashed, since an identity may be an e-mail address. */
+  sessionsOf (identity: string): string
+  probe (index: number): string
+}
+
+export function redisKeys (prefix: string): RedisKeys {
+  return {
+    session: sid => `${prefix}session:{${tag(sid)}}`,
+    deniedSession: sid => `${prefix}denied-session:{${tag(sid)}}`,
+    deniedToken: (jti, sid) => sid === null
+      ? `${prefix}denied-token:{${tag(jti)}}`
+      : `${prefix}denied-token:{${tag(sid)}}:${tag(jti)}`,
+    sessionsOf: identity => `${prefix}sessions-of:{${sha256(identity)}}`,
+    probe: index => `${prefix}probe:{${index}}`
+  }
+}
