@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Channel } from 'node:diagnostics_channel'
-import type { FastifyBaseLogger } from 'fastify'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { JwtErrorCode } from './errors.ts'
 
 /** What is published on each channel: ids and causes, never a token. */
@@ -45,4 +45,11 @@ export function publish<Name extends keyof JwtEvents> (name: Name, event: JwtEve
   const fields: object = event
   const line: string = lines[name]
   log[levels[name]](fields, line)
+}
+
+/** `token.refused`, put together only when somebody listens: a bad token must be as cheap as a good one. */
+export function publishRefused (code: JwtErrorCode, request: FastifyRequest): void {
+  const logged = 'isLevelEnabled' in request.log ? (request.log as { isLevelEnabled (level: string): boolean }).isLevelEnabled('debug') : true
+  if (!logged && !channels['token.refused'].hasSubscribers) return
+  publish('token.refused', { code, requestId: request.id, method: request.method, route: request.routeOptions.url }, request.log)
 }

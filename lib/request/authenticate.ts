@@ -1,6 +1,6 @@
 import { after, isPromise } from '../after.ts'
 import { isJwtError } from '../errors.ts'
-import { publish } from '../events.ts'
+import { publishRefused } from '../events.ts'
 import { kAuthentication } from '../registration.ts'
 import { isFresh } from '../tokens/claims.ts'
 import { checkDoubleSubmit } from './double-submit.ts'
@@ -8,10 +8,10 @@ import { checkFetchMetadata, isWebSocketUpgrade } from './fetch-metadata.ts'
 import { refuseRevoked } from './revocation.ts'
 import { parseToken } from '../sessions/opaque-tokens.ts'
 import type { FastifyRequest } from 'fastify'
-import type { Registration } from '../registration.ts'
+import type { Authentication, Registration } from '../registration.ts'
 import type { Settings } from '../options.ts'
 import type { VerifiedToken } from '../tokens/verified-cache.ts'
-import type { JwtClaims, JwtUser, MaybePromise } from '../types.ts'
+import type { JwtClaims, JwtUser, MaybePromise, TokenType } from '../types.ts'
 import type { Check } from './check.ts'
 import type { Locator } from './locate.ts'
 
@@ -38,7 +38,7 @@ export function authenticate (registration: Registration, request: FastifyReques
 function refuse (request: FastifyRequest, { optional }: Check, error: unknown): void {
   if (!isJwtError(error) || (error.statusCode ?? 500) >= 500) throw error
   const missing = error.code === 'FST_JWT_MISSING_TOKEN'
-  if (!missing) publish('token.refused', { code: error.code, requestId: request.id, method: request.method, route: request.routeOptions.url }, request.log)
+  if (!missing) publishRefused(error.code, request)
   if (optional === false || (optional === 'strict' && !missing)) throw error
   request[kAuthentication] = null
 }
@@ -55,20 +55,46 @@ function authenticateStrictly (registration: Registration, request: FastifyReque
     if (token !== undefined) break
   }
   if (token === undefined || locator === undefined) throw settings.errors.FST_JWT_MISSING_TOKEN()
-  const { location, cookie } = locator
 
-  if (cookie !== null) checkOrigin(request, settings)
-  return after(verify(registration, token, check, now), verified => {
-    const { claims } = verified
-    if (cookie !== null) checkCsrfToken(request, claims, cookie, settings)
-    checkType(claims, check, now, settings)
+  if (locator.cookie !== null) checkOrigin(request, settings)
+  const verified = verify(registration, token, check, now)
+  return isPromise(verified)
+    ? admitLater(verified, registration, request, check, token, locator, now)
+    : admit(registration, request, check, { verified, location: locator.location, user: null, token }, locator.cookie, now)
+}
 
-    return after(check.skipRevocationCheck ? undefined : refuseRevoked(registration, request, verified), () =>
-      after(checkClaims(request, verified, settings), () =>
-        after(lookUpUser(request, verified, settings), user => {
-          request[kAuthentication] = { verified, location, user, token }
-        })))
-  })
+/** Apart from the steps it goes on with, so that those create nothing when there is nothing to wait for. */
+function admitLater (
+  pending: Promise<VerifiedToken>, registration: Registration, request: FastifyRequest, check: Check, token: string, { location, cookie }: Locator, now: number
+): Promise<void> {
+  return pending.then(verified => admit(registration, request, check, { verified, location, user: null, token }, cookie, now))
+}
+
+/** From a verified token to an identity on the request. */
+function admit (
+  registration: Registration, request: FastifyRequest, check: Check, authentication: Authentication, cookie: TokenType | null, now: number
+): MaybePromise<void> {
+  const { settings } = registration
+  const { verified } = authentication
+  if (cookie !== null) checkCsrfToken(request, verified.claims, cookie, settings)
+  checkType(verified.claims, check, now, settings)
+
+  const revocation = check.skipRevocationCheck ? undefined : refuseRevoked(registration, request, verified)
+  if (revocation === undefined && settings.verifyClaims === null && settings.userLookup === null) {
+    request[kAuthentication] = authentication
+    return
+  }
+  return askApp(revocation, request, authentication, settings)
+}
+
+/** What the app itself has to say, one after the other: claims check, user, attach. */
+function askApp (revocation: MaybePromise<void>, request: FastifyRequest, authentication: Authentication, settings: Settings): MaybePromise<void> {
+  const { verified } = authentication
+  return after(revocation, () =>
+    after(checkClaims(request, verified, settings), () =>
+      after(lookUpUser(request, verified, settings), user => {
+        request[kAuthentication] = { ...authentication, user }
+      })))
 }
 
 /** A JWT by its signature and claims, an opaque refresh token by its session. */
@@ -88,7 +114,7 @@ function checkOrigin (request: FastifyRequest, settings: Settings): void {
 }
 
 /** Double submit needs the verified claims. A WebSocket upgrade can carry no header of the page's, and has been checked by origin. */
-function checkCsrfToken (request: FastifyRequest, claims: JwtClaims, cookie: NonNullable<Locator['cookie']>, settings: Settings): void {
+function checkCsrfToken (request: FastifyRequest, claims: JwtClaims, cookie: TokenType, settings: Settings): void {
   if (settings.csrfProtection === false || !settings.csrfProtection.includes('double-submit')) return
   if (settings.csrfMethods.has(request.method) && !isWebSocketUpgrade(request)) checkDoubleSubmit(request, claims, cookie, settings)
 }

@@ -30,11 +30,6 @@ function nearest (request: FastifyRequest): Registration {
   return registration
 }
 
-function verify (request: FastifyRequest, options: HookOptions): MaybePromise<void> {
-  const registration = nearest(request)
-  return authenticate(registration, request, checkFor(registration, options))
-}
-
 /**
  * What a hook ends with when something was thrown: a callback may throw anything, or reject with nothing, and
  * `done(undefined)` would let the request pass.
@@ -53,10 +48,19 @@ function faultOf (thrown: unknown): Error {
  */
 export function verifyJwt (options: VerifyOptions = {}): JwtHook {
   const resolved = resolveHookOptions(options)
+  // Nearly always the registration of the request before: then nothing has to be looked up.
+  let lastRegistration: Registration | undefined
+  let lastCheck: Check | undefined
+
   const hook: JwtHook = function (request, _reply, done) {
     let pending: MaybePromise<void>
     try {
-      pending = verify(request, resolved)
+      const registration = nearest(request)
+      if (lastCheck === undefined || registration !== lastRegistration) {
+        lastCheck = checkFor(registration, resolved)
+        lastRegistration = registration
+      }
+      pending = authenticate(registration, request, lastCheck)
     } catch (error) {
       done(faultOf(error))
       return
@@ -82,7 +86,8 @@ export const refreshTokenRequired: JwtHook = verifyJwt({ type: 'refresh' })
 
 /** `request.verifyJwt`: what a hook does, from inside a handler. */
 export async function verifyRequest (this: FastifyRequest, options: VerifyOptions = {}): Promise<void> {
-  await verify(this, resolveHookOptions(options))
+  const registration = nearest(this)
+  await authenticate(registration, this, createCheck(resolveHookOptions(options), registration.settings))
 }
 
 /**

@@ -36,7 +36,7 @@ function headerLocator (settings: Settings): Locator {
 
   function onePart (token: string): string {
     if (token === '') throw errors.FST_JWT_BAD_REQUEST(`No token after ${headerType}`)
-    if (/[\s,]/.test(token)) throw errors.FST_JWT_BAD_REQUEST('More than one part where one token belongs')
+    if (token.includes(' ')) throw errors.FST_JWT_BAD_REQUEST('More than one part where one token belongs')
     return token
   }
 
@@ -47,10 +47,7 @@ function headerLocator (settings: Settings): Locator {
       const value = request.headers[headerName]
       if (value === undefined) return undefined
       if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST('More than one header where one belongs')
-      if (value.startsWith(prefix)) {
-        const token = value.slice(prefix.length)
-        if (token !== '' && !/[\s,]/.test(token)) return token
-      }
+      if (value.startsWith(prefix) && value.length > prefix.length && !value.includes(' ', prefix.length)) return value.slice(prefix.length)
       return readUnusual(value)
     }
   }

