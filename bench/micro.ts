@@ -26,7 +26,7 @@ function sink (result: unknown): void {
 /** A request that Fastify made, with its headers in our hands: what a hook is given. */
 async function captureRequest (app: ReturnType<typeof Fastify>): Promise<FastifyRequest> {
   let captured: FastifyRequest | undefined
-  app.get('/', async request => { captured = request; return {} })
+  app.get('/', async (request: FastifyRequest) => { captured = request; return {} })
   await app.inject('/')
   if (captured === undefined) throw new Error('no request')
   return captured
