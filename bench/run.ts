@@ -1,0 +1,42 @@
+// `npm run bench`: everything, one after the other; prints the figures, and writes results.json and the chart.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { chart } from './chart.ts'
+import { http } from './http.ts'
+import { memory } from './memory.ts'
+import { micro } from './micro.ts'
+import { progress } from './measure.ts'
+
+function version (name: string): string {
+  const file = name === 'fastify-jwt-extended' ? '../package.json' : `../node_modules/${name}/package.json`
+  return (JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8')) as { version: string }).version
+}
+
+const packages = ['fastify-jwt-extended', 'fastify', '@fastify/cookie', '@fastify/jwt', 'fast-jwt', 'jose', 'jsonwebtoken']
+
+const results = {
+  machine: { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version },
+  versions: Object.fromEntries(packages.map(name => [name, version(name)])),
+  http: await http(Number(process.env['BENCH_ROUNDS'] ?? 11), Number(process.env['BENCH_SECONDS'] ?? 1.5)),
+  micro: await micro(),
+  memory: await memory()
+}
+
+const round = (value: number): number => Math.round(value * 1000) / 1000
+for (const part of [results.http, results.micro, results.memory]) {
+  for (const name of Object.keys(part.ratios)) part.ratios[name] = round(part.ratios[name] as number)
+}
+
+console.log(`\n${results.machine.cpu}, ${results.machine.cores} cores, Node.js ${results.machine.node}`)
+console.log(Object.entries(results.versions).map(([name, is]) => `${name} ${is}`).join(', '))
+console.log('\nrequests per second (medians)')
+console.table(results.http.requestsPerSecond)
+console.log('nanoseconds per call (medians)')
+console.table(results.micro.nanoseconds)
+console.log('ratios (medians of the ratios of each round)')
+console.table({ ...results.http.ratios, ...results.micro.ratios, ...results.memory.ratios })
+console.log(`heap per remembered token: ${results.memory.bytesPerRememberedToken} bytes`)
+
+writeFileSync(new URL('results.json', import.meta.url), `${JSON.stringify(results, null, 2)}\n`)
+writeFileSync(new URL('../docs/benchmarks.svg', import.meta.url), chart(results.http.requestsPerSecond))
+progress('\nwrote bench/results.json and docs/benchmarks.svg')
