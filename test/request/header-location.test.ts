@@ -33,7 +33,6 @@ t.test('ways to write the header that do not', async t => {
     [`Bearer ${token} ${token}`, refusals.badRequest],
     [`Bearer ${token}, Bearer ${token}`, refusals.badRequest],
     [`Bearer ${token}, ${token}`, refusals.badRequest],
-    [`Bearer ${token},${token}`, refusals.badRequest],
     ['', refusals.missing],
     ['Basic dXNlcjpwYXNz', refusals.missing],
     [`Basic ${token}`, refusals.missing],
@@ -45,7 +44,9 @@ t.test('ways to write the header that do not', async t => {
     ['Bearer a', refusals.invalid],
     ['Bearer undefined', refusals.invalid],
     ['Bearer null', refusals.invalid],
-    [`Bearer "${token}"`, refusals.invalid]
+    [`Bearer "${token}"`, refusals.invalid],
+    // No white space, so one part: a token of five segments.
+    [`Bearer ${token},${token}`, refusals.invalid]
   ]
   for (const [authorization, refusal] of table) {
     const name = `'${authorization.replaceAll(token, '<token>')}'`
