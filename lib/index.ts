@@ -2,6 +2,8 @@ export { default } from './plugin.ts'
 export {
   crossOriginProtection, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt
 } from './request/hooks.ts'
+export { allOf, anyOf, guard, not, permission, role, scope } from './guards.ts'
+export type { ClaimGuardOptions, Guard, GuardFunction, GuardOptions } from './guards.ts'
 export type * from './types.ts'
 export type * from './plugin-options.ts'
 export type * from './tokens/key-types.ts'

@@ -3,7 +3,7 @@ import { registrationOf } from '../registration.ts'
 import { authenticate } from './authenticate.ts'
 import { createCheck, resolveHookOptions } from './check.ts'
 import { checkFetchMetadata } from './fetch-metadata.ts'
-import type { FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import type { Registration } from '../registration.ts'
 import type { JwtHook, MaybePromise, VerifyOptions } from '../types.ts'
 import type { Check, HookOptions } from './check.ts'
@@ -14,7 +14,8 @@ const optionsOfHook = new WeakMap<object, HookOptions>()
 /** A hook's options fitted to a registration, kept for as long as both live. */
 const checks = new WeakMap<Registration, WeakMap<HookOptions, Check>>()
 
-function checkFor (registration: Registration, options: HookOptions): Check {
+/** A hook's options fitted to a registration, once. @throws `FST_JWT_BAD_OPTION` */
+export function checkFor (registration: Registration, options: HookOptions): Check {
   let known = checks.get(registration)
   if (known === undefined) checks.set(registration, known = new WeakMap())
   let check = known.get(options)
@@ -22,7 +23,8 @@ function checkFor (registration: Registration, options: HookOptions): Check {
   return check
 }
 
-function nearest (request: FastifyRequest): Registration {
+/** The registration a request is answered under. @throws `FST_JWT_NOT_REGISTERED` */
+export function nearest (request: FastifyRequest): Registration {
   const registration = registrationOf(request.server)
   if (registration === undefined) {
     throw defaultErrors.FST_JWT_NOT_REGISTERED('fastify-jwt-extended is not registered in the context of this route, or not yet: register it there, or above, before its routes')
@@ -36,6 +38,24 @@ function nearest (request: FastifyRequest): Registration {
  */
 function faultOf (thrown: unknown): Error {
   return (thrown || new Error('A callback of fastify-jwt-extended failed and gave no reason')) as Error
+}
+
+/** Ends a hook that has no promise to wait for, or when it is settled. */
+function finish (pending: MaybePromise<void>, done: HookHandlerDoneFunction): void {
+  if (pending === undefined) done()
+  else pending.then(() => { done() }, error => { done(faultOf(error)) })
+}
+
+/** Runs a check as a Fastify hook, at once where it can. */
+export function runAsHook<T> (check: (request: FastifyRequest, subject: T) => MaybePromise<void>, request: FastifyRequest, subject: T, done: HookHandlerDoneFunction): void {
+  let pending: MaybePromise<void>
+  try {
+    pending = check(request, subject)
+  } catch (error) {
+    done(faultOf(error))
+    return
+  }
+  finish(pending, done)
 }
 
 /**
@@ -65,8 +85,7 @@ export function verifyJwt (options: VerifyOptions = {}): JwtHook {
       done(faultOf(error))
       return
     }
-    if (pending === undefined) done()
-    else pending.then(() => { done() }, error => { done(faultOf(error)) })
+    finish(pending, done)
   }
   optionsOfHook.set(hook, resolved)
   return hook

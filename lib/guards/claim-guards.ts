@@ -1,0 +1,123 @@
+import { badOption } from '../errors.ts'
+import * as kind from '../option-kinds.ts'
+import { describeNames } from './describe.ts'
+import { claimsOf, toGuard } from './rule.ts'
+import type { JwtClaims } from '../types.ts'
+import type { Guard, Lack } from './rule.ts'
+
+/** Options of `role`, `permission` and `scope`. */
+export interface ClaimGuardOptions {
+  /** Whether one of the names is enough, or all are needed. Default: `'any'`. */
+  match?: 'any' | 'all'
+  /**
+   * The claim that holds the names: `'https://example.com/roles'`, or a path into nested claims such as
+   * `['realm_access', 'roles']`. Default: `roles` or else `role`; `permissions`; `scope` or else `scp`.
+   */
+  claim?: string | readonly string[]
+}
+
+type ClaimKind = 'role' | 'permission' | 'scope'
+
+const defaultClaims: Record<ClaimKind, readonly (readonly string[])[]> = {
+  role: [['roles'], ['role']],
+  permission: [['permissions']],
+  scope: [['scope'], ['scp']]
+}
+
+/** RFC 6749 §3.3: what a scope is made of, so that a list of them can be told apart. */
+const scopePattern = /^[\x21\x23-\x5b\x5d-\x7e]+$/
+
+const checkScope: kind.Kind<string> = (value, option) => {
+  if (typeof value !== 'string' || !scopePattern.test(value)) {
+    throw kind.wrongKind(option, value, 'one scope per string: printable ASCII without spaces, quotes and backslashes (RFC 6749 §3.3)')
+  }
+  return value
+}
+
+function readOptions (name: ClaimKind, options: unknown): { match: 'any' | 'all', paths: readonly (readonly string[])[] } {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw kind.wrongKind(name, options, 'names, and then an object of options')
+  const { match = 'any', claim, ...unknown } = options as Record<string, unknown>
+  const [misspelt] = Object.keys(unknown)
+  if (misspelt !== undefined) throw badOption(`${name}.${misspelt}`, 'is unknown; the options are match, claim')
+  return {
+    match: kind.oneOf('any', 'all')(match, `${name}.match`),
+    paths: claim === undefined ? defaultClaims[name] : [kind.oneOrSeveral(kind.text)(claim, `${name}.claim`)]
+  }
+}
+
+/** A claim by its path, own properties only: a claim named like a method of all objects is no claim. */
+function read (claims: JwtClaims, path: readonly string[]): unknown {
+  let value: unknown = claims
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+    value = (value as Record<string, unknown>)[name]
+  }
+  return value
+}
+
+/** The names in a claim: a string or an array, and for scopes a string with spaces in it (RFC 8693 §4.2). */
+function namesIn (claims: JwtClaims, paths: readonly (readonly string[])[], isScope: boolean): readonly unknown[] {
+  for (const path of paths) {
+    const value = read(claims, path)
+    if (Array.isArray(value)) return value
+    if (typeof value === 'string') return isScope ? value.split(' ') : [value]
+    // What is there but of no use is no reason to look elsewhere.
+    if (value !== undefined && value !== null) return []
+  }
+  return []
+}
+
+function claimGuard (name: ClaimKind, given: readonly unknown[]): Guard {
+  const [first, ...rest] = given
+  const listed = Array.isArray(first) || (rest.length === 1 && typeof rest[0] !== 'string')
+  if (listed && rest.length > 1) throw badOption(name, 'takes a list of names and an object of options, or each name as an argument')
+  const names = kind.oneOrSeveral(name === 'scope' ? checkScope : kind.text)(listed ? first : given, name)
+  const { match, paths } = readOptions(name, listed && rest.length === 1 ? rest[0] : {})
+  const isScope = name === 'scope'
+
+  // Composed at definition where it can be: a refusal costs no more than a pass.
+  const lackOf = (missing: readonly string[]): Lack => Object.freeze({
+    message: `Missing ${describeNames(name, missing, match)}`, scopes: isScope ? names : []
+  })
+  const all = lackOf(names)
+
+  return toGuard({
+    requirement: { kind: name, names, match },
+    check (request, settings) {
+      const held = namesIn(claimsOf(request, settings), paths, isScope)
+      if (match === 'any') return names.some(wanted => held.includes(wanted)) ? null : all
+      const missing = names.filter(wanted => !held.includes(wanted))
+      return missing.length === 0 ? null : lackOf(missing)
+    }
+  })
+}
+
+/**
+ * A guard that passes a bearer who has a role: `role('admin')`, one of several: `role('admin', 'editor')`, or all of
+ * several: `role(['staff', 'auditor'], { match: 'all' })`. Roles are a string or an array in the claim `roles`, or else `role`.
+ *
+ * @throws `FST_JWT_BAD_OPTION` at once. A request is refused with `FST_JWT_FORBIDDEN`, or `FST_JWT_MISSING_TOKEN`
+ *   when no token has been verified before.
+ */
+export function role (...names: string[]): Guard
+export function role (names: string | readonly string[], options?: ClaimGuardOptions): Guard
+export function role (...given: unknown[]): Guard {
+  return claimGuard('role', given)
+}
+
+/** A guard that passes a bearer who has a permission, by the claim `permissions`. As `role`. */
+export function permission (...names: string[]): Guard
+export function permission (names: string | readonly string[], options?: ClaimGuardOptions): Guard
+export function permission (...given: unknown[]): Guard {
+  return claimGuard('permission', given)
+}
+
+/**
+ * A guard that passes a token of an OAuth 2.0 scope (RFC 6749 §3.3), by the claim `scope`, or else `scp`: a string of
+ * scopes with spaces between them, or an array. As `role`; a refusal names the scopes in its challenge (RFC 6750 §3.1).
+ */
+export function scope (...names: string[]): Guard
+export function scope (names: string | readonly string[], options?: ClaimGuardOptions): Guard
+export function scope (...given: unknown[]): Guard {
+  return claimGuard('scope', given)
+}

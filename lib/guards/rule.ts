@@ -1,0 +1,66 @@
+import { after } from '../after.ts'
+import { kAuthentication } from '../registration.ts'
+import { nearest, runAsHook } from '../request/hooks.ts'
+import type { FastifyRequest } from 'fastify'
+import type { Settings } from '../options.ts'
+import type { HookOptions } from '../request/check.ts'
+import type { JwtClaims, JwtHook, MaybePromise } from '../types.ts'
+
+/** A hook that asks what the bearer of a verified token may do. Made by `role`, `permission`, `scope`, `guard`, `anyOf`, `allOf` and `not`. */
+export type Guard = JwtHook
+
+/** What a guard asks for, as a document can say it. */
+export type Requirement =
+  | { readonly kind: 'role' | 'permission' | 'scope', readonly names: readonly string[], readonly match: 'any' | 'all' }
+  | { readonly kind: 'custom', readonly message: string }
+  | { readonly kind: 'token', readonly options: HookOptions }
+  | { readonly kind: 'anyOf' | 'allOf', readonly of: readonly Requirement[] }
+  | { readonly kind: 'not', readonly of: Requirement }
+
+/** What a request lacks. */
+export interface Lack {
+  readonly message: string
+  /** The scopes that would help (RFC 6750 §3). */
+  readonly scopes: readonly string[]
+}
+
+/**
+ * What a guard is made of. `check` gives `null` when the request passes, what it lacks when it does not, and throws where
+ * there is nothing to decide on: no verified token, a token refused, a guard of the app's that has failed. What was
+ * thrown is never turned into a pass.
+ */
+export interface Rule {
+  readonly requirement: Requirement
+  check (request: FastifyRequest, settings: Settings): MaybePromise<Lack | null>
+}
+
+const rules = new WeakMap<object, Rule>()
+
+/** The rule of a guard; `undefined` for any other function. */
+export function ruleOf (hook: unknown): Rule | undefined {
+  return typeof hook === 'function' ? rules.get(hook) : undefined
+}
+
+/** The claims of a verified token. @throws `FST_JWT_MISSING_TOKEN` */
+export function claimsOf (request: FastifyRequest, { errors }: Settings): JwtClaims {
+  const authentication = request[kAuthentication]
+  if (authentication === null) throw errors.FST_JWT_MISSING_TOKEN()
+  return authentication.verified.claims
+}
+
+function enforce (request: FastifyRequest, rule: Rule): MaybePromise<void> {
+  const { settings } = nearest(request)
+  return after(rule.check(request, settings), lack => {
+    if (lack === null) return
+    throw settings.errors.FST_JWT_FORBIDDEN(lack.message, lack.scopes.length === 0 ? undefined : lack.scopes.join(' '))
+  })
+}
+
+/** Makes the hook of a rule. */
+export function toGuard (rule: Rule): Guard {
+  const hook: Guard = function (request, _reply, done) {
+    runAsHook(enforce, request, rule, done)
+  }
+  rules.set(hook, rule)
+  return hook
+}
