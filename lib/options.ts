@@ -109,7 +109,8 @@ const table = {
   refreshTokenFormat: option(kind.oneOf('jwt', 'opaque'), 'jwt'),
   sessionMaxAge: option(kind.orFalse(kind.lifetime), false),
 
-  protect: option(kind.boolean, false),
+  // `null`: as the registration above says.
+  protect: option(kind.boolean),
   skipPaths: option(kind.list(skipPath), []),
   messages: option(messages),
   realm: option(kind.printable)
@@ -194,7 +195,7 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
     if (settings.accessExpires === false) throw badOption('implicitRefresh', 'has nothing to renew when accessExpires is false; leave one of them out')
     if (settings.implicitRefresh >= settings.accessExpires) throw badOption('implicitRefresh', `must be shorter than accessExpires (${settings.accessExpires} seconds), or every response would renew the cookie`)
   }
-  if (settings.skipPaths.length > 0 && !settings.protect) throw badOption('skipPaths', 'does nothing without protect: true; add it')
+  if (settings.skipPaths.length > 0 && settings.protect !== true) throw badOption('skipPaths', 'does nothing without protect: true; add it')
   if (settings.store === false) {
     for (const name of ['refreshReuseInterval', 'refreshTokenFormat', 'sessionMaxAge']) {
       if (given.get(name) !== undefined) throw badOption(name, 'needs a store for sessions; leave store out, or give one')

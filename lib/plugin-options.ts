@@ -168,9 +168,12 @@ export interface SessionOptions {
 
 /** Protection of whole apps, and what answers say. */
 export interface RouteOptions {
-  /** Put `jwtRequired` on every route of the context. Default: `false`. */
+  /**
+   * Put `jwtRequired` on every route of the context. Default: `false`, or as the registration this one is nested in says,
+   * so that a context with other options is not opened by them.
+   */
   protect?: boolean
-  /** Routes left open under `protect`: exact patterns, or prefixes ending in `*`. Default: `[]`. */
+  /** Routes left open under `protect`: patterns as routes are declared with, prefix included, or beginnings of them ending in `*`. Default: `[]`. */
   skipPaths?: readonly string[]
   /** Messages that replace the package's own, by error code; `%s` stands for the reason. */
   messages?: Partial<Record<JwtErrorCode, string>>

@@ -6,6 +6,7 @@ import { resolveOptions } from './options.ts'
 import { kAuthentication, kRegistration } from './registration.ts'
 import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './request/hooks.ts'
 import { implicitRefreshHook } from './request/implicit-refresh.ts'
+import { protect } from './protect.ts'
 import { createTokenIssuer } from './tokens/create.ts'
 import { loadKeys } from './tokens/keys.ts'
 import { createTokenVerifier } from './tokens/verify.ts'
@@ -74,6 +75,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
     // A nested registration decides for its own routes, and its hook runs for them, too.
     if (this[kRegistration] === registration) checkRouteHooks(registration, route)
   })
+  protect(fastify, registration)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration))
 }
 
