@@ -1,4 +1,5 @@
 import Fastify from 'fastify'
+import formbody from '@fastify/formbody'
 import t from 'tap'
 import jwt, { jwtOptional, jwtRequired, refreshTokenRequired, role, verifyJwt } from '../lib/index.ts'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
@@ -85,11 +86,14 @@ t.test('a request is refused before its body is parsed, unless the token may be 
 
 t.test('a CSRF token in a form field is read once the body is there', async t => {
   const app = await build({ tokenLocation: 'cookies', csrfProtection: 'double-submit', csrfCheckForm: true })
+  await app.register(formbody)
   app.post('/', user)
   const token = app.jwt.createAccessToken('user')
-  const send = (payload: object) => app.inject({ method: 'POST', url: '/', cookies: { access_token_cookie: token }, payload })
-  t.equal((await send({ csrf_token: app.jwt.getCsrfToken(token) })).statusCode, 200)
-  t.equal((await send({})).statusCode, 403)
+  const send = (payload: string) => app.inject({
+    method: 'POST', url: '/', cookies: { access_token_cookie: token }, headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload
+  })
+  t.equal((await send(`csrf_token=${app.jwt.getCsrfToken(token)}`)).statusCode, 200)
+  t.equal((await send('csrf_token=')).statusCode, 403)
 })
 
 t.test('a hook of the route that requires a token decides for it; an optional one does not open it', async t => {

@@ -181,7 +181,7 @@ t.test('what a guard throws is never a pass', async t => {
     const answer = await app.inject({ url: `/${index}`, headers })
     t.equal(answer.statusCode, status, name)
     t.not(answer.body, 'reached')
-    t.notMatch(answer.json().message, 'not found', 'the route is there')
+    t.notMatch(answer.body, 'not found', 'the route is there')
   }
 })
 
