@@ -70,7 +70,8 @@ function ioredis (client: IoredisClient): RedisConnection {
 }
 
 function ioredisCluster (cluster: IoredisCluster): RedisConnection {
-  if ((cluster.options.scaleReads ?? 'master') !== 'master') {
+  const { scaleReads } = cluster.options
+  if (scaleReads !== undefined && scaleReads !== 'master') {
     throw badOption('store.client', "is a Cluster client whose scaleReads is not 'master': a replica " +
       'may not know a revocation yet; give the store a client of its own without scaleReads')
   }

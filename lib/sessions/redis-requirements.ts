@@ -30,8 +30,8 @@ async function checkAnswers (connection: RedisConnection, keys: RedisKeys): Prom
 }
 
 function checkInfo (info: Map<string, string>, allowEviction: boolean): void {
-  const version = info.get('redis_version') ?? ''
-  const [major = NaN, minor = NaN] = version.split('.').map(Number)
+  const version = info.get('redis_version') ?? 'unknown'
+  const [major = NaN, minor = 0] = version.split('.').map(Number)
   if (major < 6 || (major === 6 && minor < 2)) {
     throw badOption('store', `needs Redis 6.2 or Valkey 7.2, this is Redis ${version}`)
   }

@@ -100,8 +100,9 @@ t.test('an account without INFO or CONFIG will do; one without scripts, or for o
 
 t.test('a server too old stops start-up', async t => {
   // No such server can be had, so one that only knows how to say it is: a `+OK` to all but INFO.
-  for (const [version, passes] of [['5.0.14', false], ['6.0.20', false], ['6.2.0', true], ['8.0.1', true]] as const) {
-    const info = `redis_version:${version}\r\nrole:master\r\n`
+  for (const [version, passes] of [['5.0.14', false], ['6.0.20', false], ['6.2.0', true], ['8.0.1', true], ['', true]] as const) {
+    // A proxy may keep its version to itself.
+    const info = `${version === '' ? '' : `redis_version:${version}\r\n`}role:master\r\n`
     const server = createServer(socket => {
       socket.on('error', () => {})
       socket.on('data', data => {
@@ -113,7 +114,7 @@ t.test('a server too old stops start-up', async t => {
     await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
     const client = new Redis((server.address() as AddressInfo).port, '127.0.0.1', { enableReadyCheck: false })
     const opened = new RedisStore(client).open()
-    if (passes) await t.resolves(opened, version)
+    if (passes) await t.resolves(opened, version || 'unknown')
     else await t.rejects(opened, { ...badOption, message: new RegExp(`needs Redis 6\\.2.*${version}`) }, version)
     client.disconnect()
     server.close()

@@ -246,3 +246,11 @@ t.test('a clock that is set, here or there, refuses no rotation', { skip: noRedi
     if (result.outcome === 'rotated') record = result.session
   }
 })
+
+t.test('a clock that jumps with every answer is an error, not a wait', async t => {
+  let time = Date.now()
+  const call = async (): Promise<unknown> => ['late', String(time -= 3_600_000)]
+  const store = new RedisStore({ status: 'ready', isCluster: false, call })
+  const record = session()
+  await t.rejects(async () => store.rotateSession(record.id, rotationOf(record)), { message: /clock of Redis/ })
+})
