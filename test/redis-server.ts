@@ -43,6 +43,10 @@ const program = findProgram()
 
 if (program === null && process.env.CI !== undefined) throw new Error('redis-server must be installed in CI')
 
+// A test that dies takes its servers along.
+const running = new Set<ChildProcess>()
+process.once('exit', () => { for (const child of running) child.kill('SIGKILL') })
+
 /** For the `skip` option of a test: the reason, or `false` where a server is installed. */
 export const noRedis: string | false = program === null ? 'redis-server is not installed' : false
 
@@ -85,6 +89,8 @@ export async function startRedis (t: Teardown, ...args: string[]): Promise<Redis
       file, '--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--loglevel', 'warning', ...persistence, ...args
     ], { stdio: ['ignore', 'pipe', 'inherit'] })
     child = started
+    running.add(started)
+    started.once('exit', () => running.delete(started))
     let output = ''
     started.stdout.on('data', data => { output += data })
     const client = new Redis({ host: '127.0.0.1', port, retryStrategy: () => 20, maxRetriesPerRequest: null, lazyConnect: true })
