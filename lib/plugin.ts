@@ -5,6 +5,7 @@ import { badOption } from './errors.ts'
 import { resolveOptions } from './options.ts'
 import { kAuthentication, kRegistration } from './registration.ts'
 import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './request/hooks.ts'
+import { redactLog, redactNotFound } from './request/log-redaction.ts'
 import { implicitRefreshHook } from './request/implicit-refresh.ts'
 import { protect } from './protect.ts'
 import { createTokenIssuer } from './tokens/create.ts'
@@ -61,6 +62,9 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   })
 
   if (settings.tokenLocation.includes('cookies') && !fastify.hasReplyDecorator('setCookie')) await fastify.register(cookie)
+
+  redactLog(fastify, settings.queryStringName)
+  if (settings.tokenLocation.includes('queryString')) fastify.addHook('onRequest', redactNotFound(settings.queryStringName))
 
   decorateRequests(fastify)
   fastify.decorate(kRegistration, registration)

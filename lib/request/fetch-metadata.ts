@@ -10,7 +10,9 @@ export function isWebSocketUpgrade (request: FastifyRequest): boolean {
 /** Whether an origin is that of the host the request was sent to, behind a trusted proxy too. */
 function isOwnOrigin (origin: string, request: FastifyRequest): boolean {
   if (!URL.canParse(origin)) return false
-  const { protocol, host } = new URL(origin)
+  const { protocol, host, origin: serialised } = new URL(origin)
+  // What has a path, user information or another spelling was not written by a browser (RFC 6454 §6.2).
+  if (serialised !== origin) return false
   // The default port may be spelt in Host and never is in Origin; both are compared in the parsed form.
   const own = `${protocol}//${request.host}`
   return host !== '' && URL.canParse(own) && new URL(own).host === host

@@ -16,6 +16,19 @@ export interface Locator {
   read (request: FastifyRequest): string | undefined
 }
 
+/** Without the white space of RFC 9110 §5.6.3 around it; `trim` would take off a no-break space, too. */
+function withoutSpaces (value: string): string {
+  let start = 0
+  let end = value.length
+  while (start < end && isSpace(value.charCodeAt(start))) start++
+  while (end > start && isSpace(value.charCodeAt(end - 1))) end--
+  return value.slice(start, end)
+}
+
+function isSpace (code: number): boolean {
+  return code === 0x20 || code === 0x09
+}
+
 /** `Bearer <token>` (RFC 6750 §2.1) in a header; the scheme without regard to case (RFC 9110 §11.1). */
 function headerLocator (settings: Settings): Locator {
   const { headerName, headerType, errors } = settings
@@ -24,12 +37,12 @@ function headerLocator (settings: Settings): Locator {
 
   /** Everything but the one spelling nearly all clients send. */
   function readUnusual (value: string): string | undefined {
-    const trimmed = value.trim()
+    const trimmed = withoutSpaces(value)
     if (headerType !== '') {
       const scheme = trimmed.slice(0, headerType.length)
       const rest = trimmed.slice(headerType.length)
       if (scheme.toLowerCase() !== lowerCaseScheme || (rest !== '' && rest[0] !== ' ')) return undefined
-      return onePart(rest.trim())
+      return onePart(withoutSpaces(rest))
     }
     return trimmed === '' ? undefined : onePart(trimmed)
   }

@@ -69,7 +69,8 @@ export function parseToken (token: string): OpaqueToken | null {
 
 /** Whether this server issued the token, in a session with this salt. */
 export function isGenuine (token: OpaqueToken, salt: string): boolean {
-  return timingSafeEqual(token.tag, tagOf(token.sessionId, token.secret, parseSalt(salt)))
+  // A session begun with JWTs has no tag key, and a tag under the empty key is one that anyone can make.
+  return parseSalt(salt).tagKey !== '' && timingSafeEqual(token.tag, tagOf(token.sessionId, token.secret, parseSalt(salt)))
 }
 
 /** What a store keeps in place of a token. */

@@ -31,10 +31,15 @@ function isOptional (value: unknown, type: 'string' | 'number'): boolean {
   return value === undefined || (type === 'number' ? isFiniteNumber(value) : typeof value === 'string')
 }
 
+/** RFC 7519 §4.1.3: one audience or a list of them, all strings. */
 function names (claim: unknown, accepted: readonly string[]): boolean {
-  return Array.isArray(claim)
-    ? claim.some(one => accepted.includes(one as string))
-    : accepted.includes(claim as string)
+  const audiences: unknown[] = Array.isArray(claim) ? claim : [claim]
+  return audiences.every(one => typeof one === 'string') && audiences.some(one => accepted.includes(one))
+}
+
+/** A number past 2^53 is rounded as it is parsed: two people would become one. */
+function isRounded (value: unknown): boolean {
+  return typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER
 }
 
 /**
@@ -49,16 +54,15 @@ function names (claim: unknown, accepted: readonly string[]): boolean {
 export function toClaims (payload: Record<string, unknown>, settings: Settings): JwtClaims {
   const refuse = settings.errors.FST_JWT_INVALID_TOKEN
   const identity = readIdentity(payload[settings.identityClaim])
-  if (identity === null) throw refuse(settings.identityClaim)
+  if (identity === null || isRounded(payload[settings.identityClaim])) throw refuse(settings.identityClaim)
   payload['identity'] = identity
 
-  payload['type'] ??= 'access'
-  const type = payload['type']
+  // Missing is `undefined`: a `null` is there, and of the wrong kind.
+  const { type = 'access', fresh = false } = payload
   if (type !== 'access' && type !== 'refresh') throw refuse('type')
-  if (type === 'access') {
-    payload['fresh'] ??= false
-    if (typeof payload['fresh'] !== 'boolean' && !isFiniteNumber(payload['fresh'])) throw refuse('fresh')
-  }
+  if (typeof fresh !== 'boolean' && !isFiniteNumber(fresh)) throw refuse('fresh')
+  payload['type'] = type
+  if (type === 'access') payload['fresh'] = fresh
 
   // RFC 7519 §2: a NumericDate is a JSON number; 1e999 parses to Infinity and would never expire.
   const expires = type === 'access' ? settings.accessExpires : settings.refreshExpires
@@ -70,6 +74,8 @@ export function toClaims (payload: Record<string, unknown>, settings: Settings):
   if (!isOptional(payload['sid'], 'string')) throw refuse('sid')
   if (!isOptional(payload['csrf'], 'string')) throw refuse('csrf')
 
+  if (!isOptional(payload['sub'], 'string') && !isFiniteNumber(payload['sub'])) throw refuse('sub')
+  if (!isOptional(payload['iss'], 'string')) throw refuse('issuer')
   if (settings.decodeIssuer !== null && !settings.decodeIssuer.includes(payload['iss'] as string)) throw refuse('issuer')
   // RFC 7519 §4.1.3: a token meant for an audience is refused by who is not in it, configured or not.
   if (settings.decodeAudience === null ? payload['aud'] !== undefined : !names(payload['aud'], settings.decodeAudience)) {

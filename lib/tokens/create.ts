@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { toSeconds } from '../option-kinds.ts'
 import { ownedClaims } from '../options.ts'
 import { readIdentity } from './claims.ts'
+import { isUsableType } from './explicit-typing.ts'
 import type { Settings } from '../options.ts'
 import type {
   AdditionalClaims, CreateAccessTokenOptions, CreateRefreshTokenOptions, Duration, Identity, TokenType
@@ -91,6 +92,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     for (const name of Object.keys(headers)) {
       if (protectedHeaders.has(name)) throw new TypeError(`${source} can't hold the header parameter '${name}', which this package sets`)
     }
+    if (!isUsableType(headers['typ'])) throw new TypeError(`${source} can't hold a 'typ' other than 'JWT', 'at+jwt' or one without '+jwt', since such a token would be refused here`)
     return headers
   }
 

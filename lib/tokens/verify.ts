@@ -1,7 +1,9 @@
 import { TOKEN_ERROR_CODES } from 'fast-jwt'
 import { checkTimes, deepFreeze, toClaims } from './claims.ts'
+import { isUsableType } from './explicit-typing.ts'
 import { createVerifiedCache } from './verified-cache.ts'
 import { readHeader } from './unverified.ts'
+import { isUtf8Part } from './utf8.ts'
 import type { Errors, JwtError } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { JwtHeader } from '../types.ts'
@@ -67,7 +69,8 @@ export function createTokenVerifier (settings: Settings, initial: KeySet): Token
     const { verification } = keys
     if (verification.length === 1 && verification[0]?.keyId === undefined) return verification
     const header = readHeader(token)
-    if (header === null) throw errors.FST_JWT_INVALID_TOKEN('malformed')
+    // What none can read, any of them can say why, in the words that a single key has for it.
+    if (header === null) return verification.slice(0, 1)
     const { alg, kid } = header
     const fitting = verification.filter(key => (key.algorithms as readonly string[]).includes(alg))
     if (fitting.length === 0) throw errors.FST_JWT_INVALID_TOKEN('algorithm')
@@ -105,14 +108,18 @@ export function createTokenVerifier (settings: Settings, initial: KeySet): Token
   function verifyUnseen (token: string): VerifiedToken {
     const { header, payload } = decode(token)
     if (!isCanonical(token)) throw errors.FST_JWT_INVALID_SIGNATURE()
-    return { header: frozenHeader(token, header), claims: toClaims(payload, settings) }
+    if (!isUtf8Part(token, 1, payload)) throw errors.FST_JWT_INVALID_TOKEN('malformed')
+    return { header: checkedHeader(token, header), claims: toClaims(payload, settings) }
   }
 
-  /** Nearly all tokens of a key have the same header: one frozen object serves them all. */
-  function frozenHeader (token: string, header: JwtHeader): JwtHeader {
+  /** Nearly all tokens of a key have the same header: one object, checked and frozen, serves them all. */
+  function checkedHeader (token: string, header: JwtHeader): JwtHeader {
     const text = token.slice(0, token.indexOf('.'))
     const known = headers.get(text)
     if (known !== undefined) return known
+    if (!isUtf8Part(token, 0, header)) throw errors.FST_JWT_INVALID_TOKEN('malformed')
+    if (header['kid'] !== undefined && typeof header['kid'] !== 'string') throw errors.FST_JWT_INVALID_TOKEN('kid')
+    if (!isUsableType(header['typ'])) throw errors.FST_JWT_INVALID_TOKEN('typ')
     if (headers.size < maxHeaders) headers.set(Buffer.from(text, 'latin1').toString('latin1'), header)
     return deepFreeze(header)
   }
