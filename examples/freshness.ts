@@ -1,0 +1,41 @@
+// Fresh tokens: what matters most asks for a password given lately, everything else does not.
+//
+//   npm run build && npx tsx examples/freshness.ts
+import { randomBytes } from 'node:crypto'
+import Fastify from 'fastify'
+import jwt, { freshJwtRequired, jwtRequired, refreshTokenRequired } from 'fastify-jwt-extended'
+
+const app = Fastify()
+// Without JWT_SECRET_KEY a random secret, and all logins end with this process.
+await app.register(jwt, { secretKey: process.env.JWT_SECRET_KEY ?? randomBytes(32), accessExpires: '1h' })
+
+app.post<{ Body: { username: string } }>('/login', async (request, reply) => {
+  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  const { username } = request.body
+  reply.header('Cache-Control', 'no-store')
+  return {
+    // The password was given just now. fresh: true would hold for the whole hour of the token; fresh: '5m' for five
+    // minutes of it, and then the token goes on as one that is not fresh.
+    access_token: app.jwt.createAccessToken(username, { fresh: '5m' }),
+    refresh_token: app.jwt.createRefreshToken(username)
+  }
+})
+
+app.post('/refresh', { preHandler: refreshTokenRequired }, async (request, reply) => {
+  reply.header('Cache-Control', 'no-store')
+  // Nobody gave a password for this one, so it is not fresh: whoever stole a refresh token can read, and cannot lock the
+  // owner out. fresh is false unless it is asked for.
+  return { access_token: app.jwt.createAccessToken(request.jwtIdentity as string) }
+})
+
+app.get('/profile', { preHandler: jwtRequired }, async request => ({ user: request.jwtIdentity }))
+
+// The client that gets FST_JWT_FRESH_REQUIRED here asks for the password, and not for a refresh.
+app.put('/email', { preHandler: freshJwtRequired }, async () => ({ email: 'changed' }))
+
+const url = await app.listen({ port: Number(process.env.PORT ?? 3000), host: process.env.HOST ?? '127.0.0.1' })
+console.log(`Listening on ${url}
+
+  curl -H 'Content-Type: application/json' -d '{"username":"ada"}' ${url}/login
+  curl -X POST -H 'Authorization: Bearer <the refresh_token>' ${url}/refresh
+  curl -X PUT -H 'Authorization: Bearer <either access_token>' ${url}/email`)

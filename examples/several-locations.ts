@@ -1,0 +1,46 @@
+// One API for a website (cookies), a mobile app (header), a download link (query string) and a form (JSON body).
+//
+//   npm run build && npx tsx examples/several-locations.ts
+import { randomBytes } from 'node:crypto'
+import Fastify from 'fastify'
+import jwt, { jwtRequired, verifyJwt } from 'fastify-jwt-extended'
+
+const app = Fastify()
+await app.register(jwt, {
+  // Without JWT_SECRET_KEY a random secret, and all logins end with this process.
+  secretKey: process.env.JWT_SECRET_KEY ?? randomBytes(32),
+  // In order of precedence: the first place that holds a token decides, and a bad token there is not made up for by a good
+  // one in the next. Only a token from a cookie is checked for CSRF, since only that is sent by a browser unasked.
+  tokenLocation: ['headers', 'cookies', 'json']
+})
+
+app.post<{ Body: { username: string } }>('/login', async (request, reply) => {
+  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  const accessToken = app.jwt.createAccessToken(request.body.username)
+  app.jwt.setAccessCookies(reply, accessToken)
+  return {
+    access_token: accessToken,
+    // A link can be seen over a shoulder, and stays in histories and logs: it gets a token that is good for a minute.
+    download: `/report?jwt=${app.jwt.createAccessToken(request.body.username, { expiresIn: '1m' })}`
+  }
+})
+
+// preHandler, since the body has to be there: in onRequest this would stop start-up.
+app.route({ method: ['GET', 'POST'], url: '/protected', preHandler: jwtRequired, handler: async request => ({ user: request.jwtIdentity, found: request.jwtLocation }) })
+
+// A route's own locations go before those of the app. The query string is for this one alone.
+app.get('/report', { preHandler: verifyJwt({ locations: ['headers', 'queryString'] }) }, async request => ({
+  report: `of ${request.jwtIdentity}`, found: request.jwtLocation
+}))
+
+// No token from a cookie here, whatever the browser sends.
+app.get('/only-headers', { preHandler: verifyJwt({ locations: 'headers' }) }, async request => ({ user: request.jwtIdentity }))
+
+const url = await app.listen({ port: Number(process.env.PORT ?? 3000), host: process.env.HOST ?? '127.0.0.1' })
+console.log(`Listening on ${url}
+
+  curl -c jar -H 'Content-Type: application/json' -d '{"username":"ada"}' ${url}/login
+  curl -b jar ${url}/protected
+  curl -H 'Authorization: Bearer <the access_token>' ${url}/protected
+  curl -H 'Content-Type: application/json' -d '{"access_token":"<the access_token>"}' ${url}/protected
+  curl '${url}<the download>'`)
