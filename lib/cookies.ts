@@ -52,14 +52,14 @@ export function createTokenCookies (settings: Settings): TokenCookies {
 
   function plan (type: TokenType): CookiePlan {
     const access = type === 'access'
-    const expires = access ? settings.accessExpires : settings.refreshExpires
+    const lives = [access ? settings.accessExpires : settings.refreshExpires, settings.sessionMaxAge].filter(life => life !== false)
     return {
       name: access ? settings.accessCookieName : settings.refreshCookieName,
       attributes: { ...shared, httpOnly: settings.cookieHttponly, path: access ? settings.accessCookiePath : settings.refreshCookiePath },
       csrfName: access ? settings.accessCsrfCookieName : settings.refreshCsrfCookieName,
       // Scripts must read this one: that they can is what tells them from a page of another origin.
       csrfAttributes: { ...shared, httpOnly: false, path: access ? settings.accessCsrfCookiePath : settings.refreshCsrfCookiePath },
-      defaultAge: expires === false ? maxCookieAge : expires
+      defaultAge: Math.floor(Math.min(...lives, maxCookieAge))
     }
   }
   const plans: Record<TokenType, CookiePlan> = { access: plan('access'), refresh: plan('refresh') }
@@ -67,7 +67,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
   /** Max-Age in seconds: what is left of the token's life, so that cookie and token end together. */
   function ageOf (token: string, defaultAge: number): number {
     const payload = readPayload(token)
-    if (payload === null) return Math.min(Math.floor(defaultAge), maxCookieAge)
+    if (payload === null) return defaultAge
     if (typeof payload['exp'] !== 'number') return maxCookieAge
     return Math.min(Math.max(Math.ceil(payload['exp'] - Date.now() / 1000), 0), maxCookieAge)
   }

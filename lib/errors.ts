@@ -111,6 +111,11 @@ export function badOption (option: string, problem: string): JwtError {
   return defaultErrors.FST_JWT_BAD_OPTION(`fastify-jwt-extended: option '${option}' ${problem}`)
 }
 
+/** Whether an error refuses a request, where another says that it could not be judged. */
+export function isRefusal (error: unknown): error is JwtError {
+  return isJwtError(error) && (error.statusCode ?? 500) < 500
+}
+
 /** Whether an error is one of this package's, and so a verdict rather than a fault. */
 export function isJwtError (error: unknown): error is JwtError {
   return error instanceof Error && 'code' in error && constructors.has(error.code as string)

@@ -3,53 +3,54 @@ import type { Channel } from 'node:diagnostics_channel'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { JwtErrorCode } from './errors.ts'
 
-/** What is published on each channel: ids and causes, never a token. */
+/**
+ * What is published, by name, on the channels `fastify-jwt-extended:<name>` of `node:diagnostics_channel`: ids and
+ * causes, never a token.
+ */
 export interface JwtEvents {
-  /** A request brought a token, and it was refused. */
+  /** A request brought a token, and it was refused. `route` is the route's pattern. */
   'token.refused': { code: JwtErrorCode, requestId: string, method: string, route: string | undefined }
-  /** A refresh token came again after it had been replaced; its session has ended. */
-  'refresh.reused': { sessionId: string, identity: string }
-  'session.started': { sessionId: string, identity: string }
-  /** `repeated`: the successor was handed out again within the reuse interval. */
-  'session.rotated': { sessionId: string, identity: string, repeated: boolean }
-  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' }
+  /** A token was put on the denylist. */
   'token.revoked': { jti: string, sessionId: string | null }
+  /** A refresh token came again after it had been replaced, and its session has ended. */
+  'refresh.reused': { sessionId: string, identity: string }
+  /** Somebody logged in. */
+  'session.started': { sessionId: string, identity: string }
+  /** A refresh token was replaced; `repeated`: its successor was handed out again within the reuse interval. */
+  'session.rotated': { sessionId: string, identity: string, repeated: boolean }
+  /** A session was ended: by the app, since a refresh token was reused, or at `sessionMaxAge`. */
+  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' }
 }
 
-/** How loud the log line of each event is: what a person must look into is a warning, what each request may cause is not. */
-const levels = {
-  'token.refused': 'debug',
-  'refresh.reused': 'warn',
-  'session.started': 'info',
-  'session.rotated': 'debug',
-  'session.revoked': 'info',
-  'token.revoked': 'info'
-} as const satisfies Record<keyof JwtEvents, 'debug' | 'info' | 'warn'>
+interface Log { readonly level: 'debug' | 'info' | 'warn', readonly line: string }
 
-const lines = {
-  'token.refused': 'JWT refused',
-  'refresh.reused': 'Refresh token reused, session ended',
-  'session.started': 'Session started',
-  'session.rotated': 'Refresh token rotated',
-  'session.revoked': 'Session revoked',
-  'token.revoked': 'Token revoked'
-} as const satisfies Record<keyof JwtEvents, string>
+/** The log line of each event: what a person must look into is a warning; what any request may cause is not even shown by default. */
+const logs: { readonly [Name in keyof JwtEvents]: Log } = {
+  'token.refused': { level: 'debug', line: 'JWT refused' },
+  'token.revoked': { level: 'info', line: 'Token revoked' },
+  'refresh.reused': { level: 'warn', line: 'Refresh token reused, session ended' },
+  'session.started': { level: 'info', line: 'Session started' },
+  'session.rotated': { level: 'debug', line: 'Refresh token rotated' },
+  'session.revoked': { level: 'info', line: 'Session revoked' }
+}
 
-const channels = Object.fromEntries(Object.keys(lines).map(name =>
+const channels = Object.fromEntries(Object.keys(logs).map(name =>
   [name, channel(`fastify-jwt-extended:${name}`)])) as Record<keyof JwtEvents, Channel>
 
-/** Publishes an event on `fastify-jwt-extended:<name>` (`node:diagnostics_channel`) and writes its log line. */
+/** Publishes an event on its channel and writes its log line. */
 export function publish<Name extends keyof JwtEvents> (name: Name, event: JwtEvents[Name], log: FastifyBaseLogger): void {
   const listeners = channels[name]
   if (listeners.hasSubscribers) listeners.publish(event)
+  const { level, line } = logs[name]
   const fields: object = event
-  const line: string = lines[name]
-  log[levels[name]](fields, line)
+  log[level](fields, line)
 }
 
 /** `token.refused`, put together only when somebody listens: a bad token must be as cheap as a good one. */
 export function publishRefused (code: JwtErrorCode, request: FastifyRequest): void {
-  const logged = 'isLevelEnabled' in request.log ? (request.log as { isLevelEnabled (level: string): boolean }).isLevelEnabled('debug') : true
+  const log: FastifyBaseLogger & { isLevelEnabled?: (level: string) => boolean } = request.log
+  // Pino's, which a logger of the app's own need not have.
+  const logged = log.isLevelEnabled?.(logs['token.refused'].level) ?? true
   if (!logged && !channels['token.refused'].hasSubscribers) return
-  publish('token.refused', { code, requestId: request.id, method: request.method, route: request.routeOptions.url }, request.log)
+  publish('token.refused', { code, requestId: request.id, method: request.method, route: request.routeOptions.url }, log)
 }

@@ -1,5 +1,4 @@
 import { readIdentity } from './tokens/claims.ts'
-import { parseToken } from './sessions/opaque-tokens.ts'
 import { loadKeys } from './tokens/keys.ts'
 import { readHeader, readPayload } from './tokens/unverified.ts'
 import type { DecodeTokenOptions, JwtClaims, JwtExtended } from './types.ts'
@@ -71,11 +70,12 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
       verifier.replaceKeys(loadKeys({ algorithm, decodeAlgorithms, keys }))
     },
     async revokeToken (tokenOrClaims) {
-      const { revokeToken, verifyOpaque } = requireSessions()
-      const opaque = typeof tokenOrClaims === 'string' ? parseToken(tokenOrClaims) : null
-      if (typeof tokenOrClaims !== 'string') await revokeToken(tokenOrClaims)
-      else if (opaque === null) await revokeToken(decodeToken(tokenOrClaims, { allowExpired: true }))
-      else await revokeToken((await verifyOpaque(tokenOrClaims, opaque, Date.now())).claims)
+      const { parseOpaque, revokeToken, revokeOpaqueToken } = requireSessions()
+      if (typeof tokenOrClaims === 'object' && tokenOrClaims !== null) return revokeToken(tokenOrClaims)
+      if (typeof tokenOrClaims !== 'string') throw new TypeError('revokeToken takes a token, or the claims of one as request.jwtClaims has them')
+      const opaque = parseOpaque(tokenOrClaims)
+      if (opaque !== null) return revokeOpaqueToken(tokenOrClaims, opaque)
+      return revokeToken(decodeToken(tokenOrClaims, { allowExpired: true }))
     },
     createSession: async (subject, options) => requireSessions().create(subject, options),
     rotateSession: async (request, options) => requireSessions().rotate(request, options),

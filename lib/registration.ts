@@ -22,8 +22,6 @@ export interface Authentication {
   readonly verified: VerifiedToken
   readonly location: FoundLocation
   readonly user: JwtUser | null
-  /** The token as it came, which rotation replaces. */
-  readonly token: string
 }
 
 export const kRegistration = Symbol('fastify-jwt-extended.registration')

@@ -1,12 +1,11 @@
 import { after, isPromise } from '../after.ts'
-import { isJwtError } from '../errors.ts'
+import { isRefusal } from '../errors.ts'
 import { publishRefused } from '../events.ts'
 import { kAuthentication } from '../registration.ts'
 import { isFresh } from '../tokens/claims.ts'
 import { checkDoubleSubmit } from './double-submit.ts'
 import { checkFetchMetadata, isWebSocketUpgrade } from './fetch-metadata.ts'
 import { refuseRevoked } from './revocation.ts'
-import { parseToken } from '../sessions/opaque-tokens.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Authentication, Registration } from '../registration.ts'
 import type { Settings } from '../options.ts'
@@ -36,7 +35,7 @@ export function authenticate (registration: Registration, request: FastifyReques
  * the token, and goes on.
  */
 function refuse (request: FastifyRequest, { optional }: Check, error: unknown): void {
-  if (!isJwtError(error) || (error.statusCode ?? 500) >= 500) throw error
+  if (!isRefusal(error)) throw error
   const missing = error.code === 'FST_JWT_MISSING_TOKEN'
   if (!missing) publishRefused(error.code, request)
   if (optional === false || (optional === 'strict' && !missing)) throw error
@@ -59,15 +58,15 @@ function authenticateStrictly (registration: Registration, request: FastifyReque
   if (locator.cookie !== null) checkOrigin(request, settings)
   const verified = verify(registration, token, check, now)
   return isPromise(verified)
-    ? admitLater(verified, registration, request, check, token, locator, now)
-    : admit(registration, request, check, { verified, location: locator.location, user: null, token }, locator.cookie, now)
+    ? admitLater(verified, registration, request, check, locator, now)
+    : admit(registration, request, check, { verified, location: locator.location, user: null }, locator.cookie, now)
 }
 
 /** Apart from the steps it goes on with, so that those create nothing when there is nothing to wait for. */
 function admitLater (
-  pending: Promise<VerifiedToken>, registration: Registration, request: FastifyRequest, check: Check, token: string, { location, cookie }: Locator, now: number
+  pending: Promise<VerifiedToken>, registration: Registration, request: FastifyRequest, check: Check, { location, cookie }: Locator, now: number
 ): Promise<void> {
-  return pending.then(verified => admit(registration, request, check, { verified, location, user: null, token }, cookie, now))
+  return pending.then(verified => admit(registration, request, check, { verified, location, user: null }, cookie, now))
 }
 
 /** From a verified token to an identity on the request. */
@@ -99,7 +98,7 @@ function askApp (revocation: MaybePromise<void>, request: FastifyRequest, authen
 
 /** A JWT by its signature and claims, an opaque refresh token by its session. */
 function verify ({ settings, verifier, sessions }: Registration, token: string, { type }: Check, now: number): MaybePromise<VerifiedToken> {
-  const opaque = sessions === null || settings.refreshTokenFormat === 'jwt' ? null : parseToken(token)
+  const opaque = sessions?.parseOpaque(token) ?? null
   if (opaque === null || sessions === null) return verifier.verify(token, now)
   if (type === 'access') throw settings.errors.FST_JWT_ACCESS_REQUIRED()
   return sessions.verifyOpaque(token, opaque, now)

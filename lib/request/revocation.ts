@@ -10,8 +10,8 @@ import type { JwtClaims, JwtHeader, MaybePromise } from '../types.ts'
  *
  * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
  */
-export function refuseRevoked ({ settings, sessions }: Registration, request: FastifyRequest, { claims, header, session }: VerifiedToken): MaybePromise<void> {
-  const stored = sessions?.refuseRevoked(claims, session)
+export function refuseRevoked ({ settings, sessions }: Registration, request: FastifyRequest, { claims, header, opaque }: VerifiedToken): MaybePromise<void> {
+  const stored = sessions?.refuseRevoked(claims, opaque, request.log)
   return settings.isRevoked === null ? stored : askApp(stored, settings.isRevoked, settings.errors, request, claims, header)
 }
 

@@ -5,8 +5,8 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
  *
  * The store keeps the token's hash and a salt, never the token. The next secret is derived from the presented one
  * and the salt, so that everybody who asks within the reuse interval gets the same successor, while neither a leaked
- * store nor an old token is enough to make it. The tag, keyed per session, proves that this server issued the token:
- * a made-up one is refused, where it would else look like reuse and end somebody's session.
+ * store nor an old token is enough to make it. The tag, keyed per session, proves that it was issued here, and for
+ * which issuer and audience: a made-up one is refused, where it would else look like reuse and end somebody's session.
  */
 
 const tokenPattern = /^[A-Za-z0-9_-]{107}$/
@@ -26,12 +26,18 @@ function parseSalt (value: string): Salt {
   return { tagKey, salt }
 }
 
-function tagOf (sessionId: string, secret: Buffer, { tagKey }: Salt): Buffer {
-  return createHmac('sha256', tagKey).update(sessionId).update(secret).digest()
+function tagOf (sessionId: string, secret: Buffer, { tagKey }: Salt, binding: string): Buffer {
+  return createHmac('sha256', tagKey).update(sessionId).update(secret).update(binding).digest()
 }
 
-function write (sessionId: string, secret: Buffer, salt: Salt): string {
-  return Buffer.concat([Buffer.from(sessionId.replaceAll('-', ''), 'hex'), secret, tagOf(sessionId, secret, salt)]).toString('base64url')
+function write (sessionId: string, secret: Buffer, salt: Salt, binding: string): string {
+  const bytes = [Buffer.from(sessionId.replaceAll('-', ''), 'hex'), secret, tagOf(sessionId, secret, salt, binding)]
+  return Buffer.concat(bytes).toString('base64url')
+}
+
+/** What a token is bound to, since it has no claims to say so: the issuer and the audience that a JWT would name. */
+export function bindingOf ({ issuer, audience }: { issuer: string | null, audience: readonly string[] | null }): string {
+  return JSON.stringify([issuer, audience])
 }
 
 /** The salt of a new session. */
@@ -45,15 +51,15 @@ export function nextSalt (salt: string): string {
 }
 
 /** The first token of a session, 256 bits of randomness. */
-export function firstToken (sessionId: string, salt: string): string {
-  return write(sessionId, randomBytes(32), parseSalt(salt))
+export function firstToken (sessionId: string, salt: string, binding: string): string {
+  return write(sessionId, randomBytes(32), parseSalt(salt), binding)
 }
 
 /** The successor of a token: the same for all who ask with the same salt. */
-export function successorOf (token: OpaqueToken, salt: string): string {
+export function successorOf (token: OpaqueToken, salt: string, binding: string): string {
   const parsed = parseSalt(salt)
   const secret = createHmac('sha256', token.secret).update(parsed.salt).digest()
-  return write(token.sessionId, secret, parsed)
+  return write(token.sessionId, secret, parsed, binding)
 }
 
 /** Takes a token apart; `null` when it has not the form of one. */
@@ -67,10 +73,11 @@ export function parseToken (token: string): OpaqueToken | null {
   return { sessionId, secret: bytes.subarray(16, 48), tag: bytes.subarray(48) }
 }
 
-/** Whether this server issued the token, in a session with this salt. */
-export function isGenuine (token: OpaqueToken, salt: string): boolean {
-  // A session begun with JWTs has no tag key, and a tag under the empty key is one that anyone can make.
-  return parseSalt(salt).tagKey !== '' && timingSafeEqual(token.tag, tagOf(token.sessionId, token.secret, parseSalt(salt)))
+/** Whether this package issued the token, in a session with this salt. */
+export function isGenuine (token: OpaqueToken, salt: string, binding: string): boolean {
+  // A session of JWTs has no key, and with an empty one anybody could make the tag.
+  const parsed = parseSalt(salt)
+  return parsed.tagKey !== '' && timingSafeEqual(token.tag, tagOf(token.sessionId, token.secret, parsed, binding))
 }
 
 /** What a store keeps in place of a token. */

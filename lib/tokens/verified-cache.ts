@@ -1,5 +1,5 @@
 import { LruMap } from 'toad-cache'
-import type { SessionRecord } from '../sessions/store.ts'
+import type { VerifiedOpaqueToken } from '../sessions/refresh-tokens.ts'
 import type { JwtClaims, JwtHeader } from '../types.ts'
 
 /** A token whose signature and unchanging claims have been checked. */
@@ -7,8 +7,8 @@ export interface VerifiedToken {
   /** `null` for an opaque token, which has none. */
   readonly header: JwtHeader | null
   readonly claims: JwtClaims
-  /** The session of an opaque token, which was read to verify it. */
-  readonly session?: SessionRecord
+  /** Of an opaque refresh token: its parts, and what the store said when it was verified. */
+  readonly opaque?: VerifiedOpaqueToken
 }
 
 /** The tokens verified under one set of keys; a new set of keys gets a new cache. */

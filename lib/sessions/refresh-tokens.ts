@@ -1,0 +1,115 @@
+import { after, isPromise } from '../after.ts'
+import { checkTimes } from '../tokens/claims.ts'
+import { bindingOf, hashOf, isGenuine, opaqueCsrfToken, parseToken } from './opaque-tokens.ts'
+import type { FastifyBaseLogger } from 'fastify'
+import type { Settings } from '../options.ts'
+import type { VerifiedToken } from '../tokens/verified-cache.ts'
+import type { JwtClaims, MaybePromise } from '../types.ts'
+import type { SessionEnder } from './end-session.ts'
+import type { OpaqueToken } from './opaque-tokens.ts'
+import type { SessionRecord, Store } from './store.ts'
+
+/** What a store knows of a refresh token that belongs to a session. */
+export interface RefreshTokenState {
+  readonly denied: boolean
+  readonly session: SessionRecord | null
+}
+
+/** What was found out while an opaque refresh token was verified. */
+export interface VerifiedOpaqueToken extends RefreshTokenState {
+  readonly parsed: OpaqueToken
+  readonly session: SessionRecord
+}
+
+/** Checks tokens against the store. */
+export interface StoreChecks {
+  /** Takes a token apart that is an opaque refresh token; `null` for any other, and with `refreshTokenFormat: 'jwt'`. */
+  parseOpaque (token: string): OpaqueToken | null
+  /**
+   * Verifies an opaque refresh token by its session.
+   *
+   * @param now Milliseconds since the epoch.
+   * @throws `FST_JWT_REVOKED` for a session that is not there, `FST_JWT_INVALID_TOKEN`, `FST_JWT_STORE_UNAVAILABLE`
+   */
+  verifyOpaque (token: string, parsed: OpaqueToken, now: number): MaybePromise<VerifiedToken>
+  /**
+   * Refuses a token that is on the denylist, and a session's refresh token that is not its current one. The store is
+   * asked once, whatever it has to be asked.
+   *
+   * @param known What it has said already, when an opaque token was verified.
+   * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
+   */
+  refuseRevoked (claims: JwtClaims, known: RefreshTokenState | undefined, log: FastifyBaseLogger): MaybePromise<void>
+}
+
+/**
+ * @param clockSkew How far the clock of this process and the store's may lie apart, in milliseconds.
+ */
+export function createStoreChecks (
+  settings: Settings, store: Pick<Store, 'isDenied' | 'getSession'>, { refuseReused }: SessionEnder, clockSkew: number
+): StoreChecks {
+  const { errors, refreshTokenFormat, identityClaim } = settings
+  const reuseInterval = settings.refreshReuseInterval * 1000
+  const binding = bindingOf(settings)
+
+  /** Both questions are asked in the same breath, so that they cost one round trip. */
+  function stateOf (jti: string | null, sid: string): MaybePromise<RefreshTokenState> {
+    const denied = store.isDenied(jti, sid)
+    if (!isPromise(denied)) return after(store.getSession(sid), session => ({ denied, session }))
+    // A function that is async throws nothing, which would leave the first promise to itself.
+    const session = (async () => store.getSession(sid))()
+    return Promise.all([denied, session]).then(([denied, session]) => ({ denied, session }))
+  }
+
+  /** A refresh token has to be its session's current one, or to have been replaced so lately that it is a race. */
+  function checkState ({ denied, session }: RefreshTokenState, jti: string | undefined, log: FastifyBaseLogger): MaybePromise<void> {
+    if (denied || session === null) throw errors.FST_JWT_REVOKED()
+    if (jti === session.current.tokenId) return
+    // In doubt about the time it may pass here: the store decides by its own clock when it rotates.
+    const raced = reuseInterval > 0 && jti === session.previousTokenId &&
+      session.rotatedAt !== null && Date.now() - session.rotatedAt < reuseInterval + clockSkew
+    if (!raced) return refuseReused(session, log)
+  }
+
+  function refuseRefreshToken (jti: string | undefined, sid: string, known: RefreshTokenState | undefined, log: FastifyBaseLogger): MaybePromise<void> {
+    return after(known ?? stateOf(jti ?? null, sid), state => checkState(state, jti, log))
+  }
+
+  function refuseDenied (denied: boolean): void {
+    if (denied) throw errors.FST_JWT_REVOKED()
+  }
+
+  return {
+    parseOpaque: token => refreshTokenFormat === 'opaque' ? parseToken(token) : null,
+
+    verifyOpaque (token, parsed, now) {
+      const jti = hashOf(token)
+      return after(stateOf(jti, parsed.sessionId), ({ denied, session }) => {
+        if (session === null) throw errors.FST_JWT_REVOKED()
+        if (!isGenuine(parsed, session.current.salt, binding)) throw errors.FST_JWT_INVALID_TOKEN('malformed')
+        const { issuedAt, expiresAt } = session.current
+        const claims: JwtClaims = Object.freeze({
+          [identityClaim]: session.identity,
+          identity: session.identity,
+          type: 'refresh' as const,
+          jti,
+          iat: issuedAt,
+          ...(expiresAt === null ? {} : { exp: expiresAt }),
+          sid: session.id,
+          auth_time: Math.floor(session.createdAt / 1000),
+          csrf: opaqueCsrfToken(token)
+        })
+        checkTimes(claims, now, settings, false)
+        return { header: null, claims, opaque: { parsed, denied, session } }
+      })
+    },
+
+    refuseRevoked ({ jti, sid, type }, known, log) {
+      if (type === 'refresh' && sid !== undefined) return refuseRefreshToken(jti, sid, known, log)
+      if (jti === undefined && sid === undefined) return
+      // What every request with an access token comes to: nothing is created that a synchronous store does not need.
+      const denied = store.isDenied(jti ?? null, sid ?? null)
+      return isPromise(denied) ? denied.then(refuseDenied) : refuseDenied(denied)
+    }
+  }
+}
