@@ -194,22 +194,55 @@ export interface JwtExtended {
    * @throws `FST_JWT_BAD_OPTION`, and the old keys stay.
    */
   rotateKeys (keys: KeysOption): void
-  /** Refuses a token from now on, until it would have expired. */
+  /**
+   * Refuses a token from now on, until it would have expired (and for ever when it does not). Only this token: to log
+   * out of a session, end it with `revokeSession`.
+   *
+   * @param tokenOrClaims A token, expired or not, or `request.jwtClaims`.
+   * @throws The errors of a refused token; `FST_JWT_INVALID_TOKEN` for one without `jti`; `FST_JWT_STORE_UNAVAILABLE`
+   */
   revokeToken (tokenOrClaims: string | JwtClaims): Promise<void>
-  /** Starts a session: an access and a refresh token that rotate together. */
+  /**
+   * Starts a session, one login: an access and a refresh token that share a session id, the `sid` claim.
+   *
+   * @throws {TypeError} As `createAccessToken`, before anything is stored.
+   * @throws `FST_JWT_STORE_UNAVAILABLE`
+   */
   createSession (identity: Identity | object, options?: CreateSessionOptions): Promise<SessionTokens>
   /**
    * Replaces the refresh token of the request, which `refreshTokenRequired` has let in, and returns the
-   * next pair, not fresh (RFC 9700 §4.14.2).
+   * next pair, not fresh (RFC 9700 §4.14.2). Within `refreshReuseInterval` of being replaced the same token gets
+   * the same successor again, for two tabs and for a response that was lost.
    *
-   * @throws `FST_JWT_REUSED` when the token was replaced before, and the session is over.
+   * @param options `claims` replace those given to `createSession`, for this access token and those after it.
+   * @throws `FST_JWT_REUSED` when the token was replaced before that: the session is over, for its thief and its owner.
+   * @throws `FST_JWT_REVOKED`, `FST_JWT_EXPIRED` (`sessionMaxAge`), `FST_JWT_REFRESH_REQUIRED`,
+   *   `FST_JWT_INVALID_TOKEN` for a refresh token of no session, `FST_JWT_STORE_UNAVAILABLE`
    */
   rotateSession (request: FastifyRequest, options?: { claims?: AdditionalClaims }): Promise<SessionTokens>
-  /** The live sessions of an identity, newest first. */
+  /**
+   * The live sessions of an identity, newest first.
+   *
+   * @param identity As `request.jwtIdentity` has it, or an object for the `userIdentity` option.
+   * @throws `FST_JWT_STORE_UNAVAILABLE`
+   */
   listSessions (identity: Identity | object): Promise<SessionInfo[]>
-  /** Ends a session; `false` when there was none. */
+  /**
+   * Ends a session: its tokens are refused from now on, on every server that shares the store. Whose session it is, is
+   * yours to check, where a client names it: it must be one of `listSessions`.
+   *
+   * @param id The `sid` claim of its tokens.
+   * @returns `false` when there was none.
+   * @throws `FST_JWT_STORE_UNAVAILABLE`
+   */
   revokeSession (id: string): Promise<boolean>
-  /** Ends every session of an identity but `except`; the number that were ended. */
+  /**
+   * Ends every session of an identity, but for the one whose id is `except`.
+   *
+   * @param identity As for `listSessions`.
+   * @returns How many were ended.
+   * @throws `FST_JWT_STORE_UNAVAILABLE`
+   */
   revokeAllSessions (identity: Identity | object, options?: { except?: string }): Promise<number>
 }
 

@@ -35,7 +35,7 @@ export function createRotateSession (
       await end(sid, 'expired', request.log)
       throw errors.FST_JWT_EXPIRED()
     }
-    const owner = { identity, subject: identity, sid, login }
+    const owner = { identity, sid, login }
     const salt = opaque === undefined ? '' : nextSalt(opaque.session.current.salt)
     const tokenId = opaque === undefined ? randomUUID() : hashOf(successorOf(opaque.parsed, salt, binding))
     const next: RotatedToken = { tokenId, issuedAt: now, expiresAt, salt }

@@ -9,8 +9,6 @@ const margin = 60
 /** Who a session belongs to and since when. */
 export interface Login {
   readonly identity: string
-  /** What the identity was made of, for the callbacks; the identity itself where that is not known any more. */
-  readonly subject: unknown
   readonly sid: string
   /** Time of the login, the `auth_time` claim, seconds since the epoch. */
   readonly login: number
@@ -44,10 +42,10 @@ export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssue
   return {
     accessExpiry,
     refreshExpiry: (now, login) => expiry(now, refreshExpires, login),
-    access: ({ identity, subject, sid, login }, now, claims, fresh) => issuer.access(identity, { claims, fresh },
-      { sid, auth_time: login, iat: now, exp: accessExpiry(now, login) }, subject),
-    refresh: ({ identity, subject, sid, login }, { tokenId, issuedAt, expiresAt }) => issuer.refresh(identity, {},
-      { sid, auth_time: login, jti: tokenId, iat: issuedAt, exp: expiresAt }, subject),
+    access: ({ identity, sid, login }, now, claims, fresh) => issuer.access(identity, { claims, fresh },
+      { sid, auth_time: login, iat: now, exp: accessExpiry(now, login) }),
+    refresh: ({ identity, sid, login }, { tokenId, issuedAt, expiresAt }) => issuer.refresh(identity, {},
+      { sid, auth_time: login, jti: tokenId, iat: issuedAt, exp: expiresAt }),
     recordExpiry: exp => exp === null ? null : (exp + leeway) * 1000,
     surelyExpired: exp => exp === null ? null : (exp + leeway + margin) * 1000
   }

@@ -47,7 +47,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
     checkMetadata(metadata)
     const createdAt = Date.now()
     const now = Math.floor(createdAt / 1000)
-    const owner = { identity: issuer.identityOf(subject), subject, sid: randomUUID(), login: now }
+    const owner = { identity: issuer.identityOf(subject), sid: randomUUID(), login: now }
     const expiresAt = tokens.refreshExpiry(now, now)
     const salt = withOpaqueTokens ? newSalt() : ''
     const opaqueToken = withOpaqueTokens ? firstToken(owner.sid, salt, binding) : null
