@@ -121,3 +121,15 @@ t.test('a store that does not answer is no refusal', async t => {
   await t.rejects(app.jwt.revokeSession('x'))
   t.strictSame(events, [])
 })
+
+t.test('at the usual level a refusal is no log line, and still an event for who subscribes', async t => {
+  const lines: Line[] = []
+  const logger = { level: 'info', stream: { write (line: string) { lines.push(JSON.parse(line)) } } }
+  const app = await sessionApp(t, {}, { logger })
+  const expired = app.jwt.createAccessToken('ada', { expiresIn: -1 })
+  t.equal(await verdict(app, 'GET', '/me', expired), 'FST_JWT_EXPIRED')
+  const events = listen(t)
+  t.equal(await verdict(app, 'GET', '/me', expired), 'FST_JWT_EXPIRED')
+  t.equal(events.length, 1)
+  t.strictSame(ours(lines), [])
+})
