@@ -43,6 +43,8 @@ export function createTokenCookies (settings: Settings): TokenCookies {
   const { errors, sessionCookie } = settings
   const withCsrfCookies = settings.csrfInCookies && settings.csrfProtection !== false && settings.csrfProtection.includes('double-submit')
   const shared: CookieSerializeOptions = {
+    // The app's own parseOptions of @fastify/cookie are for the app's own cookies: a Domain, say, would widen who gets a token.
+    ...Object.fromEntries(['domain', 'expires', 'maxAge', 'partitioned', 'priority'].map(name => [name, undefined])),
     ...(settings.cookieDomain === null ? {} : { domain: settings.cookieDomain }),
     secure: settings.cookieSecure,
     sameSite: settings.cookieSamesite.toLowerCase() as Lowercase<typeof settings.cookieSamesite>,

@@ -59,8 +59,9 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
     setAccessCookies (reply, token) { cookies.set(reply, 'access', token) },
     setRefreshCookies (reply, token) { cookies.set(reply, 'refresh', token) },
     unsetJwtCookies (reply) {
-      cookies.unset(reply, 'access')
+      // curl up to 7.88 forgets only the last of several cookies that are cleared at once: let it be the one that opens doors.
       cookies.unset(reply, 'refresh')
+      cookies.unset(reply, 'access')
     },
     unsetAccessCookies (reply) { cookies.unset(reply, 'access') },
     unsetRefreshCookies (reply) { cookies.unset(reply, 'refresh') },

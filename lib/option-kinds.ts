@@ -14,6 +14,11 @@ function nameOf (value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
+/** A value that is no secret, as it was given. */
+function shown (value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : nameOf(value)
+}
+
 /** The error of an option that got one kind of value and takes another. */
 export function wrongKind (option: string, value: unknown, takes: string): Error {
   return badOption(option, `takes ${takes}, got ${nameOf(value)}`)
@@ -39,7 +44,7 @@ const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
 export const fieldName: Kind<string> = (value, option) => {
   if (typeof value !== 'string' || !tokenPattern.test(value)) {
-    throw badOption(option, `takes a name of letters, digits and !#$%&'*+-.^_\`|~ (RFC 9110 §5.6.2), got ${typeof value === 'string' ? JSON.stringify(value) : nameOf(value)}`)
+    throw badOption(option, `takes a name of letters, digits and !#$%&'*+-.^_\`|~ (RFC 9110 §5.6.2), got ${shown(value)}`)
   }
   return value
 }
@@ -108,8 +113,7 @@ export const lifetime: Kind<number> = secondsFrom(1, "seconds (at least 1) or a 
 export function oneOf<const T extends readonly unknown[]> (...values: T): Kind<T[number]> {
   return (value, option) => {
     if (!values.includes(value)) {
-      const shown = typeof value === 'string' ? JSON.stringify(value) : nameOf(value)
-      throw badOption(option, `takes ${values.map(v => JSON.stringify(v)).join(', ')}, got ${shown}`)
+      throw badOption(option, `takes ${values.map(v => JSON.stringify(v)).join(', ')}, got ${shown(value)}`)
     }
     return value
   }
@@ -155,7 +159,7 @@ export function callback<F extends Function> (): Kind<F> {
 export const origin: Kind<string> = (value, option) => {
   if (typeof value === 'string' && URL.canParse(value)) {
     const parsed = new URL(value)
-    if (parsed.origin !== 'null' && parsed.origin === value.toLowerCase()) return parsed.origin
+    if (parsed.origin !== 'null' && parsed.origin === value.toLowerCase() && !value.includes('*')) return parsed.origin
   }
-  throw wrongKind(option, value, "an origin such as 'https://app.example.com', with no path and no default port")
+  throw badOption(option, `takes an origin such as 'https://app.example.com', with no path, no default port and no *, got ${shown(value)}`)
 }

@@ -26,7 +26,7 @@ const store: Kind<Store> = (value, name) => {
 }
 
 const messages: Kind<Partial<Record<JwtErrorCode, string>>> = (value, name) => {
-  if (typeof value !== 'object' || value === null) throw kind.wrongKind(name, value, 'an object of messages by error code')
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw kind.wrongKind(name, value, 'an object of messages by error code')
   for (const [code, message] of Object.entries(value)) {
     if (!(errorCodes as string[]).includes(code)) throw badOption(name, `has no error code ${JSON.stringify(code)}; the codes are ${errorCodes.join(', ')}`)
     kind.text(message, `${name}.${code}`)

@@ -289,7 +289,9 @@ t.test('@fastify/cookie is reused when it is there, whatever its options', async
     'signed by default': { secret, parseOptions: { signed: true } },
     'other attributes by default': {
       parseOptions: { path: '/other', maxAge: 5, httpOnly: false, sameSite: 'none', secure: true }
-    }
+    },
+    'another domain by default': { parseOptions: { domain: 'other.example' } },
+    'an expiry by default': { parseOptions: { expires: new Date(0) } }
   }
   for (const [name, options] of Object.entries(table)) {
     const app = Fastify() as unknown as FastifyInstance

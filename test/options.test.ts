@@ -73,8 +73,8 @@ t.test('a value of the wrong kind stops start-up', async t => {
     sessionCookie: notBoolean,
     csrfProtection: ['on', '', true, 42, null, {}, [], ['on'], ['fetch-metadata', 'on'], [false]],
     csrfMethods: [42, true, null, {}, [42], [''], ['TWO WORDS']],
-    trustedOrigins: [42, true, null, {}, [42], ['trusted.example'], ['*'], ['https://trusted.example/path'], ['null'], ['']],
-    messages: ['x', 42, true, null, { FST_JWT_NOPE: 'x' }, { FST_JWT_EXPIRED: 42 }, { EXPIRED: 'x' }, { toString: 'x' }],
+    trustedOrigins: [42, true, null, {}, [42], ['trusted.example'], ['*'], ['https://*.trusted.example'], ['https://trusted.example/path'], ['null'], ['']],
+    messages: ['x', 42, true, null, [], { FST_JWT_NOPE: 'x' }, { FST_JWT_EXPIRED: 42 }, { EXPIRED: 'x' }, { toString: 'x' }],
     realm: [42, true, null, {}, 'a\r\nb', 'Zoë 🦉'],
     cacheSize: [-1, 1.5, NaN, Infinity, '10', true, null, {}],
     maxTokenLength: [0, -1, 1.5, NaN, '8k', true, null, {}]
@@ -182,4 +182,5 @@ t.test('a frozen options object will do', async t => {
 t.test('the message says what the option got and what it takes', async t => {
   await t.rejects(register({ secretKey, tokenLocation: 'cookie' }), { message: /'cookie'|"cookie"|cookie\b.*cookies/ })
   await t.rejects(register({ secretKey, tokenLocation: 'cookie' }), { message: /headers.*cookies/ })
+  await t.rejects(register({ secretKey, algorithm: 'HS1' }), { message: /HS1.*HS256|HS256.*HS1/s })
 })

@@ -64,7 +64,7 @@ export function successorOf (token: OpaqueToken, salt: string, binding: string):
 
 /** Takes a token apart; `null` when it has not the form of one. */
 export function parseToken (token: string): OpaqueToken | null {
-  if (!tokenPattern.test(token)) return null
+  if (typeof token !== 'string' || !tokenPattern.test(token)) return null
   const bytes = Buffer.from(token, 'base64url')
   // 80 bytes leave two unused bits in the last character; a second spelling is no token of ours (RFC 4648 §3.5).
   if (bytes.toString('base64url') !== token) return null

@@ -50,7 +50,7 @@ function checkAlgorithm (option: string, value: unknown): Algorithm {
     throw badOption(option, "is 'none', under which everyone could write tokens; " +
       `take one of ${allAlgorithms.join(', ')}`)
   }
-  throw badOption(option, `is no algorithm known here; it takes one of ${allAlgorithms.join(', ')}`)
+  throw badOption(option, `takes one of ${allAlgorithms.join(', ')}, got ${typeof value === 'string' ? JSON.stringify(value) : typeof value}`)
 }
 
 function checkKeyId (option: string, value: unknown): string {

@@ -97,9 +97,9 @@ const mistakes: Record<string, [KeyOptions, string, RegExp]> = {
   'privateKey with no algorithm': [{ privateKey: rsa.privateKey }, 'algorithm', /is 'HS256', which takes a 'secretKey'/],
   'publicKey with no algorithm': [{ publicKey: rsa.publicKey }, 'algorithm', /is 'HS256', which takes a 'secretKey'/],
 
-  'an unknown algorithm': [untyped({ secretKey, algorithm: 'HS1024' }), 'algorithm', /no algorithm known here.*HS256, HS384/],
-  'a name every object has as algorithm': [untyped({ secretKey, algorithm: 'constructor' }), 'algorithm', /no algorithm known/],
-  'an algorithm that is no string': [untyped({ secretKey, algorithm: ['HS256'] }), 'algorithm', /no algorithm known/],
+  'an unknown algorithm': [untyped({ secretKey, algorithm: 'HS1024' }), 'algorithm', /takes one of HS256, HS384.*got "HS1024"/],
+  'a name every object has as algorithm': [untyped({ secretKey, algorithm: 'constructor' }), 'algorithm', /got "constructor"/],
+  'an algorithm that is no string': [untyped({ secretKey, algorithm: ['HS256'] }), 'algorithm', /got object/],
   'the algorithm none': [untyped({ secretKey, algorithm: 'none' }), 'algorithm', /everyone could write tokens/],
   'the algorithm NoNe': [untyped({ secretKey, algorithm: 'NoNe' }), 'algorithm', /everyone could write tokens/],
   'none in decodeAlgorithms':
