@@ -235,8 +235,11 @@ export class RedisStore implements Store {
     const { commandTimeout } = this.#options
     return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => {
-        call.over = true
-        reject(new Error(`Redis did not answer within ${commandTimeout} ms`))
+        // Where this process was the one that was busy, the answer is there already, and is read before this runs.
+        setImmediate(() => {
+          call.over = true
+          reject(new Error(`Redis did not answer within ${commandTimeout} ms`))
+        })
       }, commandTimeout).unref()
       work(call).finally(() => clearTimeout(timer)).then(resolve, reject)
     })
