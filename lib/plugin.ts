@@ -7,6 +7,7 @@ import { kAuthentication, kRegistration } from './registration.ts'
 import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './request/hooks.ts'
 import { redactLog, redactNotFound } from './request/log-redaction.ts'
 import { implicitRefreshHook } from './request/implicit-refresh.ts'
+import { documentRoutes } from './openapi.ts'
 import { protect } from './protect.ts'
 import { createTokenIssuer } from './tokens/create.ts'
 import { loadKeys } from './tokens/keys.ts'
@@ -80,6 +81,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
     if (this[kRegistration] === registration) checkRouteHooks(registration, route)
   })
   protect(fastify, registration)
+  documentRoutes(fastify, registration)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration))
 }
 

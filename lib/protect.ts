@@ -76,7 +76,7 @@ function requirementOf (registration: Registration, url: string, jwt: false | Ve
  * @param registration The nearest to the route.
  * @throws `FST_JWT_BAD_OPTION` when the route's `config.jwt` is none.
  */
-export function protectionOf (registration: Registration, route: RouteOptions): HookOptions | null {
+export function protectionOf (registration: Registration, route: { url: string, config: RouteOptions['config'] }): HookOptions | null {
   const governor = governorOf(registration)
   if (governor.settings.protect !== true) return null
   return requirementOf(governor, route.url, route.config?.jwt, route.config?.[kOwnHook] === true)
@@ -166,7 +166,7 @@ export function protect (fastify: FastifyInstance, registration: Registration): 
       return
     }
     if (routeHooks(route).some(hook => hookOptionsOf(hook)?.optional === false)) route.config = { ...route.config, [kOwnHook]: true }
-    const options = protectionOf(registration, route)
+    const options = protectionOf(registration, { url: route.url, config: route.config })
     // Fitted now, so that what can't work stops start-up.
     if (options !== null) createVerification(registration, options)
   })
