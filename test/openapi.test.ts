@@ -239,6 +239,14 @@ t.test('schemes the document declares for the same place are used', async t => {
   t.same(await using({ mine: { type: 'apiKey', in: 'cookie', name: 'access_token_cookie' } }, { tokenLocation: 'cookies' }), [{ mine: [] }])
 })
 
+t.test('a scheme for another place is not used', async t => {
+  const own = { oauth: { type: 'oauth2', flows: {} }, mine: { type: 'http', scheme: 'basic' } }
+  const app = await build({ headerType: 'JWT' }, openapi('3.1.0', { components: { securitySchemes: own } }), async app => {
+    app.get('/', { preHandler: jwtRequired }, ok)
+  })
+  t.same(documentOf(app).paths['/']?.['get']?.security, [{ bearerAuth: [] }])
+})
+
 t.test('registrations with other options have schemes of their own', async t => {
   const app = Fastify()
   await app.register(swagger, openapi('3.1.0'))
