@@ -245,6 +245,17 @@ t.test('a scheme for another place is not used', async t => {
     app.get('/', { preHandler: jwtRequired }, ok)
   })
   t.same(documentOf(app).paths['/']?.['get']?.security, [{ bearerAuth: [] }])
+  const places = {
+    oauth: { type: 'oauth2', flows: {} },
+    query: { type: 'apiKey', in: 'query', name: 'access_token_cookie' },
+    cookie: { type: 'apiKey', in: 'cookie', name: 'other' }
+  }
+  const cookies = await build({ tokenLocation: 'cookies' }, openapi('3.1.0', { components: { securitySchemes: places } }), async app => {
+    app.get('/', { preHandler: jwtRequired }, ok)
+    app.post('/refresh', { preHandler: refreshTokenRequired }, ok)
+  })
+  t.same(documentOf(cookies).paths['/']?.['get']?.security, [{ cookieAuth: [] }])
+  t.same(documentOf(cookies).paths['/refresh']?.['post']?.security, [{ refreshCookieAuth: [] }])
 })
 
 t.test('registrations with other options have schemes of their own', async t => {
