@@ -1,5 +1,6 @@
+import { isPromise } from './after.ts'
 import { readIdentity } from './tokens/claims.ts'
-import { loadKeys } from './tokens/keys.ts'
+import { loadRotatedKeys } from './tokens/key-sources.ts'
 import { readHeader, readPayload } from './tokens/unverified.ts'
 import type { DecodeTokenOptions, JwtClaims, JwtExtended } from './types.ts'
 import type { Sessions } from './sessions/sessions.ts'
@@ -26,7 +27,13 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
     // Whatever stands where a token should is a verdict on the token, not a fault of the caller.
     if (typeof token !== 'string') throw errors.FST_JWT_INVALID_TOKEN('malformed')
     const now = Date.now()
-    const { claims } = options.allowExpired === true ? verifier.verifyExpired(token, now) : verifier.verify(token, now)
+    const verified = options.allowExpired === true ? verifier.verifyExpired(token, now, null) : verifier.verify(token, now, null)
+    if (isPromise(verified)) {
+      // The fetch goes on, and its keys are there for the next one who asks; nobody waits for this verdict.
+      verified.catch(() => {})
+      throw new TypeError('decodeToken is synchronous, and the keys of this token have to be fetched first; use a hook or request.verifyJwt()')
+    }
+    const { claims } = verified
     if (options.type === 'access' && claims.type !== 'access') throw errors.FST_JWT_ACCESS_REQUIRED()
     if (options.type === 'refresh' && claims.type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
     return claims
@@ -66,17 +73,15 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
     unsetAccessCookies (reply) { cookies.unset(reply, 'access') },
     unsetRefreshCookies (reply) { cookies.unset(reply, 'refresh') },
     jwks: () => verifier.keys.jwks,
-    rotateKeys (keys) {
-      const { algorithm, decodeAlgorithms } = settings.keyOptions
-      verifier.replaceKeys(loadKeys({ algorithm, decodeAlgorithms, keys }))
-    },
+    rotateKeys (keys) { verifier.replaceKeys(loadRotatedKeys(settings, keys)) },
     async revokeToken (tokenOrClaims) {
       const { parseOpaque, revokeToken, revokeOpaqueToken } = requireSessions()
       if (typeof tokenOrClaims === 'object' && tokenOrClaims !== null) return revokeToken(tokenOrClaims)
       if (typeof tokenOrClaims !== 'string') throw new TypeError('revokeToken takes a token, or the claims of one as request.jwtClaims has them')
       const opaque = parseOpaque(tokenOrClaims)
       if (opaque !== null) return revokeOpaqueToken(tokenOrClaims, opaque)
-      return revokeToken(decodeToken(tokenOrClaims, { allowExpired: true }))
+      const { claims } = await verifier.verifyExpired(tokenOrClaims, Date.now(), null)
+      return revokeToken(claims)
     },
     createSession: async (subject, options) => requireSessions().create(subject, options),
     rotateSession: async (request, options) => requireSessions().rotate(request, options),

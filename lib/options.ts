@@ -9,6 +9,13 @@ import type { TokenLocation } from './types.ts'
 /** A callback option, without its `undefined`. */
 type Callback<K extends keyof (CallbackOptions & LocationOptions)> = NonNullable<(CallbackOptions & LocationOptions)[K]>
 
+/** Another issuer, its options checked. */
+export interface ResolvedIssuer {
+  readonly issuer: string
+  readonly jwksUri: string | null
+  readonly audience: readonly string[] | null
+}
+
 /** How one option is checked, and what it is when not given. */
 interface Option<T, D> { readonly check: Kind<T>, readonly fallback: D }
 
@@ -43,13 +50,39 @@ const skipPath: Kind<string> = (value, name) => {
   return value
 }
 
+const severalTexts = kind.oneOrSeveral(kind.text)
+
+const jwksPath: Kind<string> = (value, name) => {
+  if (typeof value !== 'string' || !/^\/[\w\-.~/]*$/.test(value)) {
+    throw kind.wrongKind(name, value, "a path such as '/.well-known/jwks.json'")
+  }
+  return value
+}
+
+const issuerMembers = ['issuer', 'jwksUri', 'audience']
+
+/** What it is checked for beside its kind is in `tokens/key-sources`. */
+const issuerEntry: Kind<ResolvedIssuer> = (value, name) => {
+  if (typeof value !== 'object' || value === null) throw kind.wrongKind(name, value, 'an object of issuer, jwksUri, audience')
+  const { issuer, jwksUri, audience, ...others } = value as Record<string, unknown>
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) throw badOption(`${name}.${unknown}`, `is unknown; an issuer takes ${issuerMembers.join(', ')}`)
+  return Object.freeze({
+    issuer: kind.text(issuer, `${name}.issuer`),
+    jwksUri: jwksUri === undefined ? null : kind.text(jwksUri, `${name}.jwksUri`),
+    audience: audience === undefined ? null : severalTexts(audience, `${name}.audience`)
+  })
+}
+
 const location = kind.oneOf('headers', 'cookies', 'queryString', 'json')
 const protection = kind.oneOf('fetch-metadata', 'double-submit')
-const severalTexts = kind.oneOrSeveral(kind.text)
 
 /** Every option: its check, and its default where that is not `null`. */
 const table = {
-  jwksPath: option(kind.cookiePath),
+  jwksUri: option(kind.text),
+  issuers: option(kind.list(issuerEntry)),
+  decodeKey: option(kind.callback<NonNullable<KeyOptions['decodeKey']>>()),
+  jwksPath: option(jwksPath),
 
   accessExpires: option(kind.orFalse(kind.lifetime), 900),
   refreshExpires: option(kind.orFalse(kind.lifetime), 2592000),

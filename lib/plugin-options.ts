@@ -4,10 +4,23 @@ import type {
   AdditionalClaims, Duration, Identity, JwtClaims, JwtHeader, JwtUser, MaybePromise, TokenLocation, TokenType
 } from './types.ts'
 import type { Store } from './sessions/store.ts'
-import type { Algorithm, KeysOption, PrivateKey, PublicKey, Secret } from './tokens/key-types.ts'
+import type { Algorithm, DecodedKey, KeysOption, PrivateKey, PublicKey, Secret } from './tokens/key-types.ts'
 
 /** The two CSRF protections; see the `csrfProtection` option. */
 export type CsrfProtection = 'fetch-metadata' | 'double-submit'
+
+/** Another issuer whose tokens are accepted. */
+export interface IssuerOptions {
+  /**
+   * The `iss` of its tokens, character for character. Without `jwksUri` it is an `https:` URL under which the discovery
+   * document lies (OpenID Connect Discovery 1.0 §4).
+   */
+  issuer: string
+  /** Where its JWK Set is: an `https:` URL, or `http:` on a loopback host. Default: what the discovery document says. */
+  jwksUri?: string
+  /** Audiences accepted in its tokens: one that the token names must be among them. Default: `decodeAudience`. */
+  audience?: string | readonly string[]
+}
 
 /** Keys and algorithms. */
 export interface KeyOptions {
@@ -26,9 +39,35 @@ export interface KeyOptions {
   keyId?: string
   /** Several named keys, possibly of different algorithms: the first signs, all verify. */
   keys?: KeysOption
-  /** The algorithms accepted (RFC 8725 §3.1). Default: `[algorithm]`. */
+  /**
+   * The algorithms accepted (RFC 8725 §3.1). Default: `[algorithm]`; for keys of other issuers every asymmetric one that
+   * fits the key. No other issuer's token is ever verified with an HMAC algorithm.
+   */
   decodeAlgorithms?: readonly Algorithm[]
-  /** Path at which the public keys are served as a JWK Set. Default: not served. */
+  /**
+   * URL of the JWK Set (RFC 7517 §5) whose keys verify every token, in place of keys of one's own: `https:`, or `http:` on
+   * a loopback host. The keys are fetched when first needed, and again when a token names one that is new; a key server
+   * that does not answer makes a 503, until it does. Say with `decodeIssuer` and `decodeAudience` which tokens are meant.
+   */
+  jwksUri?: string
+  /**
+   * Other issuers whose access tokens are accepted, beside those of one's own keys if there are any. Each issuer's keys
+   * verify the tokens that name it as `iss`, and no others.
+   */
+  issuers?: readonly IssuerOptions[]
+  /**
+   * Gives the key that a token must have been signed with, for every request: a key per tenant, say. It takes the place
+   * of every other key in verifying; a `secretKey`, `privateKey` or `keys` beside it signs only.
+   *
+   * @param header The header of the token, **unverified**.
+   * @param claims Its claims, **unverified**: good for choosing a key, and for nothing else.
+   * @returns The key, or a promise of it; `null` or `undefined` refuses the token (401). A throw is a 500.
+   */
+  decodeKey?: (header: JwtHeader, claims: Readonly<Record<string, unknown>>, request: FastifyRequest) => MaybePromise<DecodedKey | null | undefined>
+  /**
+   * Path at which the public keys are served as a JWK Set, to everyone, with a route of its own that `protect` leaves
+   * open. A prefix of the context is put before it. Default: not served.
+   */
   jwksPath?: string
 }
 

@@ -10,8 +10,8 @@ import { implicitRefreshHook } from './request/implicit-refresh.ts'
 import { documentRoutes } from './openapi.ts'
 import { protect } from './protect.ts'
 import { createTokenIssuer } from './tokens/create.ts'
-import { loadKeys } from './tokens/keys.ts'
-import { createTokenVerifier } from './tokens/verify.ts'
+import { createTokenVerifier } from './tokens/key-sources.ts'
+import { addJwksRoute } from './jwks-route.ts'
 import { createJwtDecorator } from './jwt-decorator.ts'
 import { MemoryStore } from './sessions/memory-store.ts'
 import { createSessions } from './sessions/sessions.ts'
@@ -52,7 +52,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
     throw badOption('register', "came a second time in the same context (or @fastify/jwt has taken the name 'jwt'); register again inside an encapsulated context to have other options there")
   }
   const settings = resolveOptions(options)
-  const verifier = createTokenVerifier(settings, loadKeys(settings.keyOptions))
+  const verifier = createTokenVerifier(settings)
   const issuer = createTokenIssuer(settings, verifier)
   const registration: Registration = Object.freeze({
     settings,
@@ -82,6 +82,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   })
   protect(fastify, registration)
   documentRoutes(fastify, registration)
+  if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration))
 }
 

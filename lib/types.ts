@@ -162,10 +162,14 @@ export interface JwtExtended {
    * Verifies a token and returns its claims. The denylist is not asked, since that may take a round
    * trip; a hook or `request.verifyJwt` does.
    *
-   * @throws The errors of a refused token, such as `FST_JWT_EXPIRED`.
+   * @throws The errors of a refused token, such as `FST_JWT_EXPIRED`. `TypeError` when its key has to be fetched
+   *   from its issuer first, or comes from the `decodeKey` option, which takes a request: use `request.verifyJwt`.
    */
   decodeToken (token: string, options?: DecodeTokenOptions): JwtClaims
-  /** Whether `decodeToken` would accept the token. Never throws. */
+  /**
+   * Whether `decodeToken` would accept the token. Never throws: `false`, too, for a token whose key has to be fetched first,
+   * or comes from the `decodeKey` option.
+   */
   verifyToken (token: string, options?: DecodeTokenOptions): boolean
   /** The identity a token claims, **unverified**, expired tokens included; `null` when unreadable. */
   getIdentity (token: string): string | null
@@ -188,17 +192,19 @@ export interface JwtExtended {
   /** The public keys as a JWK Set (RFC 7517 §5); secrets are never in it. */
   jwks (): JSONWebKeySet
   /**
-   * Replaces the keys while running: the first signs, all verify, and a token of a key that is gone is
-   * refused from this moment.
+   * Replaces the keys while running, those of `secretKey`, `privateKey` or `publicKey`, too: the first signs, all
+   * verify, and a token of a key that is gone is refused from this moment. Keys of other issuers are not touched. In
+   * several processes, each has to be told.
    *
-   * @throws `FST_JWT_BAD_OPTION`, and the old keys stay.
+   * @throws `FST_JWT_BAD_OPTION`, and the old keys stay; `TypeError` in a registration without keys of its own.
    */
   rotateKeys (keys: KeysOption): void
   /**
    * Refuses a token from now on, until it would have expired (and for ever when it does not). Only this token: to log
    * out of a session, end it with `revokeSession`.
    *
-   * @param tokenOrClaims A token, expired or not, or `request.jwtClaims`.
+   * @param tokenOrClaims A token, expired or not, or `request.jwtClaims`; the claims when the `decodeKey` option gives
+   *   its key, since there is no request here to find that with.
    * @throws The errors of a refused token; `FST_JWT_INVALID_TOKEN` for one without `jti`; `FST_JWT_STORE_UNAVAILABLE`
    */
   revokeToken (tokenOrClaims: string | JwtClaims): Promise<void>

@@ -56,7 +56,7 @@ function authenticateStrictly (registration: Registration, request: FastifyReque
   if (token === undefined || locator === undefined) throw settings.errors.FST_JWT_MISSING_TOKEN()
 
   if (locator.cookie !== null) checkOrigin(request, settings)
-  const verified = verify(registration, token, check, now)
+  const verified = verify(registration, request, token, check, now)
   return isPromise(verified)
     ? admitLater(verified, registration, request, check, locator, now)
     : admit(registration, request, check, { verified, location: locator.location, user: null }, locator.cookie, now)
@@ -97,9 +97,9 @@ function askApp (revocation: MaybePromise<void>, request: FastifyRequest, authen
 }
 
 /** A JWT by its signature and claims, an opaque refresh token by its session. */
-function verify ({ settings, verifier, sessions }: Registration, token: string, { type }: Check, now: number): MaybePromise<VerifiedToken> {
+function verify ({ settings, verifier, sessions }: Registration, request: FastifyRequest, token: string, { type }: Check, now: number): MaybePromise<VerifiedToken> {
   const opaque = sessions?.parseOpaque(token) ?? null
-  if (opaque === null || sessions === null) return verifier.verify(token, now)
+  if (opaque === null || sessions === null) return verifier.verify(token, now, request)
   if (type === 'access') throw settings.errors.FST_JWT_ACCESS_REQUIRED()
   return sessions.verifyOpaque(token, opaque, now)
 }

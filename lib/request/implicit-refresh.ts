@@ -55,6 +55,11 @@ export function implicitRefreshHook (registration: Registration): onSendHookHand
       return
     }
     const { verified } = authentication
+    // Renewed, another issuer's token would become one of our own.
+    if (verified.foreign === true) {
+      done(null, payload)
+      return
+    }
     const now = Date.now() / 1000
     const until = Math.min(Math.floor(now + accessExpires), renewableUntil(verified.claims, settings))
     if (exp - now > implicitRefresh || until <= exp) {
@@ -67,8 +72,7 @@ export function implicitRefreshHook (registration: Registration): onSendHookHand
       pending = after(refuseRevoked(registration, request, verified), () => {
         const token = renewed(verified.claims, until)
         // One from another issuer can be valid here when ours in its place is not.
-        verifier.verify(token, Date.now())
-        cookies.set(reply, 'access', token)
+        return after(verifier.verify(token, Date.now(), request), () => { cookies.set(reply, 'access', token) })
       })
     } catch (error) {
       finish(error)

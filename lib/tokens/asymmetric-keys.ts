@@ -29,12 +29,12 @@ function isJwk (value: unknown): value is JsonWebKey {
 }
 
 /** A JWK may say what it is for (RFC 7517 §4.2, §4.4), and then nothing else will do. */
-function checkJwk (option: string, jwk: JsonWebKey, algorithm: Algorithm): void {
+function checkJwk (option: string, jwk: JsonWebKey, algorithm: Algorithm | null): void {
   if (jwk.kty === 'oct') throw badOption(option, "is a secret; give it as 'secretKey'")
   if (jwk.use !== undefined && jwk.use !== 'sig') {
     throw badOption(option, "is a JWK whose 'use' is not 'sig'; give the key that is for signatures")
   }
-  if (jwk.alg !== undefined && algorithmOfJwk(jwk) !== algorithm) {
+  if (algorithm !== null && jwk.alg !== undefined && algorithmOfJwk(jwk) !== algorithm) {
     throw badOption(option, `is a JWK whose 'alg' is not '${algorithm}'; set 'algorithm' to the JWK's, or give another key`)
   }
 }
@@ -95,7 +95,7 @@ function parsePrivateKey (option: string, value: unknown, algorithm: Algorithm):
   return parsePrivatePem(option, textOf(option, value), undefined)
 }
 
-function parsePublicKey (option: string, value: unknown, algorithm: Algorithm): KeyObject {
+function parsePublicKey (option: string, value: unknown, algorithm: Algorithm | null): KeyObject {
   if (value instanceof KeyObject) {
     if (value.type === 'public') return value
     throw badOption(option, `is a ${value.type} key; give it as '${value.type}Key'`)
@@ -143,4 +143,19 @@ export function readPrivateKey (option: string, value: PrivateKey, algorithm: Al
  */
 export function readPublicKey (option: string, value: PublicKey, algorithm: Algorithm): KeyObject {
   return checkFit(option, parsed(option, () => parsePublicKey(option, value, algorithm)), algorithm)
+}
+
+/**
+ * A public key, or the one in an X.509 certificate, and the algorithms it may be used with: all that fit it, or
+ * the one that its JWK names.
+ *
+ * @param option The option it came in, for the error.
+ */
+export function readPublicKeyOfAnyKind (option: string, value: PublicKey): { key: KeyObject, algorithms: readonly Algorithm[] } {
+  const key = parsed(option, () => parsePublicKey(option, value, null))
+  const named = isJwk(value) ? algorithmOfJwk(value) : undefined
+  const algorithms = algorithmsOf(key).filter(algorithm => named === undefined || named === algorithm)
+  const [algorithm] = algorithms
+  if (algorithm === undefined) throw badOption(option, `is ${describe(key)}, which no algorithm known here fits; give another key`)
+  return { key: checkFit(option, key, algorithm), algorithms }
 }

@@ -33,11 +33,8 @@ function algorithmsOfJwk (jwk: JsonWebKey, key: KeyObject, allowed: readonly Alg
  * such keys are ignored).
  *
  * @param allowed The algorithms that may be used.
- * @param validUntil Milliseconds since the epoch; until when the key may be used.
  */
-export function verificationKeyFromJwk (
-  jwk: unknown, allowed: readonly Algorithm[], validUntil?: number
-): VerificationKey | null {
+export function verificationKeyFromJwk (jwk: unknown, allowed: readonly Algorithm[]): VerificationKey | null {
   if (typeof jwk !== 'object' || jwk === null) return null
   const { kty, use, kid, key_ops: operations } = jwk as JsonWebKey
   if (!thumbprintMembers.has(kty)) return null
@@ -51,5 +48,5 @@ export function verificationKeyFromJwk (
     return null
   }
   const algorithms = algorithmsOfJwk(jwk as JsonWebKey, key, allowed)
-  return algorithms.length === 0 || isWeak(key) ? null : createVerificationKey(key, algorithms, kid, validUntil)
+  return algorithms.length === 0 || isWeak(key) ? null : createVerificationKey(key, algorithms, kid)
 }

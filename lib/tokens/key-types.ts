@@ -32,6 +32,15 @@ export interface NamedKey {
   publicKey?: PublicKey
 }
 
+/**
+ * What the `decodeKey` option returns: a secret or a public key, or one with the algorithm that its tokens must have.
+ */
+export type DecodedKey =
+  | Secret
+  | PublicKey
+  | { readonly algorithm?: Algorithm, readonly secretKey: Secret }
+  | { readonly algorithm?: Algorithm, readonly publicKey: PublicKey }
+
 /** Several keys: the first signs, all verify. */
 export type KeysOption = readonly NamedKey[]
 
@@ -72,8 +81,6 @@ export interface SigningKey {
 export interface VerificationKey {
   readonly keyId: string | undefined
   readonly algorithms: readonly Algorithm[]
-  /** Of a key that was fetched: until when it may be used without asking again, milliseconds since the epoch. */
-  readonly validUntil?: number
   /**
    * Checks algorithm, signature and `crit`; no claim is checked.
    *

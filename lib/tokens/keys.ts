@@ -108,6 +108,17 @@ function loadKey (key: GivenKey): LoadedKey {
   }
 }
 
+/**
+ * Checks the algorithms, whether or not a key comes with them.
+ *
+ * @returns `decodeAlgorithms`
+ * @throws `FST_JWT_BAD_OPTION`
+ */
+export function checkAlgorithms (options: KeyOptions): readonly Algorithm[] | undefined {
+  if (options.algorithm !== undefined) checkAlgorithm('algorithm', options.algorithm)
+  return checkDecodeAlgorithms(options.decodeAlgorithms)
+}
+
 /** Exactly one of a secret and a key pair: with both, a token could choose which of them to be checked with. */
 function checkSources (path: string, key: { secretKey?: unknown, privateKey?: unknown, publicKey?: unknown }): void {
   if (key.secretKey === undefined) {
@@ -208,14 +219,14 @@ export const noKeys: KeySet = keySet([])
 /**
  * The keys of a registration, checked.
  *
+ * @param others Whether there are, or may be later, other keys, which a decode algorithm may be for.
  * @throws `FST_JWT_BAD_OPTION`, which names the option and what to do, and never shows the key.
  */
-export function loadKeys (options: KeyOptions): KeySet {
-  if (options.algorithm !== undefined) checkAlgorithm('algorithm', options.algorithm)
-  const decodeAlgorithms = checkDecodeAlgorithms(options.decodeAlgorithms)
+export function loadKeys (options: KeyOptions, others = false): KeySet {
+  const decodeAlgorithms = checkAlgorithms(options)
   const loaded = options.keys === undefined
     ? loadSingleKey(options, decodeAlgorithms)
     : loadNamedKeys(options, decodeAlgorithms)
-  checkUsable(decodeAlgorithms, loaded)
+  if (!others) checkUsable(decodeAlgorithms, loaded)
   return keySet(loaded)
 }

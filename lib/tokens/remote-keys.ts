@@ -4,6 +4,7 @@ import { fetchJson } from './fetch-json.ts'
 import { verificationKeyFromJwk } from './jwk-set.ts'
 import { discoveryUrl, readDiscoveredUrl, readRemoteUrl } from './remote-url.ts'
 import { createTokenBucket } from './token-bucket.ts'
+import type { MaybePromise } from '../types.ts'
 import type { Algorithm, VerificationKey } from './key-types.ts'
 
 /** Where an issuer publishes its keys: a JWK Set, or an issuer whose discovery document names one. */
@@ -48,6 +49,8 @@ export class KeysUnavailableError extends Error {
 
 /** The keys of an issuer elsewhere. */
 export interface RemoteKeys {
+  /** What may be verified with. */
+  readonly algorithms: readonly Algorithm[]
   /**
    * The key a token names, or `null` when its issuer has no such key. At once while the keys are known, else
    * as a promise. A removed or replaced key is no longer found, so `find(header) === key` holds for a key that
@@ -57,7 +60,13 @@ export interface RemoteKeys {
    *
    * @throws `KeysUnavailableError`, as a rejection, when the issuer cannot be asked.
    */
-  find (header: Readonly<Record<string, unknown>>): VerificationKey | null | Promise<VerificationKey | null>
+  find (header: Readonly<Record<string, unknown>>): MaybePromise<VerificationKey | null>
+  /**
+   * The key once more, freshly fetched, when the one found has not made the signature of a token without `kid`: its
+   * issuer may have replaced its only key. `null` when the limit for unknown `kid`s does not allow it, or nothing
+   * can be had; for a token with a `kid`, which says of itself whether its key is known, always.
+   */
+  findAgain (header: Readonly<Record<string, unknown>>): MaybePromise<VerificationKey | null>
 }
 
 /** What an issuer said at one time. */
@@ -72,7 +81,7 @@ function since (time: number): number {
 }
 
 function createFetchedSet (
-  { keys }: Record<string, unknown>, allowed: readonly Algorithm[], maxAge: number
+  { keys }: Record<string, unknown>, allowed: readonly Algorithm[]
 ): FetchedSet {
   if (!Array.isArray(keys)) throw new TypeError('the answer is no JWK Set')
   const jwks: unknown[] = keys
@@ -90,7 +99,7 @@ function createFetchedSet (
   function prepare (jwk: unknown): VerificationKey | null {
     let key = prepared.get(jwk)
     if (key === undefined) {
-      key = verificationKeyFromJwk(jwk, allowed, fetchedAt + maxAge)
+      key = verificationKeyFromJwk(jwk, allowed)
       prepared.set(jwk, key)
     }
     return key
@@ -145,7 +154,7 @@ export function createRemoteKeys (source: RemoteKeySource, options: RemoteKeysOp
 
   async function refresh (): Promise<void> {
     try {
-      set = createFetchedSet(await fetchSet(AbortSignal.timeout(timeout)), algorithms, maxAge)
+      set = createFetchedSet(await fetchSet(AbortSignal.timeout(timeout)), algorithms)
       failure = null
     } catch (cause) {
       failure = { error: new KeysUnavailableError('the keys of the issuer cannot be had', { cause }), at: Date.now() }
@@ -181,6 +190,13 @@ export function createRemoteKeys (source: RemoteKeySource, options: RemoteKeysOp
   }
 
   return {
+    algorithms,
+
+    findAgain ({ alg, kid }) {
+      if (kid !== undefined || (pending === null && (isLeftAlone() || !bucket.take()))) return null
+      return refreshed().then(() => (set as FetchedSet).find(undefined, alg as Algorithm))
+    },
+
     find (header) {
       const { alg, kid } = header
       const algorithm = algorithms.find(name => name === alg)

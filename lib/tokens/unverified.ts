@@ -1,5 +1,12 @@
 import { createDecoder } from 'fast-jwt'
+import { deepFreeze } from './claims.ts'
 import type { JwtHeader } from '../types.ts'
+
+/** A token as it came: whoever sent it may have written anything into it. */
+export interface UnverifiedToken {
+  readonly header: JwtHeader
+  readonly claims: Readonly<Record<string, unknown>>
+}
 
 const decode = createDecoder({ complete: true })
 
@@ -14,6 +21,12 @@ export function readHeader (token: string): JwtHeader | null {
 /** The claims of a token, **unverified**; `null` when unreadable. */
 export function readPayload (token: string): Record<string, unknown> | null {
   return read(token)?.payload ?? null
+}
+
+/** Header and claims of a token, **unverified**; `null` when unreadable. */
+export function readToken (token: string): UnverifiedToken | null {
+  const parts = read(token)
+  return parts === null ? null : { header: deepFreeze(parts.header), claims: deepFreeze(parts.payload) }
 }
 
 function read (token: string): { header: JwtHeader, payload: Record<string, unknown> } | null {

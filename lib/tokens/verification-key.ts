@@ -7,10 +7,9 @@ import type { Algorithm, DecodedToken, VerificationKey } from './key-types.ts'
  *
  * @param key An HMAC secret, or an asymmetric public key.
  * @param algorithms All of the key's own family, so that no token can choose how its key is read (RFC 8725 §3.1).
- * @param validUntil Milliseconds since the epoch; until when a key that was fetched may be used.
  */
 export function createVerificationKey (
-  key: Buffer | KeyObject, algorithms: readonly Algorithm[], keyId: string | undefined, validUntil?: number
+  key: Buffer | KeyObject, algorithms: readonly Algorithm[], keyId: string | undefined
 ): VerificationKey {
   const verifyToken: (token: string) => DecodedToken = createVerifier({
     key: Buffer.isBuffer(key) ? key : key.export({ format: 'pem', type: 'spki' }),
@@ -23,7 +22,6 @@ export function createVerificationKey (
   return Object.freeze({
     keyId,
     algorithms: Object.freeze([...algorithms]),
-    ...(validUntil === undefined ? {} : { validUntil }),
     verify (token: string): DecodedToken {
       const decoded = verifyToken(token)
       // `fast-jwt` lets `"crit": null` and the like pass; RFC 7515 §4.1.11 allows a list of names only, of

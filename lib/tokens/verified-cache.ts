@@ -9,15 +9,17 @@ export interface VerifiedToken {
   readonly claims: JwtClaims
   /** Of an opaque refresh token: its parts, and what the store said when it was verified. */
   readonly opaque?: VerifiedOpaqueToken
+  /** Verified with another issuer's key: nothing may be made of it that our own key signs. */
+  readonly foreign?: boolean
 }
 
-/** The tokens verified under one set of keys; a new set of keys gets a new cache. */
-export interface VerifiedCache {
-  get (token: string): VerifiedToken | undefined
-  set (token: string, verified: VerifiedToken): void
+/** What is remembered of verified tokens. */
+export interface VerifiedCache<T> {
+  get (token: string): T | undefined
+  set (token: string, verified: T): void
 }
 
-const none: VerifiedCache = { get: () => undefined, set () {} }
+const none: VerifiedCache<never> = { get: () => undefined, set () {} }
 
 /** A number that differs between tokens: of the end of the signature, which is as good as random. */
 function fingerprintOf (token: string): number {
@@ -35,9 +37,9 @@ function fingerprintOf (token: string): number {
  *
  * @param size Tokens remembered; 0 for none.
  */
-export function createVerifiedCache (size: number): VerifiedCache {
+export function createVerifiedCache<T> (size: number): VerifiedCache<T> {
   if (size === 0) return none
-  const tokens = new LruMap<VerifiedToken>(size)
+  const tokens = new LruMap<T>(size)
   // A power of two, at least twice the size: the fingerprints of tokens that came once.
   const seenOnce = new Int32Array(2 ** Math.ceil(Math.log2(Math.min(size, 2 ** 20) * 2)))
   const mask = seenOnce.length - 1

@@ -44,11 +44,9 @@ function known (keys: RemoteKeys, kid?: string, alg?: Algorithm): VerificationKe
 t.test('a key is fetched once, verifies its tokens, and is then found at once', async t => {
   const issuer = await startIssuer(t, first.jwks)
   const keys = createRemoteKeys({ jwksUri: `${issuer.url}/jwks` })
-  const before = Date.now()
   const key = await keys.find(header('first'))
   t.match(key?.verify(tokenOf(first.signing)).payload, claims)
   t.match(key, { keyId: 'first', algorithms: ['ES256'] })
-  t.ok((key?.validUntil ?? 0) >= before + 600_000, 'it says how long it may be used')
   t.equal(known(keys, 'first'), key)
   t.same(issuer.requests, ['/jwks'])
 })
@@ -238,7 +236,6 @@ t.test('keys are fetched again before they are too old, without a request waitin
   await keys.find(header('made-up'))
   t.equal(issuer.requests.length, 2)
   t.not(known(keys, 'first'), key)
-  t.equal(known(keys, 'first')?.validUntil, Date.now() + 1_000)
 })
 
 t.test('keys that are too old are fetched before a token passes', async t => {
