@@ -1,0 +1,43 @@
+// Writes docs/options.md from the doc comments of lib/plugin-options.ts: `npm run docs:options`. A test holds the page to it.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+
+const source = fileURLToPath(new URL('../lib/plugin-options.ts', import.meta.url))
+const page = fileURLToPath(new URL('../docs/options.md', import.meta.url))
+
+/** A doc comment as one line of Markdown that may stand in a table. */
+function oneLine (comment: string): string {
+  return comment.replace(/\{@link (\w+)\}/g, '`$1`').replace(/\s+/g, ' ').replaceAll('|', '\\|').trim()
+}
+
+function describe (member: ts.PropertySignature, file: ts.SourceFile): string {
+  const doc = ts.getJSDocCommentsAndTags(member)[0] as ts.JSDoc
+  const tags = (doc.tags ?? []).map(tag => {
+    const text = ts.getTextOfJSDocComment(tag.comment) ?? ''
+    return ts.isJSDocParameterTag(tag) ? `\`${tag.name.getText(file)}\`: ${text}` : ts.isJSDocReturnTag(tag) ? `Returns: ${text}` : text
+  })
+  return oneLine([ts.getTextOfJSDocComment(doc.comment) ?? '', ...tags].join(' '))
+}
+
+/** The text of docs/options.md. */
+export function optionsPage (): string {
+  const file = ts.createSourceFile(source, readFileSync(source, 'utf8'), ts.ScriptTarget.Latest, true)
+  const interfaces = file.statements.filter(ts.isInterfaceDeclaration)
+  const sections = interfaces.filter(({ members }) => members.length > 0).map(declaration => {
+    const title = oneLine(ts.getTextOfJSDocComment((ts.getJSDocCommentsAndTags(declaration)[0] as ts.JSDoc).comment) ?? '')
+    const rows = declaration.members.filter(ts.isPropertySignature).map(member =>
+      `| \`${member.name.getText(file)}\` | \`${oneLine(member.type?.getText(file) ?? '')}\` | ${describe(member, file)} |`)
+    return `## \`${declaration.name.text}\`\n\n${title}\n\n| option | takes | |\n| --- | --- | --- |\n${rows.join('\n')}\n`
+  })
+  return `# Every option
+
+Options are flat: those below all go into \`app.register(jwt, { … })\`. They are checked at registration: an unknown one, a value of
+the wrong kind, or a pair that can't work together stops start-up with \`FST_JWT_BAD_OPTION\`, which names the option and the remedy.
+
+A duration is a number of seconds, or a string with a unit such as \`'15m'\`, \`'12 hours'\` or \`'30d'\`.
+
+${sections.join('\n')}`
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(page, optionsPage())
