@@ -249,7 +249,7 @@ export interface JwtExtended {
    * @returns How many were ended.
    * @throws `FST_JWT_STORE_UNAVAILABLE`
    */
-  revokeAllSessions (identity: Identity | object, options?: { except?: string }): Promise<number>
+  revokeAllSessions (identity: Identity | object, options?: { except?: string | undefined }): Promise<number>
 }
 
 declare module 'fastify' {

@@ -26,7 +26,7 @@ export interface Sessions extends StoreChecks {
   rotate (request: FastifyRequest, options?: { claims?: AdditionalClaims }): Promise<SessionTokens>
   list (subject: Identity | object): Promise<SessionInfo[]>
   revoke (id: string): Promise<boolean>
-  revokeAll (subject: Identity | object, options?: { except?: string }): Promise<number>
+  revokeAll (subject: Identity | object, options?: { except?: string | undefined }): Promise<number>
   revokeToken (claims: JwtClaims): Promise<void>
   revokeOpaqueToken (token: string, parsed: OpaqueToken): Promise<void>
 }
