@@ -223,11 +223,7 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
     const csrfOnly = /^(access|refresh)Csrf|^csrf(InCookies|CheckForm)$/.test(name)
     if (csrfOnly && !doubleSubmit) throw badOption(name, "does nothing without double submit; add csrfProtection: 'double-submit'")
   }
-  if (settings.implicitRefresh !== false) {
-    if (!cookies) throw badOption('implicitRefresh', "renews cookies; add 'cookies' to tokenLocation")
-    if (settings.accessExpires === false) throw badOption('implicitRefresh', 'has nothing to renew when accessExpires is false; leave one of them out')
-    if (settings.implicitRefresh >= settings.accessExpires) throw badOption('implicitRefresh', `must be shorter than accessExpires (${settings.accessExpires} seconds), or every response would renew the cookie`)
-  }
+  if (settings.implicitRefresh !== false && !cookies) throw badOption('implicitRefresh', "renews cookies; add 'cookies' to tokenLocation")
   if (settings.skipPaths.length > 0 && settings.protect !== true) throw badOption('skipPaths', 'does nothing without protect: true; add it')
   if (settings.store === false) {
     for (const name of ['refreshReuseInterval', 'refreshTokenFormat', 'sessionMaxAge']) {

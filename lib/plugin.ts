@@ -83,7 +83,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   protect(fastify, registration)
   documentRoutes(fastify, registration)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
-  if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration))
+  if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
 }
 
 /**

@@ -46,6 +46,7 @@ t.test('a value of the wrong kind stops start-up', async t => {
   const notTime = ['soon', '', NaN, Infinity, true, null, {}, []]
   const notText = [42, true, null, {}, ['x']]
   const notBoolean = ['yes', 1, 0, null, {}]
+  const notFunction = ['x', 42, true, false, null, {}]
   const table: Record<string, unknown[]> = {
     secretKey: [42, true, null, {}, [], [42], [secretKey, 42], [[secretKey]], new Date(), () => secretKey],
     algorithm: ['none', 'None', 'NONE', 'hs256', 'HS1', '', 42, null, ['HS256'], '__proto__', 'toString'],
@@ -74,6 +75,18 @@ t.test('a value of the wrong kind stops start-up', async t => {
     csrfProtection: ['on', '', true, 42, null, {}, [], ['on'], ['fetch-metadata', 'on'], [false]],
     csrfMethods: [42, true, null, {}, [42], [''], ['TWO WORDS']],
     trustedOrigins: [42, true, null, {}, [42], ['trusted.example'], ['*'], ['https://*.trusted.example'], ['https://trusted.example/path'], ['null'], ['']],
+    queryStringName: ['', ...notText],
+    queryStringValuePrefix: notText,
+    jsonKey: ['', ...notText],
+    refreshJsonKey: ['', ...notText],
+    extractToken: notFunction,
+    additionalClaims: notFunction,
+    additionalHeaders: notFunction,
+    userIdentity: notFunction,
+    userLookup: notFunction,
+    verifyClaims: notFunction,
+    isRevoked: notFunction,
+    implicitRefresh: [0, -1, 0.5, ...notTime],
     messages: ['x', 42, true, null, [], { FST_JWT_NOPE: 'x' }, { FST_JWT_EXPIRED: 42 }, { EXPIRED: 'x' }, { toString: 'x' }],
     realm: [42, true, null, {}, 'a\r\nb', 'Zoë 🦉'],
     cacheSize: [-1, 1.5, NaN, Infinity, '10', true, null, {}],

@@ -142,7 +142,7 @@ export function requireBody (request: FastifyRequest, who: string): void {
   if (method === 'GET' || method === 'HEAD' || method === 'TRACE') return
   const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0
   // A multipart body may be left unread on purpose, for the handler to stream.
-  if (announced && !/^multipart\//i.test(headers['content-type'] ?? '')) {
+  if (announced && !/^multipart\//i.test(String(headers['content-type']))) {
     throw badOption('tokenLocation', `${who} needs the body, which is not parsed yet; use the hook as preValidation or preHandler`)
   }
 }

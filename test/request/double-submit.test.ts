@@ -247,3 +247,26 @@ t.test('csrfCheckForm in onRequest is an error on the first form, and never a si
   t.match(response.json(), { code: 'FST_JWT_BAD_OPTION', message: /csrfCheckForm/ })
   await passes(t, app, { ...request, headers: { ...form, 'x-csrf-token': csrf } }, 'user123', 'with the header nobody needs the body')
 })
+
+t.test('a multipart form: its parsed field counts, and one left for the handler to stream has none', async t => {
+  for (const [name, body, verdict] of [['parsed', true, null], ['left unread', false, missing]] as const) {
+    const app = Fastify() as unknown as FastifyInstance
+    t.teardown(() => app.close())
+    const token = () => app.jwt.createAccessToken('user123')
+    app.addContentTypeParser('multipart/form-data', (request, _payload, done) => {
+      done(null, body ? { csrf_token: request.headers['x-field'] } : undefined)
+    })
+    await app.register(jwt, { secretKey, tokenLocation: 'cookies', csrfProtection: 'double-submit', csrfCheckForm: true })
+    app.post('/', { preHandler: jwtRequired }, async request => seen(request))
+    const cookie = token()
+    const request: InjectOptions = {
+      method: 'POST',
+      url: '/',
+      payload: '--x--',
+      cookies: { access_token_cookie: cookie },
+      headers: { 'content-type': 'multipart/form-data; boundary=x', 'x-field': app.jwt.getCsrfToken(cookie) ?? '' }
+    }
+    if (verdict === null) await passes(t, app, request, 'user123', name)
+    else await refused(t, app, request, verdict, name)
+  }
+})

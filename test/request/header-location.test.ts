@@ -239,7 +239,14 @@ t.test('an empty scheme takes the bare token', async t => {
   const token = app.jwt.createAccessToken('user123')
   await passes(t, app, { url: '/required', headers: { 'x-token': token } }, 'user123', 'bare')
   await refused(t, app, { url: '/required', headers: {} }, refusals.missing, 'no header')
+  await refused(t, app, { url: '/required', headers: { 'x-token': '' } }, refusals.missing, 'an empty header')
   await refused(t, app, { url: '/required', headers: { 'x-token': `Bearer ${token}` } }, refusals.badRequest, 'two parts')
+})
+
+t.test('a header that Node.js reads as a list is malformed where a token belongs', async t => {
+  const app = await protectedApp(t, { headerName: 'Set-Cookie', headerType: '' })
+  const token = app.jwt.createAccessToken('user123')
+  await refused(t, app, { url: '/required', headers: { 'set-cookie': [token] } }, refusals.badRequest, 'a list')
 })
 
 t.test('maxTokenLength: a longer token is refused before any work', async t => {
