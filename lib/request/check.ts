@@ -28,6 +28,9 @@ const table = {
   skipRevocationCheck: { check: kind.boolean, fallback: false }
 } as const satisfies { [Name in keyof Required<VerifyOptions>]: { check: kind.Kind<unknown>, fallback: unknown } }
 
+/** One object for each combination there is, so that `request.verifyJwt` finds the check it made the last time. */
+const combinations = new Map<string, HookOptions>()
+
 /** Checks the options of a hook. @throws `FST_JWT_BAD_OPTION` */
 export function resolveHookOptions (options: VerifyOptions): HookOptions {
   if (typeof options !== 'object' || options === null) throw kind.wrongKind('verifyJwt', options, 'an object of options')
@@ -46,7 +49,11 @@ export function resolveHookOptions (options: VerifyOptions): HookOptions {
     skipRevocationCheck: read<boolean>('skipRevocationCheck', table.skipRevocationCheck)
   }
   if (resolved.fresh && resolved.type !== 'access') throw badOption('verifyJwt.fresh', "goes with type: 'access' only, since a refresh token is never fresh")
-  return Object.freeze(resolved)
+  const key = JSON.stringify(resolved)
+  const known = combinations.get(key)
+  if (known !== undefined) return known
+  combinations.set(key, Object.freeze(resolved))
+  return resolved
 }
 
 /** Fits a hook to an instance. @throws `FST_JWT_BAD_OPTION` */
