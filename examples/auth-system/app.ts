@@ -1,0 +1,71 @@
+// Puts the application together: one file a concern, so that it can be read, and tested, piece by piece.
+import http from 'node:http'
+import https from 'node:https'
+import Fastify from 'fastify'
+import helmet from '@fastify/helmet'
+import rateLimit from '@fastify/rate-limit'
+import jwt, { RedisStore } from 'fastify-jwt-extended'
+import { Redis } from 'ioredis'
+import { hashPassword } from './passwords.ts'
+import { MemoryUsers, RedisUsers } from './users.ts'
+import { adminRoutes } from './routes/admin.ts'
+import { authRoutes } from './routes/auth.ts'
+import { profileRoutes } from './routes/profile.ts'
+import type { FastifyInstance } from 'fastify'
+import type { Config } from './config.ts'
+import type { Users } from './users.ts'
+
+export async function buildApp (config: Config): Promise<FastifyInstance> {
+  const { tls } = config
+  const app = Fastify({
+    logger: { level: config.production ? 'info' : 'warn' },
+    trustProxy: config.trustProxy,
+    serverFactory: handler => tls === null ? http.createServer(handler) : https.createServer(tls, handler)
+  })
+
+  const redis = config.redisUrl === null ? null : new Redis(config.redisUrl)
+  if (redis !== null) {
+    redis.on('error', error => { app.log.error({ err: error }, 'Redis') })
+    app.addHook('onClose', async () => { await redis.quit() })
+  }
+  const users: Users = redis === null ? new MemoryUsers() : new RedisUsers(redis)
+
+  if (config.production) {
+    // A request that has come in the clear has told its token to everybody on the way: it is not answered.
+    app.addHook('onRequest', async (request, reply) => {
+      if (request.protocol !== 'https') return reply.code(403).send({ statusCode: 403, error: 'Forbidden', message: 'HTTPS required' })
+    })
+  }
+  // Security headers; Strict-Transport-Security is among them, so that browsers don't try HTTP again.
+  await app.register(helmet)
+  // Counted in Redis, too, where there is one: a limit per process would grow with the processes.
+  await app.register(rateLimit, { global: false, ...(redis === null ? {} : { redis }) })
+
+  await app.register(jwt, {
+    secretKey: config.secretKey,
+    // A token of another application that shares the secret by mistake is refused.
+    issuer: 'auth-system',
+    accessExpires: '15m',
+    refreshExpires: '7 days',
+    // However often it is refreshed, a login ends after a month.
+    sessionMaxAge: '30 days',
+    // A refresh token is a random string here: whoever reads the store can't present one.
+    refreshTokenFormat: 'opaque',
+    ...(redis === null ? {} : { store: new RedisStore(redis) }),
+    // An account that has been deleted is out at once, and not when its token expires.
+    userLookup: claims => users.find(claims.identity),
+    // Every route needs an access token, the forgotten ones too; what is open says so.
+    protect: true
+  })
+
+  if (config.admin !== null) {
+    const { email, password } = config.admin
+    await users.add({ email, name: 'Administrator', passwordHash: await hashPassword(password), roles: ['user', 'admin'] })
+  }
+
+  app.get('/health', { config: { jwt: false } }, async () => ({ status: 'ok' }))
+  await app.register(authRoutes, { prefix: '/auth', users })
+  await app.register(profileRoutes)
+  await app.register(adminRoutes, { prefix: '/admin', users })
+  return app
+}
