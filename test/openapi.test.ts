@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import Fastify from 'fastify'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
@@ -386,6 +387,12 @@ t.test('documents that are not ours to write stay as they are', async t => {
     await app.ready()
     if (typeof decorator === 'function') t.same(app.swagger({ yaml: true }), decorator({ yaml: true }))
   }
+})
+
+t.test('docs/openapi.md shows what comes out', async t => {
+  const app = await build({}, openapi('3.1.0'), async app => { app.get('/admin', { preHandler: [jwtRequired, role('admin')] }, ok) })
+  const [, shown = ''] = /```json\n([\s\S]*?)```/.exec(readFileSync(new URL('../docs/openapi.md', import.meta.url), 'utf8')) ?? []
+  t.same(documentOf(app).paths['/admin']?.['get'], JSON.parse(shown))
 })
 
 t.test('many ways in are said in words', async t => {

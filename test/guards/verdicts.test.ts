@@ -223,6 +223,16 @@ t.test('a token refused within a guard is answered as such, and within anyOf lea
   t.equal((await app.inject('/types')).json().code, 'FST_JWT_MISSING_TOKEN')
 })
 
+t.test('claims that verifyClaims rejects are one alternative less', async t => {
+  const app = Fastify()
+  await app.register(jwt, { secretKey, verifyClaims: claims => claims['fine'] === true })
+  const lenient = guard(() => true)
+  app.get('/', { preHandler: anyOf(jwtRequired, lenient) }, async () => 'in')
+  const ask = (fine: boolean) => app.inject({ url: '/', headers: { authorization: `Bearer ${app.jwt.createAccessToken('user', { claims: { fine } })}` } })
+  t.equal((await ask(true)).statusCode, 200)
+  t.equal((await ask(false)).json().code, 'FST_JWT_CLAIMS_REJECTED', 'and a guard lets in nobody whose token was not verified')
+})
+
 t.test('a store that does not answer ends anyOf with 503, whatever the alternatives', async t => {
   const app = Fastify()
   let down = false
