@@ -54,8 +54,10 @@ export function createRotateSession (
     if (result.outcome === 'unknown') throw errors.FST_JWT_REVOKED()
     if (result.outcome === 'reused') return refuseReused(result.session, request.log)
 
-    const { current, claims: kept } = result.session
-    publish('session.rotated', { sessionId: sid, identity, repeated: result.outcome === 'repeated' }, request.log)
+    const { current, claims: kept, identity: ofSession } = result.session
+    // The store's word: a key that decodeKey gives may be somebody else's, who writes what they like into a token.
+    owner.identity = ofSession
+    publish('session.rotated', { sessionId: sid, identity: ofSession, repeated: result.outcome === 'repeated' }, request.log)
     return {
       sessionId: sid,
       accessToken: tokens.access(owner, now, kept, false),

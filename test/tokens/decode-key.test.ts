@@ -1,7 +1,9 @@
 import { createHmac, createSecretKey } from 'node:crypto'
+import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { FastifyRequest } from 'fastify'
+import jwt, { refreshTokenRequired } from '../../lib/index.ts'
 import type { Algorithm, DecodedKey, JwtExtendedOptions } from '../../lib/index.ts'
 import { loadKeys } from '../../lib/tokens/keys.ts'
 import { ecPair, ed25519Pair, pemOf, rsaPair } from '../fixtures/key-pairs.ts'
@@ -230,4 +232,18 @@ t.test('more keys than are kept ready are all told apart', async t => {
     t.equal(passes, round * tokens.length)
   }
   t.strictSame(await send(app, tokenOf(loadKeys({ secretKey: `1${secretKey}` }), { tenant: 2 })), badSignature)
+})
+
+t.test('who holds the key of a tenant cannot turn a session of their own into somebody else\'s', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey, decodeKey: (_header, _claims, request) => secrets[tenantOf(request)] })
+  app.post('/refresh', { preHandler: refreshTokenRequired }, async request => app.jwt.rotateSession(request))
+  const { refreshToken } = await app.jwt.createSession('user123')
+  const { sid, jti, auth_time: login } = JSON.parse(Buffer.from(refreshToken.split('.')[1] as string, 'base64url').toString())
+  const forged = tokenOf(second, { sub: 'admin', type: 'refresh', sid, jti, auth_time: login })
+  const response = await app.inject({ method: 'POST', url: '/refresh', headers: { authorization: `Bearer ${forged}`, ...ofTenant('second') } })
+  t.equal(response.statusCode, 200)
+  const { accessToken, refreshToken: next } = response.json<Record<string, string>>()
+  t.strictSame([accessToken, next].map(token => app.jwt.getIdentity(token as string)), ['user123', 'user123'])
 })
