@@ -26,15 +26,16 @@ export interface IssuerOptions {
 export interface KeyOptions {
   /**
    * HMAC secret, at least 32, 48 or 64 bytes for HS256, HS384 or HS512 (RFC 7518 §3.2). An array
-   * rotates: the first signs, all verify.
+   * rotates: the first signs, all verify. `undefined`, of an environment variable that is not set, stops start-up
+   * unless another key is given.
    */
-  secretKey?: Secret | readonly Secret[]
+  secretKey?: Secret | readonly Secret[] | undefined
   /** The algorithm tokens are signed with. Default: `'HS256'`. */
   algorithm?: Algorithm
   /** Private key for RS, PS, ES and EdDSA: PEM, `KeyObject`, JWK, or `{ key, passphrase }`. */
-  privateKey?: PrivateKey
+  privateKey?: PrivateKey | undefined
   /** Public key: PEM, certificate, `KeyObject` or JWK. Alone it makes an instance that only verifies. */
-  publicKey?: PublicKey
+  publicKey?: PublicKey | undefined
   /** Names the key: the `kid` header (RFC 7515 §4.1.4). */
   keyId?: string
   /** Several named keys, possibly of different algorithms: the first signs, all verify. */
