@@ -193,6 +193,16 @@ t.test('there is no way round the algorithm of an issuer\'s key', async t => {
   t.strictSame(await send(app, critical(honest)), invalid('crit'))
 })
 
+t.test('what an issuer signs that is no access token does not pass for one', async t => {
+  const keys = ecKeys('a')
+  const issuer = await startDiscoverable(t, keys)
+  const app = await appWith(t, { issuers: [{ issuer: issuer.url, audience: 'app' }] })
+  const claims = { sub: 'user123', iss: issuer.url, aud: 'app', exp: 4_000_000_000 }
+  const typed = (typ: unknown) => keys.signing?.sign(claims, { typ }) as string
+  for (const typ of ['at+jwt', 'application/at+jwt', 'JWT', 'jwt']) t.strictSame(await send(app, typed(typ)), passed, typ)
+  for (const typ of ['logout+jwt', 'dpop+jwt', 'secevent+jwt', 5, null]) t.strictSame(await send(app, typed(typ)), invalid('typ'), String(typ))
+})
+
 t.test('a kid is a name and nothing else', async t => {
   const issuer = await startDiscoverable(t, ecKeys('a'))
   const app = await appWith(t, { issuers: [{ issuer: issuer.url }] })
