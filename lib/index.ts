@@ -5,6 +5,7 @@ export {
 export { allOf, anyOf, guard, not, permission, role, scope } from './guards.ts'
 export type { ClaimGuardOptions, Guard, GuardFunction, GuardOptions } from './guards.ts'
 export type * from './types.ts'
+export type * from './app-jwt.ts'
 export type * from './plugin-options.ts'
 export type * from './tokens/key-types.ts'
 export type * from './sessions/store.ts'

@@ -1,6 +1,7 @@
 import type { Settings } from '../options.ts'
 import type { TokenIssuer } from '../tokens/create.ts'
-import type { AdditionalClaims, CreateSessionOptions } from '../types.ts'
+import type { CreateSessionOptions } from '../app-jwt.ts'
+import type { AdditionalClaims } from '../types.ts'
 import type { RotatedToken } from './store.ts'
 
 /** What is known of a token outlives it by so much: clocks differ, and it may be issued as its session ends. Seconds. */

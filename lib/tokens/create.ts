@@ -4,9 +4,8 @@ import { ownedClaims } from '../options.ts'
 import { readIdentity } from './claims.ts'
 import { isUsableType } from './explicit-typing.ts'
 import type { Settings } from '../options.ts'
-import type {
-  AdditionalClaims, CreateAccessTokenOptions, CreateRefreshTokenOptions, Duration, Identity, TokenType
-} from '../types.ts'
+import type { CreateAccessTokenOptions, CreateRefreshTokenOptions } from '../app-jwt.ts'
+import type { AdditionalClaims, Duration, Identity, TokenType } from '../types.ts'
 import type { TokenVerifier } from './verify.ts'
 
 /** Claims only this package sets: those of a session, and of a token that is issued again. */
