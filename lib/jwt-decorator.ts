@@ -63,7 +63,8 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
       const jti = readPayload(token)?.['jti']
       return typeof jti === 'string' ? jti : null
     },
-    getCsrfToken: token => cookies.csrfOf(token),
+    // As the readers above, `null` for what is no text at all.
+    getCsrfToken: token => typeof token === 'string' ? cookies.csrfOf(token) : null,
     setAccessCookies (reply, token) { cookies.set(reply, 'access', token) },
     setRefreshCookies (reply, token) { cookies.set(reply, 'refresh', token) },
     unsetJwtCookies (reply) {

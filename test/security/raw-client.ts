@@ -48,11 +48,15 @@ export class RawClient {
     const socket = connect(this.#port, '127.0.0.1')
     await new Promise<void>((resolve, reject) => { socket.once('connect', resolve).once('error', reject) })
     this.#socket = socket
+    // An answer that never comes is a fault to be seen, not waited for.
+    socket.setTimeout(5000, () => { socket.destroy() })
     // A server that refuses a request may reset the connection while the rest of it is on its way.
     socket.on('error', () => {})
     socket.on('close', () => {
       // What an older connection had to say has been said.
-      if (this.#socket === socket) this.#settle(null)
+      if (this.#socket !== socket) return
+      this.#socket = undefined
+      this.#settle(null)
     })
     return socket
   }

@@ -64,7 +64,10 @@ function seen (request: FastifyRequest) {
   return { identity: request.jwtIdentity }
 }
 
-export async function recordingApp (t: Test, options: JwtExtendedOptions, server: FastifyServerOptions = {}): Promise<RecordingApp> {
+/** @param extend Adds routes of a test's own. */
+export async function recordingApp (
+  t: Test, options: JwtExtendedOptions, server: FastifyServerOptions = {}, extend: (app: FastifyInstance) => void = () => {}
+): Promise<RecordingApp> {
   let lines: string[] = []
   const stream = new Writable({ write (chunk, _encoding, done) { lines.push(String(chunk)); done() } })
   const app = Fastify({ ...server, logger: { level: 'trace', stream } }) as unknown as FastifyInstance
@@ -88,6 +91,7 @@ export async function recordingApp (t: Test, options: JwtExtendedOptions, server
     preHandler: refreshTokenRequired,
     handler: async request => ({ identity: request.jwtIdentity, ...await app.jwt.rotateSession(request) })
   })
+  extend(app)
   await app.ready()
 
   function takeLog (): string {
