@@ -148,7 +148,7 @@ export function requireBody (request: FastifyRequest, who: string): void {
 }
 
 function extractLocator (settings: Settings, type: TokenType | 'any'): Locator[] {
-  const { extractToken } = settings
+  const { extractToken, errors } = settings
   if (extractToken === null) return []
   return [{
     location: 'extractToken',
@@ -156,11 +156,13 @@ function extractLocator (settings: Settings, type: TokenType | 'any'): Locator[]
     read (request) {
       const token: unknown = extractToken(request, type)
       if (token === undefined || token === null || token === '') return undefined
-      if (typeof token !== 'string') {
-        // Nobody will wait for a promise: that it rejects as well must not end the process.
-        if (token instanceof Promise) token.catch(() => {})
+      if (token instanceof Promise) {
+        // Nobody will wait for it: that it rejects as well must not end the process.
+        token.catch(() => {})
         throw new TypeError('The extractToken option must return a string or undefined, synchronously')
       }
+      // `request.query.token as string`, and a client that sends it twice.
+      if (typeof token !== 'string') throw errors.FST_JWT_BAD_REQUEST('What should hold a token is not one string')
       return token
     }
   }]

@@ -51,6 +51,10 @@ export function createFoundKeyVerifier (
   function receive (token: string): Arrival | null {
     const unverified = readToken(token)
     if (unverified === null) throw errors.FST_JWT_INVALID_TOKEN('malformed')
+    // What `decodeKey` is given has the types it was promised, or its first `kid.startsWith` would be a 500.
+    const { alg, kid }: Record<string, unknown> = unverified.header
+    if (typeof alg !== 'string') throw errors.FST_JWT_INVALID_TOKEN('algorithm')
+    if (kid !== undefined && typeof kid !== 'string') throw errors.FST_JWT_INVALID_TOKEN('kid')
     const source = choose(unverified)
     return source === null ? null : { unverified, source }
   }

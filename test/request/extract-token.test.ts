@@ -45,8 +45,16 @@ t.test('undefined, null and an empty string are no token', async t => {
   }
 })
 
-t.test('anything else is a 500 that names the option, and nobody passes', async t => {
-  for (const odd of [1, true, {}, ['token'], Promise.resolve('token'), 'a promise that rejects']) {
+t.test('what a client may have put where the app expects a string is a 400', async t => {
+  for (const odd of [1, true, {}, ['token', 'token']]) {
+    const app = await appWith(t, { extractToken: (() => odd) as () => string })
+    await refused(t, app, { url: '/required' }, refusals.badRequest, String(odd))
+    await passes(t, app, { url: '/optional' }, null, String(odd))
+  }
+})
+
+t.test('a promise is a 500 that names the option, and nobody passes', async t => {
+  for (const odd of [Promise.resolve('token'), 'a promise that rejects']) {
     const app = await appWith(t, {
       extractToken: (() => odd === 'a promise that rejects' ? Promise.reject(new Error('rejected')) : odd) as () => string
     })

@@ -60,6 +60,39 @@ for (const configuration of configurations) {
   })
 }
 
+t.test('decodeKey: the verdict on every hostile token, and the callback sees what its types say', async t => {
+  const { secretKey } = hmac.options
+  const { send, leaked } = await recordingApp(t, {
+    ...everyLocation,
+    decodeAlgorithms: ['HS256'],
+    // As an app would write it, trusting the types: anything but a string here would be a 500.
+    decodeKey: ({ alg, kid }) => alg.startsWith('HS') && kid?.startsWith('nobody') !== true ? secretKey as string : null
+  })
+  const faults: string[] = []
+  for (const { name, token: make, verdict: told } of hostileTokens) {
+    const token = make(hmac)
+    if (token === null) continue
+    let verdict = typeof told === 'function' ? told(hmac) : told
+    const { alg } = headerOf(token)
+    // Found before anything is looked at: what can't be read at all, and what the callback has no key for.
+    if (token.length < 8192 && token.split('.').length === 3 && /[^\w.-]/.test(token)) verdict = invalid('malformed')
+    else if (token.split('.').length === 3 && typeof alg === 'string' && !alg.startsWith('HS')) verdict = invalid('key')
+    const answer = await send({ url: '/required', method: 'POST', payload: { access_token: token } })
+    const fault = faultOf(answer, verdict) ?? (leaked(answer, [token, ...hmac.secrets]) === undefined ? undefined : 'leaks')
+    if (fault !== undefined) faults.push(`${name}: ${fault}`)
+  }
+  t.strictSame(faults, [])
+})
+
+/** The header of a token, unless it is none. */
+function headerOf (token: string): { alg?: unknown } {
+  try {
+    return Object(JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString())) as { alg?: unknown }
+  } catch {
+    return {}
+  }
+}
+
 t.test('issuer and audience of every type', async t => {
   const { send } = await recordingApp(t, { ...hmac.options, issuer: 'https://issuer.example', audience: ['app', 'api'] })
   const sound = { iss: 'https://issuer.example', aud: 'app' }
