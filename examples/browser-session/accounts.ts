@@ -1,0 +1,33 @@
+/** Someone who can sign in. */
+export interface Account {
+  /** In lower case: who signs up as Ada may sign in as ada. */
+  name: string
+  passwordHash: string
+  /** Milliseconds since the epoch. */
+  createdAt: number
+}
+
+/** Where accounts are kept: a table of your database, in an app of your own. */
+export interface Accounts {
+  find (name: string): Promise<Account | null>
+  /** Whether the name was still free; both in one step, so that two sign-ups can't have the same. */
+  create (account: Account): Promise<boolean>
+  setPassword (name: string, passwordHash: string): Promise<void>
+}
+
+/** Accounts that end with the process. */
+export function memoryAccounts (): Accounts {
+  const accounts = new Map<string, Account>()
+  return {
+    async find (name) { return accounts.get(name) ?? null },
+    async create (account) {
+      if (accounts.has(account.name)) return false
+      accounts.set(account.name, account)
+      return true
+    },
+    async setPassword (name, passwordHash) {
+      const account = accounts.get(name)
+      if (account !== undefined) accounts.set(name, { ...account, passwordHash })
+    }
+  }
+}

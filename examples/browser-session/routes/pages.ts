@@ -1,0 +1,27 @@
+import { fileURLToPath } from 'node:url'
+import fastifyStatic from '@fastify/static'
+import type { FastifyPluginAsync } from 'fastify'
+
+/** The files of the site: the same for everybody, with nothing personal in them. */
+const pages: FastifyPluginAsync = async app => {
+  await app.register(fastifyStatic, {
+    root: fileURLToPath(new URL('../public', import.meta.url)),
+    // /profile is profile.html
+    extensions: ['html'],
+    setHeaders (reply, path) {
+      // A script fills this page with what is personal, and a browser that may store it would show it again, filled,
+      // when someone goes back.
+      if (path.endsWith('.html')) reply.header('cache-control', 'no-store')
+    }
+  })
+
+  // A style sheet from npm, served from here: no other host learns who visits, and the CSP needs name none.
+  await app.register(fastifyStatic, {
+    root: fileURLToPath(new URL('.', import.meta.resolve('@picocss/pico/css/pico.classless.jade.min.css'))),
+    prefix: '/pico/',
+    allowedPath: path => path === '/pico.classless.jade.min.css',
+    decorateReply: false
+  })
+}
+
+export default pages
