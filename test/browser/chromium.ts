@@ -1,0 +1,57 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { chromium } from 'playwright-core'
+import type { Browser, BrowserContext } from 'playwright-core'
+import type { Test } from 'tap'
+
+function isProgram (path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function findChromium (): string | undefined {
+  const named = process.env['CHROMIUM_PATH']
+  const found = (process.env['PATH'] ?? '').split(delimiter).flatMap(folder =>
+    ['chromium', 'chromium-browser', 'google-chrome'].map(name => join(folder, name)))
+  return [...(named === undefined ? [] : [named]), ...found].find(isProgram)
+}
+
+const path = findChromium()
+
+/** For the options of a test: the reason to skip it where there is no browser. In CI there must be one. */
+export const withoutBrowser: { skip?: string } = path !== undefined || process.env['CI'] !== undefined
+  ? {}
+  : { skip: 'no Chromium on PATH nor in CHROMIUM_PATH' }
+
+/**
+ * Starts a browser for which every host under `.test` is this machine, and no other host exists. It keeps pages for the
+ * back button as it does for its users, which Playwright would turn off.
+ */
+export async function startChromium (t: Test): Promise<Browser> {
+  if (path === undefined) throw new Error('No Chromium on PATH nor in CHROMIUM_PATH, and CI is set')
+  const browser = await chromium.launch({
+    executablePath: path,
+    ignoreDefaultArgs: ['--disable-back-forward-cache'],
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'
+    ]
+  })
+  t.teardown(async () => { await browser.close() })
+  return browser
+}
+
+/** What a browser complained of: errors of scripts, and everything that a Content Security Policy forbade. */
+export function complaintsOf (context: BrowserContext): string[] {
+  const complaints: string[] = []
+  context.on('weberror', error => { complaints.push(error.error().message) })
+  context.on('console', message => {
+    // An answer with a status of 400 and above is logged as an error, too, and is none here.
+    if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) complaints.push(message.text())
+  })
+  return complaints
+}
