@@ -50,44 +50,56 @@ const options: ts.CompilerOptions = {
 const host = ts.createCompilerHost(options)
 const parsed = new Map<string, ts.SourceFile | undefined>()
 const readFromDisk = host.getSourceFile.bind(host)
-let program: ts.Program | undefined
 
-/** Compiles the blocks of one page together; pages apart, for each may declare claims of its own. */
-function compile (page: string, blocks: readonly Block[]): string[] {
-  const sources = new Map(blocks.map(({ language, code }, i) => {
-    const extension = language === 'js' ? 'mjs' : 'mts'
-    const imports = /^import /m.test(code)
-    const typeOnly = !imports || [...code.matchAll(/^import (type )?/gm)].every(match => match[1] !== undefined)
-    // A fragment brings its own lines in a scope of their own, so that it may name things as it likes.
-    const text = !typeOnly || language === 'js' || /^declare module/m.test(code)
-      ? code
-      : `${prelude}\n${[...code.matchAll(/^import .*$/gm)].map(match => match[0]).join('\n')}\n{\n${code.replace(/^import .*$/gm, '')}\n}\n`
-    return [join(root, 'test', 'docs', `${basename(page, '.md')}-${i}.${extension}`), text]
-  }))
-  host.fileExists = file => sources.has(file) || ts.sys.fileExists(file)
-  host.readFile = file => sources.get(file) ?? ts.sys.readFile(file)
+/** A block to compile, and where it stands. */
+interface Snippet { page: string, line: number, language: string, code: string }
+
+function sourceOf ({ language, code }: Snippet): string {
+  const typeOnly = [...code.matchAll(/^import (type )?/gm)].every(match => match[1] !== undefined)
+  if (!typeOnly || language === 'js' || /^declare module/m.test(code)) return code
+  // A fragment brings its own lines in a scope of their own, so that it may name things as it likes.
+  const imports = [...code.matchAll(/^import .*$/gm)].map(match => match[0]).join('\n')
+  return `${prelude}\n${imports}\n{\n${code.replace(/^import .*$/gm, '')}\n}\n`
+}
+
+/** Compiles snippets together. @returns What is wrong, by page. */
+function compile (snippets: readonly Snippet[]): Map<string, string[]> {
+  const files = new Map(snippets.map((snippet, i) =>
+    [join(root, 'test', 'docs', `${basename(snippet.page, '.md')}-${i}.${snippet.language === 'js' ? 'mjs' : 'mts'}`), snippet]))
+  host.fileExists = file => files.has(file) || ts.sys.fileExists(file)
+  host.readFile = file => ts.sys.readFile(file)
   host.getSourceFile = (file, languageVersion, ...rest) => {
-    const text = sources.get(file)
-    if (text !== undefined) return ts.createSourceFile(file, text, languageVersion, true)
+    const snippet = files.get(file)
+    if (snippet !== undefined) return ts.createSourceFile(file, sourceOf(snippet), languageVersion, true)
     if (!parsed.has(file)) parsed.set(file, readFromDisk(file, languageVersion, ...rest))
     return parsed.get(file)
   }
-  program = ts.createProgram({ rootNames: [...sources.keys()], options, host, ...(program === undefined ? {} : { oldProgram: program }) })
-  const diagnostics = [...sources.keys()].flatMap(file => {
-    const source = program?.getSourceFile(file)
-    return [...(program?.getSyntacticDiagnostics(source) ?? []), ...(program?.getSemanticDiagnostics(source) ?? [])]
-  })
-  return diagnostics.map(({ file, messageText, start }) => {
-    const index = Number(/-(\d+)\.m[tj]s$/.exec(file?.fileName ?? '')?.[1])
-    const shown = file === undefined || start === undefined ? '' : file.text.slice(start).split('\n')[0]
-    return `${page}, block at line ${blocks[index]?.line}: ${ts.flattenDiagnosticMessageText(messageText, ' ')} (${shown})`
-  })
+  const program = ts.createProgram({ rootNames: [...files.keys()], options, host })
+  const faults = new Map<string, string[]>()
+  for (const [file, { page, line }] of files) {
+    const source = program.getSourceFile(file)
+    for (const { messageText, start } of [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]) {
+      const shown = source?.text.slice(start).split('\n')[0]
+      faults.set(page, [...faults.get(page) ?? [], `${page}, block at line ${line}: ${ts.flattenDiagnosticMessageText(messageText, ' ')} (${shown})`])
+    }
+  }
+  return faults
 }
+
+const snippets: Snippet[] = pages.flatMap(page => blocksOf(page)
+  .filter(({ language }) => ['ts', 'js', 'typescript', 'javascript'].includes(language))
+  .map(block => ({ page, ...block })))
+
+// A page that declares claims or users of its own would declare them for all: it is compiled apart.
+const declaring = new Set(snippets.filter(({ code }) => code.includes('declare module')).map(({ page }) => page))
+const faults = new Map([
+  ...compile(snippets.filter(({ page }) => !declaring.has(page))),
+  ...[...declaring].flatMap(page => [...compile(snippets.filter(snippet => snippet.page === page))])
+])
 
 for (const page of pages) {
   t.test(`the code of ${page} compiles`, async t => {
-    const code = blocksOf(page).filter(({ language }) => ['ts', 'js', 'typescript', 'javascript'].includes(language))
-    t.same(code.length === 0 ? [] : compile(page, code), [])
+    t.same(faults.get(page) ?? [], [])
   })
 
   t.test(`the commands and data of ${page} are ones that exist`, async t => {
