@@ -113,7 +113,7 @@ export function badOption (option: string, problem: string): JwtError {
 
 /** Whether an error refuses a request, where another says that it could not be judged. */
 export function isRefusal (error: unknown): error is JwtError {
-  return isJwtError(error) && (error.statusCode ?? 500) < 500
+  return isJwtError(error) && table[error.code].status < 500
 }
 
 /** Whether an error is one of this package's, and so a verdict rather than a fault. */

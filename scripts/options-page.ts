@@ -1,4 +1,5 @@
-// Writes docs/options.md from the doc comments of lib/plugin-options.ts: `npm run docs:options`. A test holds the page to it.
+// Writes docs/options.md from the doc comments of lib/plugin-options.ts: `npm run docs:options`. With --check, as a test runs it,
+// it only says whether the page is what they say.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
@@ -21,7 +22,7 @@ function describe (member: ts.PropertySignature, file: ts.SourceFile): string {
 }
 
 /** The text of docs/options.md. */
-export function optionsPage (): string {
+function optionsPage (): string {
   const file = ts.createSourceFile(source, readFileSync(source, 'utf8'), ts.ScriptTarget.Latest, true)
   const interfaces = file.statements.filter(ts.isInterfaceDeclaration)
   const sections = interfaces.filter(({ members }) => members.length > 0).map(declaration => {
@@ -40,4 +41,9 @@ A duration is a number of seconds, or a string with a unit such as \`'15m'\`, \`
 ${sections.join('\n')}`
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(page, optionsPage())
+if (process.argv[2] !== '--check') {
+  writeFileSync(page, optionsPage())
+} else if (readFileSync(page, 'utf8') !== optionsPage()) {
+  console.error('docs/options.md is not what lib/plugin-options.ts says: run npm run docs:options')
+  process.exitCode = 1
+}

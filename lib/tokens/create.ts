@@ -29,7 +29,7 @@ export interface TokenIssuer {
   access (identity: string, options?: CreateAccessTokenOptions, reserved?: ReservedClaims, subject?: unknown): string
   refresh (identity: string, options?: CreateRefreshTokenOptions, reserved?: ReservedClaims, subject?: unknown): string
   /** An access token that carries on another one's claims: not fresh, and no callback is asked again. */
-  renew (identity: string, claims: AdditionalClaims, reserved: ReservedClaims): string
+  renew (identity: string, claims: AdditionalClaims, reserved: ReservedClaims & { exp: number }): string
 }
 
 const owned: ReadonlySet<string> = new Set(ownedClaims)
@@ -151,7 +151,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     access: (identity, options = {}, reserved, subject = identity) => issue('access', identity, checkOptions(options, accessKeys), reserved, subject),
     refresh: (identity, options = {}, reserved, subject = identity) => issue('refresh', identity, checkOptions(options, refreshKeys), reserved, subject),
     renew: (identity, claims, reserved) => sign({
-      type: 'access', identity, now: Math.floor(Date.now() / 1000), fresh: false, exp: reserved.exp ?? null, claims, headers: undefined, reserved
+      type: 'access', identity, now: Math.floor(Date.now() / 1000), fresh: false, exp: reserved.exp, claims, headers: undefined, reserved
     })
   }
 }

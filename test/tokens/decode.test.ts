@@ -299,3 +299,9 @@ t.test('nothing in the answer to a bad token helps to make a better one', async 
   const response = await app.inject({ url: '/required', headers: bearer(`${header}.${payload}.AAAA`) })
   t.notMatch(response.payload, /expected/i)
 })
+
+t.test('beside another identity claim, sub is a string or a number, or is refused', async t => {
+  const { jwt } = await protectedApp(t, { identityClaim: 'uid' })
+  for (const sub of ['user', 42]) t.equal(jwt.decodeToken(forge(claims({ uid: 'user', sub }))).identity, 'user')
+  for (const sub of [true, null, {}, ['user']]) t.throws(() => jwt.decodeToken(forge(claims({ uid: 'user', sub }))), { code: 'FST_JWT_INVALID_TOKEN' }, JSON.stringify(sub))
+})
