@@ -2,12 +2,12 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { plainEnvironment } from '../example-process.ts'
+import { plainEnvironment, withTypes } from '../example-process.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 t.test('docs/options.md says of every option what its doc comment says', async t => {
-  const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/options-page.ts', '--check'], { cwd: root, env: plainEnvironment(), encoding: 'utf8' })
+  const { status, stderr } = spawnSync(process.execPath, [...withTypes, 'scripts/options-page.ts', '--check'], { cwd: root, env: plainEnvironment(), encoding: 'utf8' })
   t.equal(status, 0, stderr)
 })
 

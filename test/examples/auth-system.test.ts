@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { readConfig } from '../../examples/auth-system/config.ts'
 import { passwordMatches, hashPassword } from '../../examples/auth-system/passwords.ts'
-import { plainEnvironment, startExample } from '../example-process.ts'
+import { plainEnvironment, startExample, withTypes } from '../example-process.ts'
 import { selfSignedCertificate } from '../fixtures/self-signed-certificate.ts'
 import { noRedis, startRedis } from '../redis-server.ts'
 import type { IncomingMessage } from 'node:http'
@@ -163,7 +163,7 @@ t.test('a mistake in the environment stops the start, with a remedy', async t =>
   for (const [env, message] of mistakes) t.throws(() => readConfig(env), { message })
   t.match(readConfig({ ...secret, HOST: '::1', PORT: '80' }), { host: '::1', port: 80, production: false, tls: null, trustProxy: false, redisUrl: null, admin: null })
   t.match(readConfig(secret), { host: '127.0.0.1', port: 3000 })
-  const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', 'examples/auth-system/server.ts'], {
+  const { status, stderr } = spawnSync(process.execPath, [...withTypes, 'examples/auth-system/server.ts'], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)), env: plainEnvironment({ JWT_SECRET_KEY: '' }), encoding: 'utf8'
   })
   t.not(status, 0)

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { decodeJwt } from 'jose'
 import t from 'tap'
 import type { Test } from 'tap'
-import { plainEnvironment } from '../example-process.ts'
+import { plainEnvironment, withTypes } from '../example-process.ts'
 import { noRedis, startRedis } from '../redis-server.ts'
 
 interface Server { readonly url: string, readonly child: ChildProcess, output (): string }
@@ -32,7 +32,7 @@ async function call<Body = Record<string, unknown>> (url: string, method: 'GET' 
 
 async function startServer (t: Test, env: Record<string, string>): Promise<Server> {
   const program = fileURLToPath(new URL('../fixtures/session-server.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', program], { env: plainEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...withTypes, program], { env: plainEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] })
   const exit = once(child, 'exit')
   t.teardown(async () => {
     child.kill('SIGKILL')

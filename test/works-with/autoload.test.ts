@@ -4,6 +4,9 @@ import autoload from '@fastify/autoload'
 import t from 'tap'
 import jwt from '../../lib/index.ts'
 
+// Node 20 cannot run TypeScript by itself, so @fastify/autoload has to be told that it is taken care of.
+process.env['FASTIFY_AUTOLOAD_TYPESCRIPT'] = '1'
+
 t.test('route modules that @fastify/autoload finds use the hooks by import', async t => {
   const app = Fastify()
   await app.register(jwt, { secretKey: 'a secret of at least thirty-two bytes' })
