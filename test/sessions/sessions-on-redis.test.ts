@@ -59,15 +59,16 @@ t.test('after a long mixed run, every key of Redis carries a TTL', { skip: noRed
     redisApp(t, server, { accessExpires: false, refreshExpires: false }),
     redisApp(t, server, { accessExpires: false, refreshExpires: false, refreshTokenFormat: 'opaque' })
   ])
-  await Promise.all(apps.map(async app => {
+  await Promise.all(apps.map(async (app, of) => {
     for (let round = 0; round < 30; round++) {
-      const first = await app.jwt.createSession(`user-${round % 7}`, { metadata: { round }, claims: { role: 'x' } })
+      // Each app has people of its own, lest one ends the sessions that another is about to refresh.
+      const first = await app.jwt.createSession(`user-${of}-${round % 7}`, { metadata: { round }, claims: { role: 'x' } })
       const second = await refresh(app, first.refreshToken)
       await app.inject({ method: 'POST', url: '/refresh', headers: { authorization: `Bearer ${first.refreshToken}` } })
       if (round % 2 === 0) await app.jwt.revokeToken(second.accessToken)
       if (round % 3 === 0) await app.jwt.revokeToken(second.refreshToken)
       if (round % 5 === 0) await app.jwt.revokeSession(first.sessionId)
-      if (round % 10 === 9) await app.jwt.revokeAllSessions('user-1', { except: first.sessionId })
+      if (round % 10 === 9) await app.jwt.revokeAllSessions(`user-${of}-1`, { except: first.sessionId })
       await app.jwt.revokeToken(app.jwt.createRefreshToken('ada'))
       await app.jwt.revokeSession(`unknown-${round}`)
     }

@@ -66,6 +66,12 @@ t.test('expiresIn of another kind is a TypeError', async t => {
   }
 })
 
+t.test('an option that there is not is a TypeError that names those there are', async t => {
+  const { jwt } = await protectedApp(t)
+  t.throws(() => jwt.createAccessToken('user123', { expiresAt: 60 } as object), new TypeError("Unknown option 'expiresAt'; the options are expiresIn, fresh, claims, headers"))
+  t.throws(() => jwt.createRefreshToken('user123', { fresh: true } as object), new TypeError("Unknown option 'fresh'; the options are expiresIn, claims, headers"))
+})
+
 t.test('a negative expiresIn makes an expired token', async t => {
   const app = await protectedApp(t)
   await refused(t, app, { url: '/required', headers: bearer(app.jwt.createAccessToken('user123', { expiresIn: -1 })) },
