@@ -21,6 +21,9 @@ export interface VerifiedCache<T> {
 
 const none: VerifiedCache<never> = { get: () => undefined, set () {} }
 
+/** Enough of a token's end, its signature, to tell it from all others; hashing the whole would cost ten times as much. */
+const keyLength = 32
+
 /** A number that differs between tokens: of the end of the signature, which is as good as random. */
 function fingerprintOf (token: string): number {
   let hash = 0
@@ -28,33 +31,56 @@ function fingerprintOf (token: string): number {
   return hash | 1
 }
 
+/** How many fingerprints share a place, so that two tokens whose place is the same don't forever put each other out. */
+const ways = 4
+
+/**
+ * Remembers which tokens came before, by fingerprints of 4 bytes.
+ *
+ * @param size Tokens that are to be told apart; for each, four fingerprints are kept.
+ * @returns Whether a token came before, as far as is known.
+ */
+function createDoorkeeper (size: number): (token: string) => boolean {
+  const places = 2 ** Math.ceil(Math.log2(Math.min(size, 2 ** 20)))
+  const fingerprints = new Int32Array(places * ways)
+  let victim = 0
+
+  return token => {
+    const fingerprint = fingerprintOf(token)
+    const first = ((fingerprint >>> 1) & (places - 1)) * ways
+    for (let i = first; i < first + ways; i++) {
+      if (fingerprints[i] === fingerprint) return true
+    }
+    fingerprints[first + victim] = fingerprint
+    victim = (victim + 1) % ways
+    return false
+  }
+}
+
 /**
  * Remembers the last `size` verified tokens that came twice, least recently used out first. A token that comes once and
- * never again is not worth the copy, nor what it would push out; a fingerprint of 4 bytes is all that is kept of it.
+ * never again is not worth the copy, nor what it would push out.
  *
- * Failures are never stored, so that only who holds valid tokens can fill it. A hit costs one map look-up keyed by the
- * token itself; an entry costs the token, its claims, and about 200 bytes.
+ * Failures are never stored, so that only who holds valid tokens can fill it. A hit costs one map look-up by the end of the
+ * token, and comparing the whole of it; an entry costs the token, its claims, and about 250 bytes.
  *
  * @param size Tokens remembered; 0 for none.
  */
 export function createVerifiedCache<T> (size: number): VerifiedCache<T> {
   if (size === 0) return none
-  const tokens = new LruMap<T>(size)
-  // A power of two, at least twice the size: the fingerprints of tokens that came once.
-  const seenOnce = new Int32Array(2 ** Math.ceil(Math.log2(Math.min(size, 2 ** 20) * 2)))
-  const mask = seenOnce.length - 1
+  const entries = new LruMap<{ readonly token: string, readonly verified: T }>(size)
+  const cameBefore = createDoorkeeper(size)
 
   return {
-    get: token => tokens.get(token),
+    get (token) {
+      const entry = entries.get(token.slice(-keyLength))
+      return entry !== undefined && entry.token === token ? entry.verified : undefined
+    },
     set (token, verified) {
-      const fingerprint = fingerprintOf(token)
-      const slot = (fingerprint >>> 1) & mask
-      if (seenOnce[slot] !== fingerprint) {
-        seenOnce[slot] = fingerprint
-        return
-      }
+      if (!cameBefore(token)) return
       // The token is a slice of its header line or cookie jar, which it would keep alive: store a copy.
-      tokens.set(Buffer.from(token, 'latin1').toString('latin1'), verified)
+      const copy = Buffer.from(token, 'latin1').toString('latin1')
+      entries.set(copy.slice(-keyLength), { token: copy, verified })
     }
   }
 }

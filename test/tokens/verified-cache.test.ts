@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { createVerifiedCache } from '../../lib/tokens/verified-cache.ts'
+
+const tokens = (count: number): string[] => Array.from({ length: count }, () => `header.claims.${randomBytes(32).toString('base64url')}`)
+
+t.test('a token is remembered when it comes for the second time', async t => {
+  const cache = createVerifiedCache<string>(10)
+  for (const token of tokens(5)) {
+    cache.set(token, 'first')
+    t.equal(cache.get(token), undefined)
+    cache.set(token, 'second')
+    t.equal(cache.get(token), 'second')
+  }
+})
+
+t.test('tokens that come in turn are all remembered, up to the size', async t => {
+  for (const size of [1, 2, 10, 500, 1000, 1024]) {
+    const cache = createVerifiedCache<string>(size)
+    const inTurn = tokens(size)
+    for (let round = 0; round < 20; round++) {
+      for (const token of inTurn) if (cache.get(token) === undefined) cache.set(token, token)
+    }
+    t.equal(inTurn.filter(token => cache.get(token) === token).length, size, `${size} of ${size}`)
+  }
+})
+
+t.test('past the size, the least recently used is forgotten', async t => {
+  const cache = createVerifiedCache<string>(3)
+  const [first, second, third, fourth] = tokens(4) as [string, string, string, string]
+  for (const token of [first, first, second, second, third, third]) cache.set(token, token)
+  cache.get(first)
+  for (const token of [fourth, fourth]) cache.set(token, token)
+  t.strictSame([first, second, third, fourth].map(token => cache.get(token)), [first, undefined, third, fourth])
+})
+
+t.test('a token that ends as another does is not that one', async t => {
+  const cache = createVerifiedCache<string>(10)
+  const [token] = tokens(1) as [string]
+  for (let times = 0; times < 2; times++) cache.set(token, 'sound')
+  for (const other of [token.replace('claims', 'others'), token.slice(1), `x${token}`, token.slice(-32)]) t.equal(cache.get(other), undefined, other)
+  t.equal(cache.get(token), 'sound')
+})
+
+t.test('a size of 0 remembers nothing', async t => {
+  const cache = createVerifiedCache<string>(0)
+  for (let times = 0; times < 3; times++) cache.set('a.b.c', 'sound')
+  t.equal(cache.get('a.b.c'), undefined)
+})
