@@ -32,12 +32,14 @@ async function captureRequest (app: ReturnType<typeof Fastify>): Promise<Fastify
   return captured
 }
 
-function present (request: FastifyRequest, token: string): void {
-  request.raw.headers.authorization = `Bearer ${token}`
+/** A header line with a token, in one piece as a parser of HTTP gives it, and not as a concatenation that has to be resolved. */
+function headerOf (token: string): string {
+  return Buffer.from(`Bearer ${token}`, 'latin1').toString('latin1')
 }
 
 /** Calls a hook as Fastify does; throws when it refuses, or should have. */
-function callHook (request: FastifyRequest, refused: boolean): void {
+function callHook (request: FastifyRequest, header: string, refused: boolean): void {
+  request.raw.headers.authorization = header
   jwtRequired(request, undefined as unknown as FastifyReply, error => {
     if ((error !== undefined) !== refused) throw new Error('unexpected verdict', { cause: error })
   })
@@ -99,15 +101,15 @@ export async function micro (): Promise<MicroResults> {
     'a token seen before': {
       batch: 2000,
       candidates: [
-        { name: 'hook, seen token', run: each(seen, token => { present(request, token); callHook(request, false) }) },
-        { name: 'hook with memory store, seen token', run: each(seen, token => { present(requestWithStore, token); callHook(requestWithStore, false) }) },
+        { name: 'hook, seen token', run: each(seen.map(headerOf), header => { callHook(request, header, false) }) },
+        { name: 'hook with memory store, seen token', run: each(seen.map(headerOf), header => { callHook(requestWithStore, header, false) }) },
         { name: 'fast-jwt with its cache, seen token', run: each(seen, token => { sink(verifyWithCache(token)) }) }
       ]
     },
     'a token not seen before': {
       batch: batchOfUnseen,
       candidates: [
-        { name: 'hook, unseen token', run: each(unseen, token => { present(request, token); callHook(request, false) }) },
+        { name: 'hook, unseen token', run: each(unseen.map(headerOf), header => { callHook(request, header, false) }) },
         { name: 'fast-jwt verify', run: each(unseen, token => { sink(verify(token)) }) },
         { name: 'jsonwebtoken verify', run: each(unseen, token => { sink(jsonwebtoken.verify(token, key)) }) },
         { name: 'floor: HMAC, compare, parse', run: each(unseen, token => { sink(floor(token)) }) }
@@ -116,11 +118,11 @@ export async function micro (): Promise<MicroResults> {
     'a refused token': {
       batch: 500,
       candidates: [
-        { name: 'hook, bad signature', run: each(badSignature, token => { present(request, token); callHook(request, true) }) },
+        { name: 'hook, bad signature', run: each(badSignature.map(headerOf), header => { callHook(request, header, true) }) },
         { name: 'fast-jwt, bad signature', run: each(badSignature, refuse) },
-        { name: 'hook, expired', run: each(expired, token => { present(request, token); callHook(request, true) }) },
+        { name: 'hook, expired', run: each(expired.map(headerOf), header => { callHook(request, header, true) }) },
         { name: 'fast-jwt, expired', run: each(expired, refuse) },
-        { name: 'hook, malformed', run: each(malformed, token => { present(request, token); callHook(request, true) }) },
+        { name: 'hook, malformed', run: each(malformed.map(headerOf), header => { callHook(request, header, true) }) },
         { name: 'fast-jwt, malformed', run: each(malformed, refuse) }
       ]
     },
@@ -167,7 +169,7 @@ async function asynchronous (all: Map<string, number[]>, tokens: readonly string
   progress('micro: libraries that answer with a promise')
   const key = Buffer.from(secret)
   const candidates: Array<{ name: string, call: (token: string) => Promise<unknown> }> = [
-    { name: '@fastify/jwt jwtVerify', call: token => { present(request, token); return request.jwtVerify() } },
+    { name: '@fastify/jwt jwtVerify', call: token => { request.raw.headers.authorization = headerOf(token); return request.jwtVerify() } },
     { name: 'jose jwtVerify', call: token => jwtVerify(token, key) }
   ]
   for (const { name } of candidates) all.set(name, [])

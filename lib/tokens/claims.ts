@@ -1,21 +1,6 @@
+import { freezeUtf8 } from './utf8.ts'
 import type { Settings } from '../options.ts'
 import type { JwtClaims } from '../types.ts'
-
-/** Freezes a value parsed from JSON, all the way down; without recursion, for it may be nested as deep as its sender likes. */
-export function deepFreeze<T extends object> (value: T): T {
-  Object.freeze(value)
-  let pending: object[] | undefined
-  for (let object: object | undefined = value; object !== undefined; object = pending?.pop()) {
-    for (const name in object) {
-      const item = (object as Record<string, unknown>)[name]
-      if (typeof item !== 'object' || item === null) continue
-      Object.freeze(item)
-      if (pending === undefined) pending = [item]
-      else pending.push(item)
-    }
-  }
-  return value
-}
 
 function isFiniteNumber (value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
@@ -48,10 +33,11 @@ function isRounded (value: unknown): boolean {
  *
  * A missing `type` reads as `access` and a missing `fresh` as `false`, as in tokens of other libraries.
  *
+ * @param token What the claims were read from.
  * @param payload The parsed claims set; it becomes the result, frozen.
- * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong.
+ * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong, or `malformed` where the claims are no UTF-8.
  */
-export function toClaims (payload: Record<string, unknown>, settings: Settings): JwtClaims {
+export function toClaims (token: string, payload: Record<string, unknown>, settings: Settings): JwtClaims {
   const refuse = settings.errors.FST_JWT_INVALID_TOKEN
   const identity = readIdentity(payload[settings.identityClaim])
   if (identity === null || isRounded(payload[settings.identityClaim])) throw refuse(settings.identityClaim)
@@ -81,7 +67,8 @@ export function toClaims (payload: Record<string, unknown>, settings: Settings):
   if (settings.decodeAudience === null ? payload['aud'] !== undefined : !names(payload['aud'], settings.decodeAudience)) {
     throw refuse('audience')
   }
-  return deepFreeze(payload) as JwtClaims
+  if (!freezeUtf8(token, 1, payload)) throw refuse('malformed')
+  return payload as JwtClaims
 }
 
 /**

@@ -21,10 +21,10 @@ export interface VerifiedCache<T> {
 
 const none: VerifiedCache<never> = { get: () => undefined, set () {} }
 
-/** Enough of a token's end, its signature, to tell it from all others; hashing the whole would cost ten times as much. */
-const keyLength = 32
-
-/** A number that differs between tokens: of the end of the signature, which is as good as random. */
+/**
+ * A number that tells tokens apart: of the end of the signature, which is as good as random. Two in four thousand million may
+ * share one; hashing all of a token's characters, as a map keyed by it does, costs ten times as much.
+ */
 function fingerprintOf (token: string): number {
   let hash = 0
   for (let i = token.length - 8; i < token.length; i++) hash = Math.imul(hash, 33) ^ token.charCodeAt(i)
@@ -35,18 +35,17 @@ function fingerprintOf (token: string): number {
 const ways = 4
 
 /**
- * Remembers which tokens came before, by fingerprints of 4 bytes.
+ * Remembers which tokens came before, by their fingerprints.
  *
- * @param size Tokens that are to be told apart; for each, four fingerprints are kept.
+ * @param size Tokens that are to be told apart; for each, four fingerprints of 4 bytes are kept.
  * @returns Whether a token came before, as far as is known.
  */
-function createDoorkeeper (size: number): (token: string) => boolean {
+function createDoorkeeper (size: number): (fingerprint: number) => boolean {
   const places = 2 ** Math.ceil(Math.log2(Math.min(size, 2 ** 20)))
   const fingerprints = new Int32Array(places * ways)
   let victim = 0
 
-  return token => {
-    const fingerprint = fingerprintOf(token)
+  return fingerprint => {
     const first = ((fingerprint >>> 1) & (places - 1)) * ways
     for (let i = first; i < first + ways; i++) {
       if (fingerprints[i] === fingerprint) return true
@@ -61,8 +60,8 @@ function createDoorkeeper (size: number): (token: string) => boolean {
  * Remembers the last `size` verified tokens that came twice, least recently used out first. A token that comes once and
  * never again is not worth the copy, nor what it would push out.
  *
- * Failures are never stored, so that only who holds valid tokens can fill it. A hit costs one map look-up by the end of the
- * token, and comparing the whole of it; an entry costs the token, its claims, and about 250 bytes.
+ * Failures are never stored, so that only who holds valid tokens can fill it. A hit costs one map look-up by a fingerprint,
+ * and comparing the whole token; an entry costs the token, its claims, and about 200 bytes.
  *
  * @param size Tokens remembered; 0 for none.
  */
@@ -73,14 +72,14 @@ export function createVerifiedCache<T> (size: number): VerifiedCache<T> {
 
   return {
     get (token) {
-      const entry = entries.get(token.slice(-keyLength))
+      const entry = entries.get(fingerprintOf(token))
       return entry !== undefined && entry.token === token ? entry.verified : undefined
     },
     set (token, verified) {
-      if (!cameBefore(token)) return
+      const fingerprint = fingerprintOf(token)
+      if (!cameBefore(fingerprint)) return
       // The token is a slice of its header line or cookie jar, which it would keep alive: store a copy.
-      const copy = Buffer.from(token, 'latin1').toString('latin1')
-      entries.set(copy.slice(-keyLength), { token: copy, verified })
+      entries.set(fingerprint, { token: Buffer.from(token, 'latin1').toString('latin1'), verified })
     }
   }
 }

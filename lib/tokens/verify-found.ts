@@ -61,7 +61,7 @@ export function createFoundKeyVerifier (
 
   function check (token: string, { source: { settings, accessOnly } }: Arrival, { header, payload }: DecodedToken): VerifiedToken {
     const checkedHeader = checkHeader(token, header)
-    const claims = toClaims(payload, settings)
+    const claims = toClaims(token, payload, settings)
     // RFC 6749 §1.5: a refresh token is for the authorization server that has issued it. Taken here, another
     // issuer's would be exchanged for a token of our own.
     if (accessOnly && claims.type === 'refresh') throw errors.FST_JWT_INVALID_TOKEN('type')

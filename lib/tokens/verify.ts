@@ -65,7 +65,7 @@ export function createOwnTokenVerifier (settings: Settings, initial: KeySet): Ow
 
   function verifyUnseen (token: string): VerifiedToken {
     const { header, payload } = verifySignature(token, candidates(token), errors)
-    return { header: checkHeader(token, header), claims: toClaims(payload, settings) }
+    return { header: checkHeader(token, header), claims: toClaims(token, payload, settings) }
   }
 
   function recall (token: string, now: number): VerifiedToken | undefined {
