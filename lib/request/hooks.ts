@@ -14,7 +14,7 @@ const optionsOfHook = new WeakMap<object, HookOptions>()
 /** A hook's options fitted to a registration, kept for as long as both live. */
 const checks = new WeakMap<Registration, WeakMap<HookOptions, Check>>()
 
-/** A hook's options fitted to a registration, once. @throws `FST_JWT_BAD_OPTION` */
+/** A hook's options fitted to a registration, once. @throws `FST_JWT_BAD_OPTION` @internal */
 export function checkFor (registration: Registration, options: HookOptions): Check {
   let known = checks.get(registration)
   if (known === undefined) checks.set(registration, known = new WeakMap())
@@ -23,7 +23,7 @@ export function checkFor (registration: Registration, options: HookOptions): Che
   return check
 }
 
-/** The registration a request is answered under. @throws `FST_JWT_NOT_REGISTERED` */
+/** The registration a request is answered under. @throws `FST_JWT_NOT_REGISTERED` @internal */
 export function nearest (request: FastifyRequest): Registration {
   const registration = registrationOf(request.server)
   if (registration === undefined) {
@@ -37,7 +37,8 @@ export function nearest (request: FastifyRequest): Registration {
  * `done(undefined)` would let the request pass.
  */
 function faultOf (thrown: unknown): Error {
-  return (thrown || new Error('A callback of fastify-jwt-extended failed and gave no reason')) as Error
+  if (typeof thrown === 'object' && thrown !== null) return thrown as Error
+  return new Error('A callback of fastify-jwt-extended failed with something that is no error', { cause: thrown })
 }
 
 /** Ends a hook that has no promise to wait for, or when it is settled. */
@@ -46,7 +47,7 @@ function finish (pending: MaybePromise<void>, done: HookHandlerDoneFunction): vo
   else pending.then(() => { done() }, error => { done(faultOf(error)) })
 }
 
-/** Runs a check as a Fastify hook, at once where it can. */
+/** Runs a check as a Fastify hook, at once where it can. @internal */
 export function runAsHook<T> (check: (request: FastifyRequest, subject: T) => MaybePromise<void>, request: FastifyRequest, subject: T, done: HookHandlerDoneFunction): void {
   let pending: MaybePromise<void>
   try {
@@ -103,7 +104,7 @@ export const freshJwtRequired: JwtHook = verifyJwt({ fresh: true })
 /** Passes when a valid refresh token is present. */
 export const refreshTokenRequired: JwtHook = verifyJwt({ type: 'refresh' })
 
-/** `request.verifyJwt`: what a hook does, from inside a handler. */
+/** `request.verifyJwt`: what a hook does, from inside a handler. @internal */
 export async function verifyRequest (this: FastifyRequest, options: VerifyOptions = {}): Promise<void> {
   const registration = nearest(this)
   await authenticate(registration, this, createCheck(resolveHookOptions(options), registration.settings))
@@ -127,7 +128,7 @@ export const crossOriginProtection: JwtHook = function (request, _reply, done) {
   done()
 }
 
-/** What a function asks of a request if it is a hook made here. */
+/** What a function asks of a request if it is a hook made here. @internal */
 export function hookOptionsOf (hook: unknown): HookOptions | undefined {
   return typeof hook === 'function' ? optionsOfHook.get(hook) : undefined
 }
@@ -137,6 +138,8 @@ export function hookOptionsOf (hook: unknown): HookOptions | undefined {
  * stops start-up and not the first request.
  *
  * @throws `FST_JWT_BAD_OPTION`
+ *
+ * @internal
  */
 export function checkRouteHooks (registration: Registration, route: RouteOptions): void {
   for (const phase of ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const) {

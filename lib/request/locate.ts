@@ -130,6 +130,9 @@ export function isForm (request: FastifyRequest): boolean {
   return /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\s*(?:;|$)/i.test(request.headers['content-type'] ?? '')
 }
 
+/** Methods whose body Fastify parses; of another one no body is to be expected, whatever its headers say. */
+const methodsWithBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
 /**
  * A hook that needs the body (JSON, or a form) in a phase that has none yet would find no token, ever. That is
  * certain when a body was announced and nobody has begun to read it.
@@ -139,7 +142,7 @@ export function isForm (request: FastifyRequest): boolean {
 export function requireBody (request: FastifyRequest, who: string): void {
   if (request.body !== undefined || request.raw.readableDidRead) return
   const { method, headers } = request
-  if (method === 'GET' || method === 'HEAD' || method === 'TRACE') return
+  if (!methodsWithBody.has(method)) return
   const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0
   // A multipart body may be left unread on purpose, for the handler to stream.
   if (announced && !/^multipart\//i.test(String(headers['content-type']))) {

@@ -139,6 +139,20 @@ t.test('before the body, a request that has none is answered for itself', async 
   }
 })
 
+t.test('a method that has no body is not asked for one, whatever its headers say', async t => {
+  const app = Fastify()
+  app.addHttpMethod('PROPFIND')
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey, tokenLocation: ['json', 'headers'] })
+  app.route({ method: ['GET', 'PROPFIND'], url: '/', preHandler: jwtRequired, handler: async request => seen(request) })
+  for (const method of ['GET', 'PROPFIND'] as const) {
+    const request = { ...post('/', { access_token: 'nonsense' }), method: method as 'GET' }
+    await refused(t, app, request, refusals.missing, method)
+    const { authorization } = bearer(app.jwt.createAccessToken('user123'))
+    await passes(t, app, { ...request, headers: { ...request.headers, authorization } }, 'user123', `${method}, token in a header`)
+  }
+})
+
 t.test('over a real socket, too, a body not read yet is an error', async t => {
   const app = await appWithHook(t, app => {
     app.addHook('onRequest', jwtOptional)
