@@ -1,6 +1,15 @@
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import type { TokenVerifier } from './tokens/verify.ts'
 
+/** In the config of the route: no hook refuses a request for it. */
+export const kPublicKeys = Symbol('fastify-jwt-extended.publicKeys')
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    [kPublicKeys]?: true
+  }
+}
+
 /** Seconds that whoever verifies with our keys may keep them. A new key is published for as long before it signs. */
 const maxAge = 300
 
@@ -13,7 +22,7 @@ export function addJwksRoute (fastify: FastifyInstance, url: string, verifier: T
     method: 'GET',
     url,
     exposeHeadRoute: true,
-    config: { jwt: false },
+    config: { jwt: false, [kPublicKeys]: true },
     schema,
     handler (_request, reply) {
       reply

@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
-import jwt, { jwtRequired } from '../lib/index.ts'
+import jwt, { freshJwtRequired, jwtRequired, refreshTokenRequired, verifyJwt } from '../lib/index.ts'
 import { ecPair, rsaPair } from './fixtures/key-pairs.ts'
 import { appWith, secretKey } from './fixtures/found-keys-app.ts'
 
@@ -48,6 +48,19 @@ t.test('it is open under protect', async t => {
   t.teardown(() => app.close())
   await app.register(jwt, { ...pair, jwksPath, protect: true })
   t.equal((await app.inject(jwksPath)).statusCode, 200)
+})
+
+t.test('it is open where the app has put a hook on all routes', async t => {
+  for (const [name, hook] of Object.entries({ jwtRequired, freshJwtRequired, refreshTokenRequired, strict: verifyJwt({ optional: 'strict' }) })) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(jwt, { ...pair, jwksPath })
+    app.addHook('onRequest', hook)
+    app.get('/', async () => ({}))
+    t.equal((await app.inject('/')).statusCode, name === 'strict' ? 200 : 401, name)
+    t.equal((await app.inject(jwksPath)).statusCode, 200, name)
+    t.equal((await app.inject({ url: jwksPath, headers: { authorization: 'Bearer nonsense' } })).statusCode, 200, `${name}, bad token`)
+  }
 })
 
 t.test('it lies under the prefix of its context, and each context has its own', async t => {
