@@ -22,36 +22,38 @@ export interface VerifiedCache<T> {
 const none: VerifiedCache<never> = { get: () => undefined, set () {} }
 
 /**
- * A number that tells tokens apart: of the end of the signature, which is as good as random. Two in four thousand million may
- * share one; hashing all of a token's characters, as a map keyed by it does, costs ten times as much.
+ * A number that tells tokens apart (FNV-1a): of the end of the signature, which is as good as random. Two in four thousand
+ * million may share one; hashing all of a token's characters, as a map keyed by it does, costs ten times as much.
  */
 function fingerprintOf (token: string): number {
-  let hash = 0
-  for (let i = token.length - 8; i < token.length; i++) hash = Math.imul(hash, 33) ^ token.charCodeAt(i)
-  return hash | 1
+  let hash = 0x811c9dc5
+  for (let i = token.length - 10; i < token.length; i++) hash = Math.imul(hash ^ token.charCodeAt(i), 0x01000193)
+  return hash
 }
 
 /** How many fingerprints share a place, so that two tokens whose place is the same don't forever put each other out. */
 const ways = 4
 
 /**
- * Remembers which tokens came before, by their fingerprints.
+ * Remembers about as many fingerprints as the cache holds tokens. So a token that comes again only after that many others
+ * counts as new: the cache would have forgotten it by then, and storing it would have been in vain.
  *
- * @param size Tokens that are to be told apart; for each, four fingerprints of 4 bytes are kept.
  * @returns Whether a token came before, as far as is known.
  */
 function createDoorkeeper (size: number): (fingerprint: number) => boolean {
-  const places = 2 ** Math.ceil(Math.log2(Math.min(size, 2 ** 20)))
+  const places = Math.max(2 ** Math.ceil(Math.log2(Math.min(size, 2 ** 20) / ways)), 1)
   const fingerprints = new Int32Array(places * ways)
-  let victim = 0
+  let random = 1
 
   return fingerprint => {
-    const first = ((fingerprint >>> 1) & (places - 1)) * ways
+    const first = ((fingerprint >>> 8) & (places - 1)) * ways
     for (let i = first; i < first + ways; i++) {
       if (fingerprints[i] === fingerprint) return true
     }
-    fingerprints[first + victim] = fingerprint
-    victim = (victim + 1) % ways
+    // Whichever chance takes (Knuth's linear congruential generator, its upper bits): with any rule, five that come in turn to
+    // a place for four could put each other out for ever.
+    random = Math.imul(random, 1664525) + 1013904223 | 0
+    fingerprints[first + (random >>> 30)] = fingerprint
     return false
   }
 }
