@@ -6,13 +6,12 @@ import type { FastifyReply } from 'fastify'
 import type { Settings } from './options.ts'
 import type { TokenType } from './types.ts'
 
-/** Set on a reply whose token cookies the app has set or cleared itself. */
-export const kCookiesTouched = Symbol('fastify-jwt-extended.cookiesTouched')
+/** Replies whose token cookies the app has set or cleared itself; a decoration would cost every reply a little. */
+const touched = new WeakSet<FastifyReply>()
 
-declare module 'fastify' {
-  interface FastifyReply {
-    [kCookiesTouched]: boolean
-  }
+/** Whether the app has set or cleared token cookies of a reply itself. */
+export function hasTokenCookies (reply: FastifyReply): boolean {
+  return touched.has(reply)
 }
 
 /** RFC 6265bis §5.6: a browser drops a cookie whose name and value are longer together, without a word. */
@@ -113,7 +112,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
       }
       // RFC 9111 §7.3: a shared cache must not hand one user's cookie to another.
       if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
-      reply[kCookiesTouched] = true
+      touched.add(reply)
     },
 
     unset (reply, type) {
@@ -121,7 +120,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
       const { name, attributes, csrfName, csrfAttributes } = plans[type]
       reply.clearCookie(name, attributes)
       if (withCsrfCookies) reply.clearCookie(csrfName, csrfAttributes)
-      reply[kCookiesTouched] = true
+      touched.add(reply)
     },
 
     csrfOf

@@ -1,6 +1,6 @@
 import cookie from '@fastify/cookie'
 import fp from 'fastify-plugin'
-import { createTokenCookies, kCookiesTouched } from './cookies.ts'
+import { createTokenCookies } from './cookies.ts'
 import { badOption } from './errors.ts'
 import { resolveOptions } from './options.ts'
 import { kAuthentication, kRegistration } from './registration.ts'
@@ -32,7 +32,6 @@ function decorateRequests (fastify: FastifyInstance): void {
   fastify.decorateRequest('jwtLocation', { getter (this: FastifyRequest) { return this[kAuthentication]?.location ?? null } })
   fastify.decorateRequest('jwtUser', { getter (this: FastifyRequest) { return this[kAuthentication]?.user ?? null } })
   fastify.decorateRequest('verifyJwt', verifyRequest)
-  fastify.decorateReply(kCookiesTouched, false)
 }
 
 /** Opens the store: the app's own, which the app closes, or one in memory, which ends with the instance. */

@@ -1,4 +1,4 @@
-import { kCookiesTouched } from '../cookies.ts'
+import { hasTokenCookies } from '../cookies.ts'
 import { badOption, isRefusal } from '../errors.ts'
 import { kAuthentication, registrationOf } from '../registration.ts'
 import { ownedClaims } from '../options.ts'
@@ -48,7 +48,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     // A token that can't say when its login was would be renewed for ever.
     if (
       authentication === null || authentication.location !== 'cookies' || type !== 'access' || exp === undefined ||
-      login === undefined || reply.statusCode >= 400 || reply[kCookiesTouched] || registrationOf(request.server) !== registration
+      login === undefined || reply.statusCode >= 400 || hasTokenCookies(reply) || registrationOf(request.server) !== registration
     ) {
       done(null, payload)
       return
