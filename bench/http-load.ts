@@ -1,13 +1,14 @@
 // The load generator of the HTTP benchmark, in a process of its own: keep-alive connections over plain sockets, requests
 // made beforehand, answers counted by their length. It costs a fraction of what the server does, so that the server is
 // what is measured.
+import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 
-const connections = 50
+const connectionsPerServer = 50
 const pipelined = 10
 
-interface Target { port: number, batches: Buffer[] }
+interface Target { connections: Connection[], batches: Buffer[], next: number }
 
 const targets = new Map<string, Target>()
 
@@ -18,62 +19,74 @@ function toBatches (requests: readonly string[]): Buffer[] {
     Array.from({ length: pipelined }, (_, j) => requests[(i * pipelined + j) % requests.length]).join('')))
 }
 
-function openSocket (port: number): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true }, () => resolve(socket))
-    socket.once('error', reject)
-  })
-}
+/** One connection, open as long as the benchmark runs: ten requests, ten answers, the next ten. */
+class Connection {
+  readonly #socket: Socket
+  #length = 0
+  #received = 0
+  #done = (_error?: Error): void => {}
 
-/** One connection, till the time is up: ten requests, ten answers, the next ten. @returns The answers counted. */
-async function drive (target: Target, nextBatch: () => Buffer, deadline: number): Promise<number> {
-  const socket = await openSocket(target.port)
-  return await new Promise((resolve, reject) => {
-    let answers = 0
-    let length = 0
-    let received = 0
-    socket.on('error', reject)
-    socket.on('data', chunk => {
-      if (length === 0) {
-        // The first answers tell how long each is: they differ in nothing but the date.
-        const text = chunk.toString('latin1')
-        const end = text.indexOf('\r\n\r\n') + 4
-        length = end + Number(/content-length: (\d+)/i.exec(text)?.[1])
-      }
-      // A refusal has another length and would throw the count out of step: look at each chunk's beginning.
-      if (received % length === 0 && chunk.toString('latin1', 0, 12) !== 'HTTP/1.1 200') reject(new Error(chunk.toString('latin1')))
-      received += chunk.length
-      if (received < pipelined * length) return
-      if (received !== pipelined * length) reject(new Error(`got ${received} bytes for ${pipelined} answers of ${length}`))
-      answers += pipelined
-      received = 0
-      if (performance.now() < deadline) socket.write(nextBatch())
-      else { socket.destroy(); resolve(answers) }
-    })
-    socket.write(nextBatch())
-  })
+  private constructor (socket: Socket) {
+    this.#socket = socket
+    socket.on('error', error => { this.#done(error) })
+    socket.on('data', chunk => { this.#read(chunk) })
+  }
+
+  static async open (port: number): Promise<Connection> {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    await once(socket, 'connect')
+    return new Connection(socket)
+  }
+
+  /** Sends requests until the time is up. @returns The answers counted. */
+  async drive (nextBatch: () => Buffer, deadline: number): Promise<number> {
+    for (let answers = pipelined; ; answers += pipelined) {
+      await new Promise<void>((resolve, reject) => {
+        this.#done = error => { if (error === undefined) resolve(); else reject(error) }
+        this.#socket.write(nextBatch())
+      })
+      if (performance.now() >= deadline) return answers
+    }
+  }
+
+  #read (chunk: Buffer): void {
+    if (this.#length === 0) {
+      // The first answers tell how long each is: they differ in nothing but the date.
+      const text = chunk.toString('latin1')
+      const end = text.indexOf('\r\n\r\n') + 4
+      this.#length = end + Number(/content-length: (\d+)/i.exec(text)?.[1])
+    }
+    // A refusal has another length and would throw the count out of step: look at each chunk's beginning.
+    if (this.#received % this.#length === 0 && chunk.toString('latin1', 0, 12) !== 'HTTP/1.1 200') this.#done(new Error(chunk.toString('latin1')))
+    this.#received += chunk.length
+    const expected = pipelined * this.#length
+    if (this.#received < expected) return
+    this.#done(this.#received === expected ? undefined : new Error(`got ${this.#received} bytes for ${pipelined} answers of ${this.#length}`))
+    this.#received = 0
+  }
 }
 
 /** Requests per second of one server, over so many seconds. */
 async function measure (name: string, seconds: number): Promise<number> {
   const target = targets.get(name) as Target
-  let next = 0
-  const nextBatch = (): Buffer => target.batches[next++ % target.batches.length] as Buffer
+  // Goes on where the turn before ended, so that all of the tokens come.
+  const nextBatch = (): Buffer => target.batches[target.next++ % target.batches.length] as Buffer
   const start = performance.now()
   const deadline = start + seconds * 1000
-  const counts = await Promise.all(Array.from({ length: connections }, () => drive(target, nextBatch, deadline)))
+  const counts = await Promise.all(target.connections.map(async connection => connection.drive(nextBatch, deadline)))
   return counts.reduce((a, b) => a + b, 0) / ((performance.now() - start) / 1000)
 }
 
 type Message = { add: string, port: number, requests: string[] } | { measure: string, seconds: number }
 
+async function answer (message: Message): Promise<object> {
+  if ('measure' in message) return { perSecond: await measure(message.measure, message.seconds) }
+  const connections = await Promise.all(Array.from({ length: connectionsPerServer }, async () => Connection.open(message.port)))
+  targets.set(message.add, { connections, batches: toBatches(message.requests), next: 0 })
+  return { added: message.add }
+}
+
 process.on('message', (message: Message) => {
-  if ('add' in message) {
-    targets.set(message.add, { port: message.port, batches: toBatches(message.requests) })
-    return
-  }
-  measure(message.measure, message.seconds).then(
-    perSecond => process.send?.({ perSecond }),
-    (error: unknown) => process.send?.({ error: String(error) }))
+  answer(message).then(result => process.send?.(result), (error: unknown) => process.send?.({ error: String(error) }))
 })
 process.on('disconnect', () => process.exit())

@@ -28,48 +28,76 @@ async function answer<T> (child: ChildProcess): Promise<T> {
   return message
 }
 
+/** What is compared with what. */
+const pairs: ReadonlyArray<readonly [name: string, one: ScenarioName, other: ScenarioName]> = [
+  ['ours / bare', 'ours', 'bare'],
+  ['ours, 1 token / bare', 'ours, 1 token', 'bare'],
+  ['ours, 20,000 tokens / bare', 'ours, 20,000 tokens', 'bare'],
+  ['ours with memory store / bare', 'ours with memory store', 'bare'],
+  ['hook by hand on fast-jwt / bare', 'hook by hand on fast-jwt', 'bare'],
+  ['@fastify/jwt with cache / bare', '@fastify/jwt with cache', 'bare'],
+  ['@fastify/jwt / bare', '@fastify/jwt', 'bare'],
+  ['ours with cookies / bare with cookies', 'ours with cookies', 'bare with cookies'],
+  ['ours with memory store / ours', 'ours with memory store', 'ours'],
+  ['ours / @fastify/jwt with cache', 'ours', '@fastify/jwt with cache'],
+  ['ours / @fastify/jwt', 'ours', '@fastify/jwt'],
+  ['ours / hook by hand on fast-jwt', 'ours', 'hook by hand on fast-jwt'],
+  ['ours / @fastify/jwt, every token new', 'ours, every token new', '@fastify/jwt, every token new']
+]
+
+function shuffled<T> (values: readonly T[]): T[] {
+  return values.map(value => ({ value, place: Math.random() })).sort((a, b) => a.place - b.place).map(({ value }) => value)
+}
+
+/** Rounds that are not counted, until all code is compiled and the caches are full. */
+const warmUp = 5
+
 /**
- * @param rounds How often each server is measured.
- * @param seconds How long each time.
+ * Many short turns rather than few long ones: a machine that others share changes its pace about every second, between two
+ * that differ by half. What is compared is measured one right after the other, at one pace in most rounds, in an order
+ * that chance decides, since what a server leaves behind, such as a garbage collection, falls on whoever comes next.
+ *
+ * @param rounds How often each pair is measured.
+ * @param seconds How long each of the two.
  */
 export async function http (rounds: number, seconds: number): Promise<HttpResults> {
   progress(`http: starting ${scenarioNames.length} servers${pinnable ? ' on core 0, load from core 1' : ', not pinned for want of taskset'}`)
   const load = start('./http-load.ts', [], 1)
   const servers: ChildProcess[] = []
+  const perSecond = new Map<ScenarioName, number[]>(scenarioNames.map(name => [name, []]))
+  const quotients = new Map<string, number[]>(pairs.map(([name]) => [name, []]))
+
+  async function measure (name: ScenarioName): Promise<number> {
+    load.send({ measure: name, seconds })
+    return (await answer<{ perSecond: number }>(load)).perSecond
+  }
+
   try {
     for (const name of scenarioNames) {
       const server = start('./http-server.ts', [name], 0)
       servers.push(server)
       const { port, requests } = await answer<{ port: number, requests: string[] }>(server)
       load.send({ add: name, port, requests })
+      await answer(load)
     }
-    const perSecond = new Map<string, number[]>(scenarioNames.map(name => [name, []]))
-    for (let round = -1; round < rounds; round++) {
-      progress(round < 0 ? 'http: warming up' : `http: round ${round + 1} of ${rounds}`)
-      for (let i = 0; i < scenarioNames.length; i++) {
-        const name = scenarioNames[(i + round + 1) % scenarioNames.length] as ScenarioName
-        load.send({ measure: name, seconds })
-        const { perSecond: value } = await answer<{ perSecond: number }>(load)
-        if (round >= 0) perSecond.get(name)?.push(value)
+    for (let round = -warmUp; round < rounds; round++) {
+      if (round === -warmUp) progress('http: warming up')
+      else if (round >= 0 && round % 10 === 0) progress(`http: round ${round + 1} of ${rounds}`)
+      for (const [name, one, other] of shuffled(pairs)) {
+        const values = new Map<ScenarioName, number>()
+        for (const scenario of shuffled([one, other])) values.set(scenario, await measure(scenario))
+        if (round < 0) continue
+        for (const [scenario, value] of values) perSecond.get(scenario)?.push(value)
+        quotients.get(name)?.push((values.get(one) as number) / (values.get(other) as number))
       }
     }
-    const ratio = (a: ScenarioName, b: ScenarioName): number =>
-      median((perSecond.get(a) as number[]).map((value, round) => value / ((perSecond.get(b) as number[])[round] as number)))
     return {
       requestsPerSecond: Object.fromEntries([...perSecond].map(([name, values]) => [name, Math.round(median(values))])),
-      ratios: {
-        'ours / bare': ratio('ours', 'bare'),
-        'ours with cookies / bare with cookies': ratio('ours with cookies', 'bare with cookies'),
-        'ours / @fastify/jwt with cache': ratio('ours', '@fastify/jwt with cache'),
-        'ours / @fastify/jwt': ratio('ours', '@fastify/jwt'),
-        'ours / hook by hand on fast-jwt': ratio('ours', 'hook by hand on fast-jwt'),
-        'ours / @fastify/jwt, every token new': ratio('ours, 20,000 tokens', '@fastify/jwt, 20,000 tokens'),
-        'ours with memory store / ours': ratio('ours with memory store', 'ours')
-      }
+      ratios: Object.fromEntries([...quotients].map(([name, values]) => [name, median(values)]))
     }
   } finally {
     for (const child of [load, ...servers]) child.kill()
   }
 }
 
-if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 7), Number(process.argv[3] ?? 1)))
+if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 101), Number(process.argv[3] ?? 0.1)))
