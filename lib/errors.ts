@@ -38,10 +38,10 @@ export interface JwtError extends FastifyError {
   headers?: Record<string, string>
 }
 
-/** Makes the error of a code. `reason` fills the message's `%s`; `scope` goes into the challenge. */
+/** Makes the error of a code. `reason` fills the message's `%s`; `scope` goes into the challenge. @internal */
 export type MakeError = (reason?: string, scope?: string) => JwtError
 
-/** One maker per code, with the messages and the realm of one registration. */
+/** One maker per code, with the messages and the realm of one registration. @internal */
 export type Errors = { readonly [Code in JwtErrorCode]: MakeError }
 
 // A refusal is an answer, not a fault: whose stack nobody reads, it costs no stack trace.
@@ -92,6 +92,8 @@ function maker (code: JwtErrorCode, override: string | undefined, realm: string 
  *
  * @param messages Messages that replace the package's own, by code; `%s` stands for the reason.
  * @param realm The `realm` of the challenges (RFC 9110 §11.5).
+ *
+ * @internal
  */
 export function createErrors (
   messages: Partial<Record<JwtErrorCode, string>> = {}, realm?: string
@@ -100,23 +102,23 @@ export function createErrors (
   return Object.freeze(Object.fromEntries(codes.map(code => [code, maker(code, messages[code], realm)]))) as Errors
 }
 
-/** The codes, for checking the `messages` option. */
+/** The codes, for checking the `messages` option. @internal */
 export const errorCodes = Object.keys(table) as JwtErrorCode[]
 
-/** The errors before any option is known: start-up errors, and those of hooks that find no plugin. */
+/** The errors before any option is known: start-up errors, and those of hooks that find no plugin. @internal */
 export const defaultErrors = createErrors()
 
-/** Start-up error: which option, what it got, what it takes. */
+/** Start-up error: which option, what it got, what it takes. @internal */
 export function badOption (option: string, problem: string): JwtError {
   return defaultErrors.FST_JWT_BAD_OPTION(`fastify-jwt-extended: option '${option}' ${problem}`)
 }
 
-/** Whether an error refuses a request, where another says that it could not be judged. */
+/** Whether an error refuses a request, where another says that it could not be judged. @internal */
 export function isRefusal (error: unknown): error is JwtError {
   return isJwtError(error) && table[error.code].status < 500
 }
 
-/** Whether an error is one of this package's, and so a verdict rather than a fault. */
+/** Whether an error is one of this package's, and so a verdict rather than a fault. @internal */
 export function isJwtError (error: unknown): error is JwtError {
   return error instanceof Error && 'code' in error && constructors.has(error.code as string)
 }

@@ -37,7 +37,7 @@ const logs: { readonly [Name in keyof JwtEvents]: Log } = {
 const channels = Object.fromEntries(Object.keys(logs).map(name =>
   [name, channel(`fastify-jwt-extended:${name}`)])) as Record<keyof JwtEvents, Channel>
 
-/** Publishes an event on its channel and writes its log line. */
+/** Publishes an event on its channel and writes its log line. @internal */
 export function publish<Name extends keyof JwtEvents> (name: Name, event: JwtEvents[Name], log: FastifyBaseLogger): void {
   const listeners = channels[name]
   if (listeners.hasSubscribers) listeners.publish(event)
@@ -46,7 +46,7 @@ export function publish<Name extends keyof JwtEvents> (name: Name, event: JwtEve
   log[level](fields, line)
 }
 
-/** `token.refused`, put together only when somebody listens: a bad token must be as cheap as a good one. */
+/** `token.refused`, put together only when somebody listens: a bad token must be as cheap as a good one. @internal */
 export function publishRefused (code: JwtErrorCode, request: FastifyRequest): void {
   const log: FastifyBaseLogger & { isLevelEnabled?: (level: string) => boolean } = request.log
   // Pino's, which a logger of the app's own need not have.

@@ -9,7 +9,7 @@ import type { JwtClaims, JwtHook, MaybePromise } from '../types.ts'
 /** A hook that asks what the bearer of a verified token may do. Made by `role`, `permission`, `scope`, `guard`, `anyOf`, `allOf` and `not`. */
 export type Guard = JwtHook
 
-/** What a guard asks for, as a document can say it. */
+/** What a guard asks for, as a document can say it. @internal */
 export type Requirement =
   | { readonly kind: 'role' | 'permission' | 'scope', readonly names: readonly string[], readonly match: 'any' | 'all' }
   | { readonly kind: 'custom', readonly message: string }
@@ -17,7 +17,7 @@ export type Requirement =
   | { readonly kind: 'anyOf' | 'allOf', readonly of: readonly Requirement[] }
   | { readonly kind: 'not', readonly of: Requirement }
 
-/** What a request lacks. */
+/** What a request lacks. @internal */
 export interface Lack {
   readonly message: string
   /** The scopes that would help (RFC 6750 §3). */
@@ -28,6 +28,8 @@ export interface Lack {
  * What a guard is made of. `check` gives `null` when the request passes, what it lacks when it does not, and throws where
  * there is nothing to decide on: no verified token, a token refused, a guard of the app's that has failed. What was
  * thrown is never turned into a pass.
+ *
+ * @internal
  */
 export interface Rule {
   readonly requirement: Requirement
@@ -36,12 +38,12 @@ export interface Rule {
 
 const rules = new WeakMap<object, Rule>()
 
-/** The rule of a guard; `undefined` for any other function. */
+/** The rule of a guard; `undefined` for any other function. @internal */
 export function ruleOf (hook: unknown): Rule | undefined {
   return typeof hook === 'function' ? rules.get(hook) : undefined
 }
 
-/** The claims of a verified token. @throws `FST_JWT_MISSING_TOKEN` */
+/** The claims of a verified token. @throws `FST_JWT_MISSING_TOKEN` @internal */
 export function claimsOf (request: FastifyRequest, { errors }: Settings): JwtClaims {
   const authentication = request[kAuthentication]
   if (authentication === null) throw errors.FST_JWT_MISSING_TOKEN()
@@ -56,7 +58,7 @@ function enforce (request: FastifyRequest, rule: Rule): MaybePromise<void> {
   })
 }
 
-/** Makes the hook of a rule. */
+/** Makes the hook of a rule. @internal */
 export function toGuard (rule: Rule): Guard {
   const hook: Guard = function (request, _reply, done) {
     runAsHook(enforce, request, rule, done)

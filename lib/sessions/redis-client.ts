@@ -44,10 +44,10 @@ interface NodeRedisOptions {
 /** A client that `RedisStore` takes. None of their packages is a dependency. */
 export type RedisClient = IoredisClient | IoredisCluster | NodeRedisClient | NodeRedisCluster | NodeRedisSentinel
 
-/** A command and its arguments, sent to one server. */
+/** A command and its arguments, sent to one server. @internal */
 export type SendCommand = (command: string, args: string[]) => Promise<unknown>
 
-/** One way to use every client. */
+/** One way to use every client. @internal */
 export interface RedisConnection {
   /** Sends a command to the primary that holds `key`, also when it only reads: a replica may not know a revocation yet. */
   send (key: string, command: string, args: string[]): Promise<unknown>
@@ -111,6 +111,8 @@ function nodeRedisSentinel (sentinel: NodeRedisSentinel): RedisConnection {
  * Finds out, once, which client this is.
  *
  * @throws `FST_JWT_BAD_OPTION` for a value that is none.
+ *
+ * @internal
  */
 export function connectionOf (client: unknown): RedisConnection {
   if (typeof client === 'object' && client !== null) {

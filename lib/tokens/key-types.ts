@@ -57,7 +57,7 @@ export interface JSONWebKeySet {
   keys: PublicJWK[]
 }
 
-/** A verified token as `fast-jwt` gives it with `complete: true`. */
+/** A verified token as `fast-jwt` gives it with `complete: true`. @internal */
 export interface DecodedToken {
   header: Record<string, unknown> & { alg: string }
   payload: Record<string, unknown>
@@ -65,7 +65,7 @@ export interface DecodedToken {
   signature: string
 }
 
-/** A key that signs, bound to one algorithm. */
+/** A key that signs, bound to one algorithm. @internal */
 export interface SigningKey {
   readonly keyId: string | undefined
   readonly algorithm: Algorithm
@@ -77,7 +77,7 @@ export interface SigningKey {
   sign (payload: Record<string, unknown>, headers?: Record<string, unknown>): string
 }
 
-/** A key that verifies, bound to the algorithms it may be used with (RFC 8725 §3.1). */
+/** A key that verifies, bound to the algorithms it may be used with (RFC 8725 §3.1). @internal */
 export interface VerificationKey {
   readonly keyId: string | undefined
   readonly algorithms: readonly Algorithm[]
@@ -89,7 +89,7 @@ export interface VerificationKey {
   verify (token: string): DecodedToken
 }
 
-/** The keys of one registration, at one moment; rotating replaces the whole. */
+/** The keys of one registration, at one moment; rotating replaces the whole. @internal */
 export interface KeySet {
   /** The first key, or `null` when it only verifies. */
   readonly signing: SigningKey | null

@@ -11,27 +11,29 @@ export interface StoreContractTest {
 
 const hour = 3_600_000
 
-/** Ids and identities that a careless key, query or delimiter would trip over. */
+/** Ids and identities that a careless key, query or delimiter would trip over. @internal */
 export const awkward: readonly string[] = [
   '', ' ', 'with space', '{brace}', '{}', '}{', 'a:b', "quote ' and \"", 'percent %s %', 'back\\slash',
   'new\nline', 'zoë ☃ 𝒳', '__proto__', 'null', '*', '-- ; DROP TABLE sessions', 'long'.repeat(500)
 ]
 
+/** Waits. @internal */
 export function sleep (milliseconds: number): Promise<void> {
   return new Promise(resolve => { setTimeout(resolve, milliseconds) })
 }
 
-/** What JSON keeps of a value, so that a store may hand out a copy with another prototype. */
+/** What JSON keeps of a value, so that a store may hand out a copy with another prototype. @internal */
 export function plain (value: unknown): unknown {
   return JSON.parse(JSON.stringify(value))
 }
 
+/** A refresh token that lives for an hour. @internal */
 export function refreshToken (changes: Partial<RotatedToken> = {}): RotatedToken {
   const now = Math.floor(Date.now() / 1000)
   return { tokenId: randomUUID(), issuedAt: now, expiresAt: now + 3600, salt: '', ...changes }
 }
 
-/** A session just started, with an id and an identity of its own. */
+/** A session just started, with an id and an identity of its own. @internal */
 export function session (changes: Partial<SessionRecord> = {}): SessionRecord {
   const now = Date.now()
   return {
@@ -50,7 +52,7 @@ export function session (changes: Partial<SessionRecord> = {}): SessionRecord {
   }
 }
 
-/** The rotation that presents a session's current refresh token, unless told otherwise. */
+/** The rotation that presents a session's current refresh token, unless told otherwise. @internal */
 export function rotationOf (record: SessionRecord, changes: Partial<Rotation> = {}): Rotation {
   const now = Date.now()
   return {
