@@ -52,6 +52,8 @@ export async function signIn (site: Site, visitor: Visitor): Promise<void> {
 }
 
 async function startSession (site: Site, { context, page, name, password, userAgent }: Visitor, path: string): Promise<void> {
+  // The sign-in page asks whether somebody is signed in, and goes on to the profile by itself if that is answered late.
+  await page.goto('about:blank')
   const { status, body, setCookie } = await site.send('POST', path, { body: { name, password }, ...(userAgent === undefined ? {} : { userAgent }) })
   if (setCookie.length !== 2) throw new Error(`${path} answered ${status}: ${body}`)
   await context.addCookies(setCookie.map(line => {

@@ -45,6 +45,9 @@ async function judge (t: Test, options: JwtExtendedOptions, table: readonly Host
   }
 }
 
+/** Node 20 drops those that are too many; later versions refuse the request. */
+const tooManyHeaders = Number(process.versions.node.split('.')[0]) < 22 ? missing : { status: 431 }
+
 t.test('headers', async t => {
   const bearer = (value: string) => [`Authorization: ${value}`]
   await judge(t, {}, [
@@ -76,7 +79,7 @@ t.test('headers', async t => {
     { name: '15 kB of spaces between', lines: bearer(`Bearer a${' '.repeat(15_000)}b`), expected: badRequest },
     { name: '15 kB of token', lines: bearer(`Bearer ${'a'.repeat(15_000)}`), expected: invalid('length') },
     { name: '100 kB', lines: bearer(`Bearer ${'a'.repeat(100_000)}`), expected: { status: 431 } },
-    { name: 'behind more headers than the 1,000 that Node.js keeps', lines: [...Array.from({ length: 1500 }, (_, i) => `X${i}: 1`), ...bearer(`Bearer ${good}`)], expected: missing },
+    { name: 'behind more headers than the 1,000 that Node.js keeps', lines: [...Array.from({ length: 1500 }, (_, i) => `X${i}: 1`), ...bearer(`Bearer ${good}`)], expected: tooManyHeaders },
     { name: 'the token in another header', lines: [`X-Authorization: Bearer ${good}`, `Proxy-Authorization: Bearer ${good}`], expected: missing },
     { name: 'a header named __proto__', lines: [`__proto__: Bearer ${good}`, 'constructor: x'], expected: missing },
     { name: 'Content-Length and Transfer-Encoding together', target: 'POST /required', lines: ['Transfer-Encoding: chunked', 'Content-Length: 3', ...bearer(`Bearer ${good}`)], expected: { status: 400 } }
