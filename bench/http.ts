@@ -16,8 +16,11 @@ export interface HttpResults {
 
 const pinnable = cpus().length > 1 && spawnSync('taskset', ['--version']).error === undefined
 
+/** V8 chooses the size of its nursery by what a process did at first: two of the same program can differ by a quarter for ever. */
+const nursery = ['--min-semi-space-size=16', '--max-semi-space-size=16']
+
 function start (file: string, args: string[], core: number): ChildProcess {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: ['--import', 'tsx'] })
+  const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: ['--import', 'tsx', ...nursery] })
   if (pinnable) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(child.pid)])
   return child
 }
@@ -52,20 +55,12 @@ function shuffled<T> (values: readonly T[]): T[] {
 /** Rounds that are not counted, until all code is compiled and the caches are full. */
 const warmUp = 5
 
-/**
- * Many short turns rather than few long ones: a machine that others share changes its pace about every second, between two
- * that differ by half. What is compared is measured one right after the other, at one pace in most rounds, in an order
- * that chance decides, since what a server leaves behind, such as a garbage collection, falls on whoever comes next.
- *
- * @param rounds How often each pair is measured.
- * @param seconds How long each of the two.
- */
-export async function http (rounds: number, seconds: number): Promise<HttpResults> {
-  progress(`http: starting ${scenarioNames.length} servers${pinnable ? ' on core 0, load from core 1' : ', not pinned for want of taskset'}`)
+type Values = Map<string, number[]>
+
+/** Starts all servers, measures each pair so many times, and ends them. */
+async function generation (rounds: number, seconds: number, perSecond: Values, quotients: Values): Promise<void> {
   const load = start('./http-load.ts', [], 1)
   const servers: ChildProcess[] = []
-  const perSecond = new Map<ScenarioName, number[]>(scenarioNames.map(name => [name, []]))
-  const quotients = new Map<string, number[]>(pairs.map(([name]) => [name, []]))
 
   async function measure (name: ScenarioName): Promise<number> {
     load.send({ measure: name, seconds })
@@ -81,8 +76,6 @@ export async function http (rounds: number, seconds: number): Promise<HttpResult
       await answer(load)
     }
     for (let round = -warmUp; round < rounds; round++) {
-      if (round === -warmUp) progress('http: warming up')
-      else if (round >= 0 && round % 10 === 0) progress(`http: round ${round + 1} of ${rounds}`)
       for (const [name, one, other] of shuffled(pairs)) {
         const values = new Map<ScenarioName, number>()
         for (const scenario of shuffled([one, other])) values.set(scenario, await measure(scenario))
@@ -91,13 +84,33 @@ export async function http (rounds: number, seconds: number): Promise<HttpResult
         quotients.get(name)?.push((values.get(one) as number) / (values.get(other) as number))
       }
     }
-    return {
-      requestsPerSecond: Object.fromEntries([...perSecond].map(([name, values]) => [name, Math.round(median(values))])),
-      ratios: Object.fromEntries([...quotients].map(([name, values]) => [name, median(values)]))
-    }
   } finally {
     for (const child of [load, ...servers]) child.kill()
   }
 }
 
-if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 101), Number(process.argv[3] ?? 0.1)))
+/**
+ * Many short turns rather than few long ones: a machine that others share changes its pace about every second, between two
+ * that differ by half. What is compared is measured one right after the other, at one pace in most rounds, in an order
+ * that chance decides, since what a server leaves behind, such as a garbage collection, falls on whoever comes next. The
+ * servers are started anew several times, lest it is one process that is measured and not the program.
+ *
+ * @param generations How often the servers are started.
+ * @param rounds How often each pair is measured in each.
+ * @param seconds How long each of the two.
+ */
+export async function http (generations: number, rounds: number, seconds: number): Promise<HttpResults> {
+  progress(`http: ${scenarioNames.length} servers${pinnable ? ' on core 0, load from core 1' : ', not pinned for want of taskset'}`)
+  const perSecond: Values = new Map(scenarioNames.map(name => [name, []]))
+  const quotients: Values = new Map(pairs.map(([name]) => [name, []]))
+  for (let i = 1; i <= generations; i++) {
+    progress(`http: start ${i} of ${generations}`)
+    await generation(rounds, seconds, perSecond, quotients)
+  }
+  return {
+    requestsPerSecond: Object.fromEntries([...perSecond].map(([name, values]) => [name, Math.round(median(values))])),
+    ratios: Object.fromEntries([...quotients].map(([name, values]) => [name, median(values)]))
+  }
+}
+
+if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 3), Number(process.argv[3] ?? 25), Number(process.argv[4] ?? 0.1)))
