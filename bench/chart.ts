@@ -3,7 +3,7 @@ const bars: ReadonlyArray<{ ratio: string | null, label: string, ours: boolean }
   { ratio: null, label: 'Fastify, no authentication', ours: false },
   { ratio: 'ours / bare', label: 'fastify-jwt-extended', ours: true },
   { ratio: 'ours with memory store / bare', label: '… with revocation (memory)', ours: true },
-  { ratio: 'ours with cookies / bare with cookies', label: '… by cookie, of @fastify/cookie alone', ours: true },
+  { ratio: 'ours with cookies / bare with cookies', label: '… by cookie, of cookies alone', ours: true },
   { ratio: 'hook by hand on fast-jwt / bare', label: 'a hook by hand on fast-jwt', ours: false },
   { ratio: '@fastify/jwt with cache / bare', label: '@fastify/jwt with its cache', ours: false },
   { ratio: '@fastify/jwt / bare', label: '@fastify/jwt', ours: false }
