@@ -1,4 +1,5 @@
 import { badOption } from '../errors.ts'
+import { internalOf } from '../fastify-internals.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options.ts'
 import type { FoundLocation, TokenLocation, TokenType } from '../types.ts'
@@ -130,8 +131,14 @@ export function isForm (request: FastifyRequest): boolean {
   return /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\s*(?:;|$)/i.test(request.headers['content-type'] ?? '')
 }
 
-/** Methods whose body Fastify parses; of another one no body is to be expected, whatever its headers say. */
-const methodsWithBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+/** Fastify's own methods of which it parses no body. */
+const standardBodyless: ReadonlySet<unknown> = new Set(['GET', 'HEAD', 'TRACE'])
+
+/** Whether Fastify parses no body of a method, whatever the headers say: the app may have added methods of both kinds. */
+function isBodyless ({ method, server }: FastifyRequest): boolean {
+  const bodyless = fieldOf(internalOf(server, 'fastify.acceptedHTTPMethods'), 'bodyless')
+  return (bodyless instanceof Set ? bodyless : standardBodyless).has(method)
+}
 
 /**
  * A hook that needs the body (JSON, or a form) in a phase that has none yet would find no token, ever. That is
@@ -141,8 +148,8 @@ const methodsWithBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'D
  */
 export function requireBody (request: FastifyRequest, who: string): void {
   if (request.body !== undefined || request.raw.readableDidRead) return
-  const { method, headers } = request
-  if (!methodsWithBody.has(method)) return
+  if (isBodyless(request)) return
+  const { headers } = request
   const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0
   // A multipart body may be left unread on purpose, for the handler to stream.
   if (announced && !/^multipart\//i.test(String(headers['content-type']))) {

@@ -4,10 +4,11 @@ import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import formbody from '@fastify/formbody'
 import Fastify from 'fastify'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import jwt, { jwtOptional, jwtRequired, verifyJwt } from '../../lib/index.ts'
+import { requireBody } from '../../lib/request/locate.ts'
 import { bearer, passes, protectedApp, refusals, refused, secretKey, seen } from '../protected-app.ts'
 import type { Options } from '../protected-app.ts'
 
@@ -121,6 +122,26 @@ t.test('a hook of the whole app in onRequest is an error on the first body, and 
     t.equal(chunked.statusCode, 500, 'of any kind of JSON, of unknown length')
     t.equal((await app.inject({ method: 'POST', url: '/', headers: bearer(token) })).statusCode, 200, 'a token in the header goes before the body')
   }
+})
+
+t.test('a method of the app that has a body is asked for it like POST', async t => {
+  for (const hook of [jwtRequired, jwtOptional, verifyJwt({ optional: 'strict' })]) {
+    const app = Fastify()
+    app.addHttpMethod('REPORT', { hasBody: true })
+    t.teardown(() => app.close())
+    await app.register(jwt, { secretKey, tokenLocation: ['headers', 'json'] })
+    app.addHook('onRequest', hook)
+    app.route({ method: 'REPORT', url: '/', handler: async request => seen(request) })
+    const response = await app.inject({ ...post('/', { access_token: 'nonsense' }), method: 'REPORT' as 'POST' })
+    t.equal(response.statusCode, 500)
+    t.match(response.json(), { code: 'FST_JWT_BAD_OPTION' })
+  }
+})
+
+t.test('should Fastify keep its methods elsewhere one day, those of its own are known still', async t => {
+  const request = (method: string) => ({ method, server: {}, body: undefined, raw: { readableDidRead: false }, headers: { 'content-length': '2' } }) as unknown as FastifyRequest
+  for (const method of ['GET', 'HEAD', 'TRACE']) t.doesNotThrow(() => requireBody(request(method), 'It'), method)
+  for (const method of ['POST', 'PUT', 'REPORT']) t.throws(() => requireBody(request(method), 'It'), { code: 'FST_JWT_BAD_OPTION' }, method)
 })
 
 t.test('before the body, a request that has none is answered for itself', async t => {
