@@ -1,4 +1,4 @@
-import { freezeUtf8 } from './utf8.ts'
+import { freezeUtf8 } from './freeze.ts'
 import type { Settings } from '../options.ts'
 import type { JwtClaims } from '../types.ts'
 

@@ -1,5 +1,5 @@
 import { isUsableType } from './explicit-typing.ts'
-import { freezeUtf8 } from './utf8.ts'
+import { freezeUtf8 } from './freeze.ts'
 import type { Errors } from '../errors.ts'
 import type { JwtHeader } from '../types.ts'
 

@@ -1,5 +1,5 @@
 import { createDecoder } from 'fast-jwt'
-import { deepFreeze } from './utf8.ts'
+import { deepFreeze } from './freeze.ts'
 import type { JwtHeader } from '../types.ts'
 
 /** A token as it came: whoever sent it may have written anything into it. */
