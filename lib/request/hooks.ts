@@ -3,7 +3,7 @@ import { registrationOf } from '../registration.ts'
 import { authenticate } from './authenticate.ts'
 import { createCheck, resolveHookOptions } from './check.ts'
 import { checkFetchMetadata } from './fetch-metadata.ts'
-import type { FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import type { Registration } from '../registration.ts'
 import type { JwtHook, MaybePromise, VerifyOptions } from '../types.ts'
 import type { Check, HookOptions } from './check.ts'
@@ -69,19 +69,18 @@ export function runAsHook<T> (check: (request: FastifyRequest, subject: T) => Ma
  */
 export function verifyJwt (options: VerifyOptions = {}): JwtHook {
   const resolved = resolveHookOptions(options)
-  // Nearly always the registration of the request before: then nothing has to be looked up.
-  let lastRegistration: Registration | undefined
-  let lastCheck: Check | undefined
+  // Nearly always the instance of the request before: then nothing has to be looked up.
+  let last: { readonly server: FastifyInstance, readonly registration: Registration, readonly check: Check } | undefined
 
   const hook: JwtHook = function (request, _reply, done) {
     let pending: MaybePromise<void>
     try {
-      const registration = nearest(request)
-      if (lastCheck === undefined || registration !== lastRegistration) {
-        lastCheck = checkFor(registration, resolved)
-        lastRegistration = registration
+      const { server } = request
+      if (last === undefined || last.server !== server) {
+        const registration = nearest(request)
+        last = { server, registration, check: checkFor(registration, resolved) }
       }
-      pending = authenticate(registration, request, lastCheck)
+      pending = authenticate(last.registration, request, last.check)
     } catch (error) {
       done(faultOf(error))
       return
