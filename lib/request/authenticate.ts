@@ -50,16 +50,16 @@ function authenticateStrictly (registration: Registration, request: FastifyReque
   const now = Date.now()
 
   // Locate: the first place that holds a token decides.
-  let token: string | undefined
+  let text: string | undefined
   let locator: Locator | undefined
   for (locator of check.locators) {
-    token = locator.read(request)
-    if (token !== undefined) break
+    text = locator.read(request)
+    if (text !== undefined) break
   }
-  if (token === undefined || locator === undefined) throw settings.errors.FST_JWT_MISSING_TOKEN()
+  if (text === undefined || locator === undefined) throw settings.errors.FST_JWT_MISSING_TOKEN()
 
   if (locator.cookie !== null) checkOrigin(request, settings)
-  const verified = verify(registration, request, token, check, now)
+  const verified = verify(registration, request, text, locator.start, check, now)
   return isPromise(verified)
     ? admitLater(verified, registration, request, check, locator, now)
     : admit(registration, request, check, { verified, location: locator.location, user: null }, locator.cookie, now)
@@ -100,11 +100,13 @@ function askApp (revocation: MaybePromise<void>, request: FastifyRequest, authen
 }
 
 /** A JWT by its signature and claims, an opaque refresh token by its session. */
-function verify ({ settings, verifier, sessions }: Registration, request: FastifyRequest, token: string, { type }: Check, now: number): MaybePromise<VerifiedToken> {
-  const opaque = sessions?.parseOpaque(token) ?? null
-  if (opaque === null || sessions === null) return verifier.verify(token, now, request)
+function verify (
+  { settings, verifier, sessions }: Registration, request: FastifyRequest, text: string, start: number, { type }: Check, now: number
+): MaybePromise<VerifiedToken> {
+  const opaque = sessions?.parseOpaque(text, start) ?? null
+  if (opaque === null || sessions === null) return verifier.verify(text, now, request, start)
   if (type === 'access') throw settings.errors.FST_JWT_ACCESS_REQUIRED()
-  return sessions.verifyOpaque(token, opaque, now)
+  return sessions.verifyOpaque(text.slice(start), opaque, now)
 }
 
 /** Cross-origin requests that would act with the user's cookie; a WebSocket needs no more than a GET for that. */

@@ -9,8 +9,10 @@ export interface Locator {
   readonly location: FoundLocation
   /** The cookie's token type when the token comes in a cookie, which a browser sends by itself; else `null`. */
   readonly cookie: TokenType | null
+  /** Where in what `read` gives the token begins: what stands before it is the same for all. */
+  readonly start: number
   /**
-   * The token, or `undefined` when there is none here.
+   * A text that ends with the token, or `undefined` when there is none here.
    *
    * @throws `FST_JWT_BAD_REQUEST` when what should hold a token is malformed.
    */
@@ -37,7 +39,7 @@ function headerLocator (settings: Settings): Locator {
   const lowerCaseScheme = headerType.toLowerCase()
 
   /** Everything but the one spelling nearly all clients send. */
-  function readUnusual (value: string): string | undefined {
+  function findUnusual (value: string): string | undefined {
     const trimmed = withoutSpaces(value)
     if (headerType !== '') {
       const scheme = trimmed.slice(0, headerType.length)
@@ -57,12 +59,14 @@ function headerLocator (settings: Settings): Locator {
   return {
     location: 'headers',
     cookie: null,
+    start: prefix.length,
     read (request) {
       const value = request.headers[headerName]
       if (value === undefined) return undefined
       if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST('More than one header where one belongs')
-      if (value.startsWith(prefix) && value.length > prefix.length && !value.includes(' ', prefix.length)) return value.slice(prefix.length)
-      return readUnusual(value)
+      if (value.startsWith(prefix) && value.length > prefix.length && !value.includes(' ', prefix.length)) return value
+      const token = findUnusual(value)
+      return token === undefined ? undefined : prefix + token
     }
   }
 }
@@ -73,6 +77,7 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
   return {
     location: 'cookies',
     cookie: type,
+    start: 0,
     read (request) {
       const header = request.headers.cookie
       if (header === undefined) return undefined
@@ -87,13 +92,14 @@ function queryLocator (settings: Settings): Locator {
   return {
     location: 'queryString',
     cookie: null,
+    start: prefix.length,
     read (request) {
       const value = fieldOf(request.query, name)
       if (value === undefined || value === '') return undefined
       if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST(`Query parameter ${name} is not one string`)
       if (!value.startsWith(prefix)) throw errors.FST_JWT_BAD_REQUEST(`Query parameter ${name} lacks its prefix`)
       if (value === prefix) throw errors.FST_JWT_BAD_REQUEST(`No token after the prefix of query parameter ${name}`)
-      return value.slice(prefix.length)
+      return value
     }
   }
 }
@@ -103,6 +109,7 @@ function jsonLocator (settings: Settings, type: TokenType): Locator {
   return {
     location: 'json',
     cookie: null,
+    start: 0,
     read (request) {
       if (!isJson(request)) return undefined
       requireBody(request, "The 'json' location")
@@ -163,6 +170,7 @@ function extractLocator (settings: Settings, type: TokenType | 'any'): Locator[]
   return [{
     location: 'extractToken',
     cookie: null,
+    start: 0,
     read (request) {
       const token: unknown = extractToken(request, type)
       if (token === undefined || token === null || token === '') return undefined

@@ -23,8 +23,8 @@ export interface VerifiedOpaqueToken extends RefreshTokenState {
 
 /** Checks tokens against the store. */
 export interface StoreChecks {
-  /** Takes a token apart that is an opaque refresh token; `null` for any other, and with `refreshTokenFormat: 'jwt'`. */
-  parseOpaque (token: string): OpaqueToken | null
+  /** Takes the token at the end of a text apart that is an opaque refresh token; `null` for any other, and with `refreshTokenFormat: 'jwt'`. */
+  parseOpaque (text: string, start?: number): OpaqueToken | null
   /**
    * Verifies an opaque refresh token by its session.
    *
@@ -80,7 +80,7 @@ export function createStoreChecks (
   }
 
   return {
-    parseOpaque: token => refreshTokenFormat === 'opaque' ? parseToken(token) : null,
+    parseOpaque: (text, start = 0) => refreshTokenFormat === 'opaque' ? parseToken(text.slice(start)) : null,
 
     verifyOpaque (token, parsed, now) {
       const jti = hashOf(token)

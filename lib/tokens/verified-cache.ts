@@ -13,10 +13,20 @@ export interface VerifiedToken {
   readonly foreign?: boolean
 }
 
-/** What is remembered of verified tokens. */
+/**
+ * What is remembered of verified tokens. A token is asked for by the text it was found in, such as `Bearer <token>`, and where
+ * in it the token begins: comparing the text as it came costs less than cutting the token out.
+ */
 export interface VerifiedCache<T> {
-  get (token: string): T | undefined
-  set (token: string, verified: T): void
+  get (text: string, start?: number): T | undefined
+  set (text: string, verified: T, start?: number): void
+}
+
+/** A text that ends with a verified token. */
+interface Entry<T> {
+  readonly text: string
+  readonly start: number
+  readonly verified: T
 }
 
 const none: VerifiedCache<never> = { get: () => undefined, set () {} }
@@ -25,10 +35,15 @@ const none: VerifiedCache<never> = { get: () => undefined, set () {} }
  * A number that tells tokens apart (FNV-1a): of the end of the signature, which is as good as random. Two in four thousand
  * million may share one; hashing all of a token's characters, as a map keyed by it does, costs ten times as much.
  */
-function fingerprintOf (token: string): number {
+function fingerprintOf (text: string): number {
   let hash = 0x811c9dc5
-  for (let i = token.length - 10; i < token.length; i++) hash = Math.imul(hash ^ token.charCodeAt(i), 0x01000193)
+  for (let i = text.length - 10; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
   return hash
+}
+
+/** Whether two texts end with the same token: nearly always both came from the same place, and nothing has to be cut. */
+function haveSameToken (one: string, start: number, other: string, otherStart: number): boolean {
+  return (start === otherStart && one === other) || one.slice(start) === other.slice(otherStart)
 }
 
 /** How many fingerprints share a place, so that two tokens whose place is the same don't forever put each other out. */
@@ -63,25 +78,25 @@ function createDoorkeeper (size: number): (fingerprint: number) => boolean {
  * never again is not worth the copy, nor what it would push out.
  *
  * Failures are never stored, so that only who holds valid tokens can fill it. A hit costs one map look-up by a fingerprint,
- * and comparing the whole token; an entry costs the token, its claims, and about 200 bytes.
+ * and comparing the whole text; an entry costs the token, its claims, and about 200 bytes.
  *
  * @param size Tokens remembered; 0 for none.
  */
 export function createVerifiedCache<T> (size: number): VerifiedCache<T> {
   if (size === 0) return none
-  const entries = new LruMap<{ readonly token: string, readonly verified: T }>(size)
+  const entries = new LruMap<Entry<T>>(size)
   const cameBefore = createDoorkeeper(size)
 
   return {
-    get (token) {
-      const entry = entries.get(fingerprintOf(token))
-      return entry !== undefined && entry.token === token ? entry.verified : undefined
+    get (text, start = 0) {
+      const entry = entries.get(fingerprintOf(text))
+      return entry !== undefined && haveSameToken(text, start, entry.text, entry.start) ? entry.verified : undefined
     },
-    set (token, verified) {
-      const fingerprint = fingerprintOf(token)
+    set (text, verified, start = 0) {
+      const fingerprint = fingerprintOf(text)
       if (!cameBefore(fingerprint)) return
-      // The token is a slice of its header line or cookie jar, which it would keep alive: store a copy.
-      entries.set(fingerprint, { token: Buffer.from(token, 'latin1').toString('latin1'), verified })
+      // The text may be a slice of all the cookies, which it would keep alive: store a copy.
+      entries.set(fingerprint, { text: Buffer.from(text, 'latin1').toString('latin1'), start, verified })
     }
   }
 }

@@ -96,7 +96,8 @@ export function createFoundKeyVerifier (
 
     replaceKeys (keys) { own.replaceKeys(keys) },
 
-    verify (token, now, request) {
+    verify (text, now, request, start = 0) {
+      const token = text.slice(start)
       checkLength(token)
       const seen = cache.get(token)
       if (seen !== undefined) {
@@ -107,10 +108,10 @@ export function createFoundKeyVerifier (
           return verified
         })
       }
-      const recalled = own.recall(token, now)
+      const recalled = own.recall(text, now, start)
       if (recalled !== undefined) return recalled
       const arrival = receive(token)
-      if (arrival === null) return own.verify(token, now)
+      if (arrival === null) return own.verify(text, now, request, start)
       return after(arrival.source.find(arrival.unverified, request), key => verifyUnseen(token, arrival, key, now))
     },
 

@@ -14,12 +14,14 @@ export interface TokenVerifier {
   /**
    * Checks signature, claims and times; a token seen before costs a look-up, and its times are checked.
    *
+   * @param text What ends with the token.
    * @param now Milliseconds since the epoch.
    * @param request What brought the token; `null` outside of one.
+   * @param start Where in the text the token begins; by default the text is all token.
    * @returns A promise only where the key has to be fetched, or the `decodeKey` option returned one.
    * @throws The 401 that says what is wrong; 503 when the key cannot be had.
    */
-  verify (token: string, now: number, request: FastifyRequest | null): MaybePromise<VerifiedToken>
+  verify (text: string, now: number, request: FastifyRequest | null, start?: number): MaybePromise<VerifiedToken>
   /** As `verify`, but a token whose only fault is its `exp` passes; never remembered. */
   verifyExpired (token: string, now: number, request: FastifyRequest | null): MaybePromise<VerifiedToken>
   /** Our own keys, as they are now. */
@@ -30,10 +32,10 @@ export interface TokenVerifier {
 
 /** Verifies the tokens of our own keys, which are all there: no promise is ever made. */
 export interface OwnTokenVerifier extends TokenVerifier {
-  verify (token: string, now: number): VerifiedToken
+  verify (text: string, now: number, request: FastifyRequest | null, start?: number): VerifiedToken
   verifyExpired (token: string, now: number): VerifiedToken
   /** A token seen before, its times checked; `undefined` when it was not. */
-  recall (token: string, now: number): VerifiedToken | undefined
+  recall (text: string, now: number, start: number): VerifiedToken | undefined
 }
 
 export function createOwnTokenVerifier (settings: Settings, initial: KeySet): OwnTokenVerifier {
@@ -68,8 +70,8 @@ export function createOwnTokenVerifier (settings: Settings, initial: KeySet): Ow
     return { header: checkHeader(token, header), claims: toClaims(token, payload, settings) }
   }
 
-  function recall (token: string, now: number): VerifiedToken | undefined {
-    const seen = cache.get(token)
+  function recall (text: string, now: number, start: number): VerifiedToken | undefined {
+    const seen = cache.get(text, start)
     if (seen !== undefined) checkTimes(seen.claims, now, settings, false)
     return seen
   }
@@ -79,13 +81,14 @@ export function createOwnTokenVerifier (settings: Settings, initial: KeySet): Ow
 
     get keys () { return keys },
 
-    verify (token, now) {
-      checkLength(token)
-      const seen = recall(token, now)
+    verify (text, now, _request, start = 0) {
+      const seen = recall(text, now, start)
       if (seen !== undefined) return seen
+      const token = text.slice(start)
+      checkLength(token)
       const verified = verifyUnseen(token)
       checkTimes(verified.claims, now, settings, false)
-      cache.set(token, verified)
+      cache.set(text, verified, start)
       return verified
     },
 

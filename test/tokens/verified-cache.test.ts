@@ -47,3 +47,11 @@ t.test('a size of 0 remembers nothing', async t => {
   for (let times = 0; times < 3; times++) cache.set('a.b.c', 'sound')
   t.equal(cache.get('a.b.c'), undefined)
 })
+
+t.test('a token is known wherever it comes from, and nothing else is', async t => {
+  const cache = createVerifiedCache<string>(10)
+  const [token] = tokens(1) as [string]
+  for (let times = 0; times < 2; times++) cache.set(`Bearer ${token}`, 'sound', 7)
+  for (const [text, start] of [[`Bearer ${token}`, 7], [token, 0], [`Basics ${token}`, 7], [`jwt=${token}`, 4]] as const) t.equal(cache.get(text, start), 'sound', text)
+  for (const [text, start] of [[`Bearer ${token}`, 0], [`Bearer ${token}`, 6], [`Bearer ${token}`, 8], [token, 7], [`Bearer x${token}`, 7]] as const) t.equal(cache.get(text, start), undefined, `${text} from ${start}`)
+})
