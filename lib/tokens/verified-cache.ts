@@ -1,4 +1,3 @@
-import { LruMap } from 'toad-cache'
 import type { VerifiedOpaqueToken } from '../sessions/refresh-tokens.ts'
 import type { JwtClaims, JwtHeader } from '../types.ts'
 
@@ -27,6 +26,8 @@ interface Entry<T> {
   readonly text: string
   readonly start: number
   readonly verified: T
+  /** Asked for since the clock's hand passed. */
+  used: boolean
 }
 
 const none: VerifiedCache<never> = { get: () => undefined, set () {} }
@@ -74,29 +75,61 @@ function createDoorkeeper (size: number): (fingerprint: number) => boolean {
 }
 
 /**
- * Remembers the last `size` verified tokens that came twice, least recently used out first. A token that comes once and
- * never again is not worth the copy, nor what it would push out.
+ * Remembers `size` verified tokens that came twice. Past that, one that was not used of late is forgotten for each new one: the
+ * clock algorithm, which is as good as least recently used, and where a hit writes one bit, and not a list's links. A token
+ * that comes once and never again is not worth the copy, nor what it would push out.
  *
  * Failures are never stored, so that only who holds valid tokens can fill it. A hit costs one map look-up by a fingerprint,
- * and comparing the whole text; an entry costs the token, its claims, and about 200 bytes.
+ * and comparing the whole text; an entry costs the token, its claims, and about 150 bytes.
  *
  * @param size Tokens remembered; 0 for none.
  */
 export function createVerifiedCache<T> (size: number): VerifiedCache<T> {
   if (size === 0) return none
-  const entries = new LruMap<Entry<T>>(size)
+  const entries = new Map<number, Entry<T>>()
   const cameBefore = createDoorkeeper(size)
+  /** The fingerprints of all entries, round which the hand goes. */
+  const clock: number[] = []
+  let hand = 0
+
+  /** Moves the hand to an entry that was not used since it last came by, and takes that out. */
+  function forgetOne (): void {
+    for (;; hand = (hand + 1) % size) {
+      const fingerprint = clock[hand] as number
+      const entry = entries.get(fingerprint) as Entry<T>
+      if (!entry.used) {
+        entries.delete(fingerprint)
+        return
+      }
+      entry.used = false
+    }
+  }
+
+  function add (fingerprint: number, entry: Entry<T>): void {
+    if (!entries.has(fingerprint)) {
+      if (clock.length < size) {
+        clock.push(fingerprint)
+      } else {
+        forgetOne()
+        clock[hand] = fingerprint
+        hand = (hand + 1) % size
+      }
+    }
+    entries.set(fingerprint, entry)
+  }
 
   return {
     get (text, start = 0) {
       const entry = entries.get(fingerprintOf(text))
-      return entry !== undefined && haveSameToken(text, start, entry.text, entry.start) ? entry.verified : undefined
+      if (entry === undefined || !haveSameToken(text, start, entry.text, entry.start)) return undefined
+      if (!entry.used) entry.used = true
+      return entry.verified
     },
     set (text, verified, start = 0) {
       const fingerprint = fingerprintOf(text)
       if (!cameBefore(fingerprint)) return
       // The text may be a slice of all the cookies, which it would keep alive: store a copy.
-      entries.set(fingerprint, { text: Buffer.from(text, 'latin1').toString('latin1'), start, verified })
+      add(fingerprint, { text: Buffer.from(text, 'latin1').toString('latin1'), start, verified, used: false })
     }
   }
 }

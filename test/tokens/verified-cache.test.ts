@@ -25,13 +25,35 @@ t.test('tokens that come in turn are all remembered, up to the size', async t =>
   }
 })
 
-t.test('past the size, the least recently used is forgotten', async t => {
+t.test('past the size, one that was not used of late is forgotten', async t => {
   const cache = createVerifiedCache<string>(3)
   const [first, second, third, fourth] = tokens(4) as [string, string, string, string]
   for (const token of [first, first, second, second, third, third]) cache.set(token, token)
   cache.get(first)
   for (const token of [fourth, fourth]) cache.set(token, token)
   t.strictSame([first, second, third, fourth].map(token => cache.get(token)), [first, undefined, third, fourth])
+})
+
+t.test('where all were used of late, one of them is forgotten, and the size is kept', async t => {
+  const cache = createVerifiedCache<string>(3)
+  const known = tokens(3)
+  const [another] = tokens(1) as [string]
+  for (const token of known) {
+    for (let times = 0; times < 2; times++) cache.set(token, token)
+    cache.get(token)
+  }
+  for (let times = 0; times < 2; times++) cache.set(another, another)
+  t.equal(cache.get(another), another)
+  t.equal(known.filter(token => cache.get(token) === token).length, 2)
+})
+
+t.test('a token stored again keeps its place', async t => {
+  const cache = createVerifiedCache<string>(2)
+  const [first, second, third] = tokens(3) as [string, string, string]
+  for (const token of [first, first, second, second, first, first]) cache.set(token, token)
+  for (let times = 0; times < 2; times++) cache.set(third, third)
+  t.equal([first, second, third].filter(token => cache.get(token) === token).length, 2)
+  t.equal(cache.get(third), third)
 })
 
 t.test('a token that ends as another does is not that one', async t => {
