@@ -16,11 +16,18 @@ export interface HttpResults {
 
 const pinnable = cpus().length > 1 && spawnSync('taskset', ['--version']).error === undefined
 
-/** V8 chooses the size of its nursery by what a process did at first: two of the same program can differ by a quarter for ever. */
-const nursery = ['--min-semi-space-size=16', '--max-semi-space-size=16']
+/**
+ * Two processes of the same program can differ by a third for as long as they live, by two decisions of V8 that are taken out
+ * of its hands here: the size of its nursery, and that it collects garbage when a process has nothing to do, as a server
+ * between its turns. With that garbage go the shapes of objects that nobody holds at the time, and code that was compiled for
+ * them (that of `process.nextTick`, for one) is from then on the slow kind. A program on disk that a loader has to turn into
+ * JavaScript first does the same to itself, so that the lightest one is taken.
+ */
+const steady = ['--min-semi-space-size=16', '--max-semi-space-size=16', '--no-memory-reducer', '--retain-maps-for-n-gc=1000']
+const loader = new URL('../test/loader/strip-types.js', import.meta.url).href
 
 function start (file: string, args: string[], core: number): ChildProcess {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: ['--import', 'tsx', ...nursery] })
+  const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: ['--import', loader, ...steady] })
   if (pinnable) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(child.pid)])
   return child
 }
@@ -113,4 +120,4 @@ export async function http (generations: number, rounds: number, seconds: number
   }
 }
 
-if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 3), Number(process.argv[3] ?? 25), Number(process.argv[4] ?? 0.1)))
+if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 5), Number(process.argv[3] ?? 15), Number(process.argv[4] ?? 0.1)))
