@@ -24,7 +24,7 @@ export function chart (ratios: Readonly<Record<string, number>>): string {
     return [
       `<text x="${left - 10}" y="${y + 15}" text-anchor="end">${label}</text>`,
       `<rect class="${ours ? 'ours' : 'other'}" x="${left}" y="${y}" width="${width}" height="22" rx="3"/>`,
-      `<text x="${left + width + 8}" y="${y + 15}">${Math.round(value * 100)} %</text>`
+      `<text x="${left + width + 8}" y="${y + 15}">${(value * 100).toFixed(ratio === null ? 0 : 1)} %</text>`
     ].join('')
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 740 ${64 + bars.length * step}" role="img" aria-label="Requests per second with authentication, of those without">

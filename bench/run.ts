@@ -2,10 +2,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { chart } from './chart.ts'
+import { pages, withFigures } from './figures.ts'
 import { http } from './http.ts'
 import { memory } from './memory.ts'
 import { micro } from './micro.ts'
 import { progress } from './measure.ts'
+import type { Results } from './figures.ts'
 
 function version (name: string): string {
   const file = name === 'fastify-jwt-extended' ? '../package.json' : `../node_modules/${name}/package.json`
@@ -14,8 +16,8 @@ function version (name: string): string {
 
 const packages = ['fastify-jwt-extended', 'fastify', '@fastify/cookie', '@fastify/jwt', 'fast-jwt', 'jose', 'jsonwebtoken']
 
-const results = {
-  machine: { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version },
+const results: Results = {
+  machine: { cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: cpus().length, node: process.version },
   versions: Object.fromEntries(packages.map(name => [name, version(name)])),
   http: await http(Number(process.env['BENCH_STARTS'] ?? 5), Number(process.env['BENCH_ROUNDS'] ?? 15), Number(process.env['BENCH_SECONDS'] ?? 0.1)),
   micro: await micro(),
@@ -39,4 +41,8 @@ console.log(`heap per remembered token: ${results.memory.bytesPerRememberedToken
 
 writeFileSync(new URL('results.json', import.meta.url), `${JSON.stringify(results, null, 2)}\n`)
 writeFileSync(new URL('../docs/benchmarks.svg', import.meta.url), chart(results.http.ratios))
-progress('\nwrote bench/results.json and docs/benchmarks.svg')
+for (const page of pages) {
+  const file = new URL(`../${page}`, import.meta.url)
+  writeFileSync(file, withFigures(page, readFileSync(file, 'utf8'), results))
+}
+progress(`\nwrote bench/results.json, docs/benchmarks.svg, and the figures of ${pages.join(' and ')}`)
