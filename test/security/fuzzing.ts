@@ -4,9 +4,9 @@
  *   FASTIFY_JWT_FUZZ=1000000 npx tap --disable-coverage --timeout=1800 test/security/fuzz-*.test.ts
  *
  * which also checks that no answer takes 50 ms. FASTIFY_JWT_FUZZ_SEED repeats a run. Nineteen in twenty go to the hooks
- * themselves (`fuzz-hooks.test.ts`), with a request of Fastify's own making whose headers, query and body are put in
+ * themselves (`fuzz-hooks.long.test.ts`), with a request of Fastify's own making whose headers, query and body are put in
  * place of what came: so no time goes into HTTP. The rest go through `inject`, and as bytes through a socket
- * (`fuzz-http.test.ts`).
+ * (`fuzz-http.long.test.ts`).
  */
 import type { Test } from 'tap'
 import type { JwtExtendedOptions } from '../../lib/index.ts'

@@ -1,19 +1,7 @@
-import { setFlagsFromString } from 'node:v8'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { MemoryStore } from '../../lib/index.ts'
 import { session, rotationOf } from '../../lib/sessions/contract/contract-test.ts'
 import { testStore } from '../../lib/sessions/store-contract.ts'
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
-
-function heapUsed (): number {
-  collectGarbage()
-  collectGarbage()
-  return process.memoryUsage().heapUsed
-}
 
 t.test('the store contract', t => {
   t.jobs = 50
@@ -47,52 +35,6 @@ t.test('what it hands out is frozen to the bottom', async t => {
   const rotated = store.rotateSession(record.id, rotation)
   t.ok(rotated.outcome === 'rotated' && Object.isFrozen(rotated.session.claims.roles))
   t.notOk(Object.isFrozen(rotation.claims), 'what the caller gave is not')
-})
-
-t.test('a million revocations with short lives give their memory back, and none is forgotten early', { timeout: 60_000 }, async t => {
-  const store = new MemoryStore()
-  t.teardown(() => store.close())
-  store.denyToken('stays', null, Date.now() + 3_600_000)
-  const before = heapUsed()
-  const count = 1_000_000
-  const sample: Array<[id: string, until: number]> = []
-  for (let index = 0; index < count; index++) {
-    const id = `${index.toString().padStart(8, '0')}-0000-4000-8000-000000000000`
-    const until = Date.now() + 2000
-    store.denyToken(id, null, until)
-    if (index % 1000 === 0) sample.push([id, until])
-    // Their lives overlap the revoking, as they would in a server.
-    if (index % 50_000 === 0) await sleep(1)
-  }
-  const full = heapUsed()
-  t.comment(`${Math.round((full - before) / count)} bytes a revocation, its id included`)
-  let early = 0
-  for (const [id, until] of sample) {
-    const denied = store.isDenied(id, null)
-    if (!denied && Date.now() < until) early++
-  }
-  t.equal(early, 0)
-  let bytes = full - before
-  for (let waited = 0; waited < 20_000 && bytes > 8_000_000; waited += 500) {
-    await sleep(500)
-    bytes = heapUsed() - before
-  }
-  t.ok(bytes < 8_000_000, `${bytes} bytes are left of a million revocations`)
-  t.notOk(sample.some(([id]) => store.isDenied(id, null)))
-  t.equal(store.isDenied('stays', null), true)
-})
-
-t.test('expired sessions give their memory back, their place in the list included', { timeout: 60_000 }, async t => {
-  const store = new MemoryStore()
-  t.teardown(() => store.close())
-  const before = heapUsed()
-  for (let index = 0; index < 50_000; index++) store.createSession(session({ expiresAt: Date.now() + 1000 }))
-  let bytes = heapUsed() - before
-  for (let waited = 0; waited < 20_000 && bytes > 4_000_000; waited += 500) {
-    await sleep(500)
-    bytes = heapUsed() - before
-  }
-  t.ok(bytes < 4_000_000, `${bytes} bytes are left of 50,000 sessions`)
 })
 
 t.test('a store in use does not keep the process alive', async t => {
