@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { MemoryStore } from '../../lib/index.ts'
 import { session, rotationOf } from '../../lib/sessions/contract/contract-test.ts'
@@ -47,6 +48,20 @@ t.test('a store in use does not keep the process alive', async t => {
   const control = setTimeout(() => {}, 1000)
   t.equal(timers(), before + 1, 'as a timer that is referenced would')
   clearTimeout(control)
+})
+
+t.test('a session that has expired is gone from the list of its identity, and the others stay', async t => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const brief = session({ expiresAt: Date.now() + 100 })
+  const lasting = session({ identity: brief.identity })
+  store.createSession(brief)
+  store.createSession(lasting)
+  t.equal(store.listSessions(brief.identity).length, 2)
+  // Until the timer that gives memory back has come round.
+  await sleep(2500)
+  t.equal(store.getSession(brief.id), null)
+  t.strictSame(store.listSessions(brief.identity).map(({ id }) => id), [lasting.id])
 })
 
 t.test('close forgets everything', async t => {
