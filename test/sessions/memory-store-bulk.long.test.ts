@@ -1,18 +1,7 @@
-import { setFlagsFromString } from 'node:v8'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { MemoryStore } from '../../lib/index.ts'
-import { session } from '../../lib/sessions/contract/contract-test.ts'
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
-
-function heapUsed (): number {
-  collectGarbage()
-  collectGarbage()
-  return process.memoryUsage().heapUsed
-}
+import { heapUsed } from '../heap-used.ts'
 
 t.test('a million revocations with short lives give their memory back, and none is forgotten early', { timeout: 60_000 }, async t => {
   const store = new MemoryStore()
@@ -45,17 +34,4 @@ t.test('a million revocations with short lives give their memory back, and none 
   t.ok(bytes < 8_000_000, `${bytes} bytes are left of a million revocations`)
   t.notOk(sample.some(([id]) => store.isDenied(id, null)))
   t.equal(store.isDenied('stays', null), true)
-})
-
-t.test('expired sessions give their memory back, their place in the list included', { timeout: 60_000 }, async t => {
-  const store = new MemoryStore()
-  t.teardown(() => store.close())
-  const before = heapUsed()
-  for (let index = 0; index < 50_000; index++) store.createSession(session({ expiresAt: Date.now() + 1000 }))
-  let bytes = heapUsed() - before
-  for (let waited = 0; waited < 20_000 && bytes > 4_000_000; waited += 500) {
-    await sleep(500)
-    bytes = heapUsed() - before
-  }
-  t.ok(bytes < 4_000_000, `${bytes} bytes are left of 50,000 sessions`)
 })
