@@ -1,11 +1,12 @@
 import { isPromise } from './after.ts'
-import { readIdentity } from './tokens/claims.ts'
+import { checkTimes, readIdentity } from './tokens/claims.ts'
 import { loadRotatedKeys } from './tokens/key-sources.ts'
 import { readHeader, readPayload } from './tokens/unverified.ts'
 import type { DecodeTokenOptions, JwtExtended } from './app-jwt.ts'
-import type { JwtClaims } from './types.ts'
+import type { JwtClaims, MaybePromise } from './types.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { Registration } from './registration.ts'
+import type { VerifiedToken } from './tokens/verified-cache.ts'
 
 const decodeKeys = ['type', 'allowExpired']
 
@@ -23,12 +24,19 @@ function checkDecodeOptions (options: DecodeTokenOptions): void {
 export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessions }: Registration): JwtExtended {
   const { errors } = settings
 
+  function decode (token: string, allowExpired: boolean, now: number): MaybePromise<VerifiedToken> {
+    if (allowExpired) return verifier.verifyExpired(token, now, null)
+    const seen = verifier.recall(token, 0)
+    if (seen === undefined) return verifier.verify(token, now, null)
+    checkTimes(seen.claims, now, settings, false)
+    return seen
+  }
+
   function decodeToken (token: string, options: DecodeTokenOptions = {}): JwtClaims {
     checkDecodeOptions(options)
     // Whatever stands where a token should is a verdict on the token, not a fault of the caller.
     if (typeof token !== 'string') throw errors.FST_JWT_INVALID_TOKEN('malformed')
-    const now = Date.now()
-    const verified = options.allowExpired === true ? verifier.verifyExpired(token, now, null) : verifier.verify(token, now, null)
+    const verified = decode(token, options.allowExpired === true, Date.now())
     if (isPromise(verified)) {
       // The fetch goes on, and its keys are there for the next one who asks; nobody waits for this verdict.
       verified.catch(() => {})

@@ -3,7 +3,7 @@ import { isRefusal } from '../errors.ts'
 import { publishRefused } from '../events.ts'
 import { kPublicKeys } from '../jwks-route.ts'
 import { kAuthentication } from '../registration.ts'
-import { isFresh } from '../tokens/claims.ts'
+import { checkTimes, isFresh } from '../tokens/claims.ts'
 import { checkDoubleSubmit } from './double-submit.ts'
 import { checkFetchMetadata, isWebSocketUpgrade } from './fetch-metadata.ts'
 import { refuseRevoked } from './revocation.ts'
@@ -46,39 +46,47 @@ function refuse (request: FastifyRequest, { optional }: Check, error: unknown): 
 }
 
 function authenticateStrictly (registration: Registration, request: FastifyRequest, check: Check): MaybePromise<void> {
-  const { settings } = registration
+  const { settings, verifier } = registration
   const now = Date.now()
 
-  // Locate: the first place that holds a token decides.
+  // Locate: the first place that holds a token decides. What was verified before, spelt the same, is not taken apart again.
   let text: string | undefined
+  let seen: VerifiedToken | undefined
   let locator: Locator | undefined
   for (locator of check.locators) {
-    text = locator.read(request)
+    const found = locator.find(request)
+    if (found === undefined) continue
+    seen = verifier.recall(found, locator.start)
+    text = seen === undefined ? locator.read(found) : found
     if (text !== undefined) break
   }
   if (text === undefined || locator === undefined) throw settings.errors.FST_JWT_MISSING_TOKEN()
 
-  if (locator.cookie !== null) checkOrigin(request, settings)
-  const verified = verify(registration, request, text, locator.start, check, now)
-  return isPromise(verified)
-    ? admitLater(verified, registration, request, check, locator, now)
-    : admit(registration, request, check, { verified, location: locator.location, user: null }, locator.cookie, now)
+  const guarded = locator.cookie === null ? null : checkOrigin(request, locator.cookie, settings)
+  if (seen === undefined) {
+    const verified = verify(registration, request, text, locator.start, check, now)
+    if (isPromise(verified)) return admitLater(verified, registration, request, check, locator, guarded, now)
+    seen = verified
+  } else {
+    checkTimes(seen.claims, now, settings, false)
+  }
+  return admit(registration, request, check, { verified: seen, location: locator.location, user: null }, guarded, now)
 }
 
 /** Apart from the steps it goes on with, so that those create nothing when there is nothing to wait for. */
 function admitLater (
-  pending: Promise<VerifiedToken>, registration: Registration, request: FastifyRequest, check: Check, { location, cookie }: Locator, now: number
+  pending: Promise<VerifiedToken>, registration: Registration, request: FastifyRequest, check: Check, { location }: Locator, guarded: TokenType | null, now: number
 ): Promise<void> {
-  return pending.then(verified => admit(registration, request, check, { verified, location, user: null }, cookie, now))
+  return pending.then(verified => admit(registration, request, check, { verified, location, user: null }, guarded, now))
 }
 
 /** From a verified token to an identity on the request. */
 function admit (
-  registration: Registration, request: FastifyRequest, check: Check, authentication: Authentication, cookie: TokenType | null, now: number
+  registration: Registration, request: FastifyRequest, check: Check, authentication: Authentication, guarded: TokenType | null, now: number
 ): MaybePromise<void> {
   const { settings } = registration
   const { verified } = authentication
-  if (cookie !== null) checkCsrfToken(request, verified.claims, cookie, settings)
+  if (guarded !== null) checkDoubleSubmit(request, verified.claims, guarded, settings)
   checkType(verified.claims, check, now, settings)
 
   const revocation = check.skipRevocationCheck ? undefined : refuseRevoked(registration, request, verified)
@@ -99,7 +107,7 @@ function askApp (revocation: MaybePromise<void>, request: FastifyRequest, authen
       })))
 }
 
-/** A JWT by its signature and claims, an opaque refresh token by its session. */
+/** A token not seen before: a JWT by its signature and claims, an opaque refresh token by its session. */
 function verify (
   { settings, verifier, sessions }: Registration, request: FastifyRequest, text: string, start: number, { type }: Check, now: number
 ): MaybePromise<VerifiedToken> {
@@ -109,18 +117,18 @@ function verify (
   return sessions.verifyOpaque(text.slice(start), opaque, now)
 }
 
-/** Cross-origin requests that would act with the user's cookie; a WebSocket needs no more than a GET for that. */
-function checkOrigin (request: FastifyRequest, settings: Settings): void {
-  if (settings.csrfProtection === false) return
-  if (isWebSocketUpgrade(request) || (settings.csrfMethods.has(request.method) && settings.csrfProtection.includes('fetch-metadata'))) {
-    checkFetchMetadata(request, settings.trustedOrigins, settings.errors)
-  }
-}
-
-/** Double submit needs the verified claims. A WebSocket upgrade can carry no header of the page's, and has been checked by origin. */
-function checkCsrfToken (request: FastifyRequest, claims: JwtClaims, cookie: TokenType, settings: Settings): void {
-  if (settings.csrfProtection === false || !settings.csrfProtection.includes('double-submit')) return
-  if (settings.csrfMethods.has(request.method) && !isWebSocketUpgrade(request)) checkDoubleSubmit(request, claims, cookie, settings)
+/**
+ * Refuses cross-origin requests that would act with the user's cookie; a WebSocket needs no more than a GET for that.
+ *
+ * @returns The cookie whose `csrf` claim must come along, which is looked at when it is verified. `null` where nothing must: a
+ * WebSocket upgrade can carry no header of the page's, and has been checked by origin.
+ */
+function checkOrigin (request: FastifyRequest, cookie: TokenType, { csrfProtection, csrfMethods, trustedOrigins, errors }: Settings): TokenType | null {
+  if (csrfProtection === false) return null
+  const upgrades = isWebSocketUpgrade(request)
+  const writes = csrfMethods.has(request.method)
+  if (upgrades || (writes && csrfProtection.includes('fetch-metadata'))) checkFetchMetadata(request, trustedOrigins, errors)
+  return writes && !upgrades && csrfProtection.includes('double-submit') ? cookie : null
 }
 
 function checkType (claims: JwtClaims, { type, fresh }: Check, now: number, { errors }: Settings): void {

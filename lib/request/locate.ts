@@ -12,11 +12,17 @@ export interface Locator {
   /** Where in what `read` gives the token begins: what stands before it is the same for all. */
   readonly start: number
   /**
-   * A text that ends with the token, or `undefined` when there is none here.
+   * What stands where a token may stand, or `undefined` when nothing does.
    *
-   * @throws `FST_JWT_BAD_REQUEST` when what should hold a token is malformed.
+   * @throws `FST_JWT_BAD_REQUEST` when that is no text.
    */
-  read (request: FastifyRequest): string | undefined
+  find (request: FastifyRequest): string | undefined
+  /**
+   * What was found, in the one spelling that ends with the token, or `undefined` when it is something else.
+   *
+   * @throws `FST_JWT_BAD_REQUEST` when it is malformed.
+   */
+  read (found: string): string | undefined
 }
 
 /** Without the white space of RFC 9110 §5.6.3 around it; `trim` would take off a no-break space, too. */
@@ -32,6 +38,11 @@ function isSpace (code: number): boolean {
   return code === 0x20 || code === 0x09
 }
 
+/** Where nothing stands but the token. */
+function asItIs (found: string): string {
+  return found
+}
+
 /** `Bearer <token>` (RFC 6750 §2.1) in a header; the scheme without regard to case (RFC 9110 §11.1). */
 function headerLocator (settings: Settings): Locator {
   const { headerName, headerType, errors } = settings
@@ -39,7 +50,7 @@ function headerLocator (settings: Settings): Locator {
   const lowerCaseScheme = headerType.toLowerCase()
 
   /** Everything but the one spelling nearly all clients send. */
-  function findUnusual (value: string): string | undefined {
+  function readUnusual (value: string): string | undefined {
     const trimmed = withoutSpaces(value)
     if (headerType !== '') {
       const scheme = trimmed.slice(0, headerType.length)
@@ -60,12 +71,14 @@ function headerLocator (settings: Settings): Locator {
     location: 'headers',
     cookie: null,
     start: prefix.length,
-    read (request) {
+    find (request) {
       const value = request.headers[headerName]
-      if (value === undefined) return undefined
-      if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST('More than one header where one belongs')
+      if (value !== undefined && typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST('More than one header where one belongs')
+      return value
+    },
+    read (value) {
       if (value.startsWith(prefix) && value.length > prefix.length && !value.includes(' ', prefix.length)) return value
-      const token = findUnusual(value)
+      const token = readUnusual(value)
       return token === undefined ? undefined : prefix + token
     }
   }
@@ -78,12 +91,13 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
     location: 'cookies',
     cookie: type,
     start: 0,
-    read (request) {
+    find (request) {
       const header = request.headers.cookie
       if (header === undefined) return undefined
       const cookies = request.cookies ?? request.server.parseCookie(header)
       return cookies[name] || undefined
-    }
+    },
+    read: asItIs
   }
 }
 
@@ -93,10 +107,13 @@ function queryLocator (settings: Settings): Locator {
     location: 'queryString',
     cookie: null,
     start: prefix.length,
-    read (request) {
+    find (request) {
       const value = fieldOf(request.query, name)
       if (value === undefined || value === '') return undefined
       if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST(`Query parameter ${name} is not one string`)
+      return value
+    },
+    read (value) {
       if (!value.startsWith(prefix)) throw errors.FST_JWT_BAD_REQUEST(`Query parameter ${name} lacks its prefix`)
       if (value === prefix) throw errors.FST_JWT_BAD_REQUEST(`No token after the prefix of query parameter ${name}`)
       return value
@@ -110,14 +127,15 @@ function jsonLocator (settings: Settings, type: TokenType): Locator {
     location: 'json',
     cookie: null,
     start: 0,
-    read (request) {
+    find (request) {
       if (!isJson(request)) return undefined
       requireBody(request, "The 'json' location")
       const value = fieldOf(request.body, name)
       if (value === undefined || value === null || value === '') return undefined
       if (typeof value !== 'string') throw settings.errors.FST_JWT_BAD_REQUEST(`Body field ${name} is not a string`)
       return value
-    }
+    },
+    read: asItIs
   }
 }
 
@@ -171,7 +189,7 @@ function extractLocator (settings: Settings, type: TokenType | 'any'): Locator[]
     location: 'extractToken',
     cookie: null,
     start: 0,
-    read (request) {
+    find (request) {
       const token: unknown = extractToken(request, type)
       if (token === undefined || token === null || token === '') return undefined
       if (token instanceof Promise) {
@@ -182,7 +200,8 @@ function extractLocator (settings: Settings, type: TokenType | 'any'): Locator[]
       // `request.query.token as string`, and a client that sends it twice.
       if (typeof token !== 'string') throw errors.FST_JWT_BAD_REQUEST('What should hold a token is not one string')
       return token
-    }
+    },
+    read: asItIs
   }]
 }
 

@@ -14,7 +14,8 @@ export interface VerifiedToken {
 
 /**
  * What is remembered of verified tokens. A token is asked for by the text it was found in, such as `Bearer <token>`, and where
- * in it the token begins: comparing the text as it came costs less than cutting the token out.
+ * in it the token begins: comparing the text as it came costs less than cutting the token out. A text that begins in another
+ * way, or with another start, is another one.
  */
 export interface VerifiedCache<T> {
   get (text: string, start?: number): T | undefined
@@ -24,7 +25,6 @@ export interface VerifiedCache<T> {
 /** A text that ends with a verified token. */
 interface Entry<T> {
   readonly text: string
-  readonly start: number
   readonly verified: T
   /** Asked for since the clock's hand passed. */
   used: boolean
@@ -33,18 +33,14 @@ interface Entry<T> {
 const none: VerifiedCache<never> = { get: () => undefined, set () {} }
 
 /**
- * A number that tells tokens apart (FNV-1a): of the end of the signature, which is as good as random. Two in four thousand
- * million may share one; hashing all of a token's characters, as a map keyed by it does, costs ten times as much.
+ * A number that tells tokens apart (FNV-1a): of the end of the signature, which is as good as random, and of where the token
+ * begins. Two in four thousand million may share one, but never the same text with another start, as each step is one to one.
+ * Hashing all of a token's characters, as a map keyed by it does, costs ten times as much.
  */
-function fingerprintOf (text: string): number {
-  let hash = 0x811c9dc5
-  for (let i = text.length - 10; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+function fingerprintOf (text: string, start: number): number {
+  let hash = 0x811c9dc5 ^ start
+  for (let i = Math.max(text.length - 6, 0); i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
   return hash
-}
-
-/** Whether two texts end with the same token: nearly always both came from the same place, and nothing has to be cut. */
-function haveSameToken (one: string, start: number, other: string, otherStart: number): boolean {
-  return (start === otherStart && one === other) || one.slice(start) === other.slice(otherStart)
 }
 
 /** How many fingerprints share a place, so that two tokens whose place is the same don't forever put each other out. */
@@ -120,16 +116,16 @@ export function createVerifiedCache<T> (size: number): VerifiedCache<T> {
 
   return {
     get (text, start = 0) {
-      const entry = entries.get(fingerprintOf(text))
-      if (entry === undefined || !haveSameToken(text, start, entry.text, entry.start)) return undefined
+      const entry = entries.get(fingerprintOf(text, start))
+      if (entry === undefined || entry.text !== text) return undefined
       if (!entry.used) entry.used = true
       return entry.verified
     },
     set (text, verified, start = 0) {
-      const fingerprint = fingerprintOf(text)
+      const fingerprint = fingerprintOf(text, start)
       if (!cameBefore(fingerprint)) return
       // The text may be a slice of all the cookies, which it would keep alive: store a copy.
-      add(fingerprint, { text: Buffer.from(text, 'latin1').toString('latin1'), start, verified, used: false })
+      add(fingerprint, { text: Buffer.from(text, 'latin1').toString('latin1'), verified, used: false })
     }
   }
 }

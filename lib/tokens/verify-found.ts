@@ -96,6 +96,8 @@ export function createFoundKeyVerifier (
 
     replaceKeys (keys) { own.replaceKeys(keys) },
 
+    recall: (text, start) => own.recall(text, start),
+
     verify (text, now, request, start = 0) {
       const token = text.slice(start)
       checkLength(token)
@@ -108,8 +110,6 @@ export function createFoundKeyVerifier (
           return verified
         })
       }
-      const recalled = own.recall(text, now, start)
-      if (recalled !== undefined) return recalled
       const arrival = receive(token)
       if (arrival === null) return own.verify(text, now, request, start)
       return after(arrival.source.find(arrival.unverified, request), key => verifyUnseen(token, arrival, key, now))

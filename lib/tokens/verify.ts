@@ -12,7 +12,15 @@ import type { VerifiedCache, VerifiedToken } from './verified-cache.ts'
 /** Verifies tokens under keys that can be replaced while running. */
 export interface TokenVerifier {
   /**
-   * Checks signature, claims and times; a token seen before costs a look-up, and its times are checked.
+   * A token verified before that came in the same text. Its times are still to be checked.
+   *
+   * @param text What ends with the token.
+   * @param start Where in the text the token begins.
+   * @returns `undefined` when it is not remembered, or when the key that it needs has to be found first.
+   */
+  recall (text: string, start: number): VerifiedToken | undefined
+  /**
+   * Checks signature, claims and times, and may remember the token.
    *
    * @param text What ends with the token.
    * @param now Milliseconds since the epoch.
@@ -34,8 +42,6 @@ export interface TokenVerifier {
 export interface OwnTokenVerifier extends TokenVerifier {
   verify (text: string, now: number, request: FastifyRequest | null, start?: number): VerifiedToken
   verifyExpired (token: string, now: number): VerifiedToken
-  /** A token seen before, its times checked; `undefined` when it was not. */
-  recall (text: string, now: number, start: number): VerifiedToken | undefined
 }
 
 export function createOwnTokenVerifier (settings: Settings, initial: KeySet): OwnTokenVerifier {
@@ -70,20 +76,12 @@ export function createOwnTokenVerifier (settings: Settings, initial: KeySet): Ow
     return { header: checkHeader(token, header), claims: toClaims(token, payload, settings) }
   }
 
-  function recall (text: string, now: number, start: number): VerifiedToken | undefined {
-    const seen = cache.get(text, start)
-    if (seen !== undefined) checkTimes(seen.claims, now, settings, false)
-    return seen
-  }
-
   return {
-    recall,
-
     get keys () { return keys },
 
+    recall: (text, start) => cache.get(text, start),
+
     verify (text, now, _request, start = 0) {
-      const seen = recall(text, now, start)
-      if (seen !== undefined) return seen
       const token = text.slice(start)
       checkLength(token)
       const verified = verifyUnseen(token)

@@ -193,6 +193,11 @@ t.test('csrfMethods says which methods need the token', async t => {
   const cookies = { access_token_cookie: app.jwt.createAccessToken('user123') }
   await refused(t, app, { method: 'GET', url: '/access', cookies }, missing, 'GET')
   await passes(t, app, { method: 'POST', url: '/access', cookies }, 'user123', 'POST')
+  // A page has no way to send a header with it; its origin is checked instead.
+  const upgrade = { connection: 'Upgrade', upgrade: 'websocket' }
+  await passes(t, app, { method: 'GET', url: '/access', cookies, headers: upgrade }, 'user123', 'a WebSocket upgrade')
+  await refused(t, app, { method: 'GET', url: '/access', cookies, headers: { ...upgrade, 'sec-fetch-site': 'cross-site' } },
+    { ...refusals.csrf, message: 'Cross-origin request refused' }, 'one of another origin')
 })
 
 const crossSite = { 'sec-fetch-site': 'cross-site' }

@@ -1,6 +1,8 @@
 import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import type { FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
 import { bearer, otherSecretKey, passes, protectedApp, refusals, refused, secretKey } from '../protected-app.ts'
 import type { Refusal } from '../protected-app.ts'
 import { base64url, claims, forge, now, parts, sign } from '../tokens/forge.ts'
@@ -20,9 +22,7 @@ t.test('ways to write the header that hold a token', async t => {
   }
 })
 
-t.test('ways to write the header that do not', async t => {
-  const app = await protectedApp(t)
-  const token = app.jwt.createAccessToken('user123')
+async function sendUnsound (t: Test, app: FastifyInstance, token: string): Promise<void> {
   const table: Array<[authorization: string, refusal: Refusal]> = [
     ['Bearer', refusals.badRequest],
     ['bearer', refusals.badRequest],
@@ -36,6 +36,8 @@ t.test('ways to write the header that do not', async t => {
     ['', refusals.missing],
     ['Basic dXNlcjpwYXNz', refusals.missing],
     [`Basic ${token}`, refusals.missing],
+    // As long as 'Bearer '.
+    [`Digest ${token}`, refusals.missing],
     [`Token ${token}`, refusals.missing],
     [token, refusals.missing],
     [`BearerX ${token}`, refusals.missing],
@@ -54,6 +56,18 @@ t.test('ways to write the header that do not', async t => {
     const response = await app.inject({ url: '/required', headers: { authorization } })
     for (const part of parts(token)) t.notOk(response.payload.includes(part), `${name}: no part of it in the answer`)
   }
+}
+
+t.test('ways to write the header that do not', async t => {
+  const app = await protectedApp(t)
+  await sendUnsound(t, app, app.jwt.createAccessToken('user123'))
+})
+
+t.test('nor when the token was seen before', async t => {
+  const app = await protectedApp(t)
+  const token = app.jwt.createAccessToken('user123')
+  for (const time of ['first', 'second', 'third']) await passes(t, app, { url: '/required', headers: bearer(token) }, 'user123', time)
+  await sendUnsound(t, app, token)
 })
 
 t.test('another scheme beside a token cookie leaves the cookie to decide', async t => {

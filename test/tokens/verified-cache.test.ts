@@ -70,10 +70,24 @@ t.test('a size of 0 remembers nothing', async t => {
   t.equal(cache.get('a.b.c'), undefined)
 })
 
-t.test('a token is known wherever it comes from, and nothing else is', async t => {
+t.test('a token is known in the text and from the place it came in, and nothing else is', async t => {
   const cache = createVerifiedCache<string>(10)
   const [token] = tokens(1) as [string]
   for (let times = 0; times < 2; times++) cache.set(`Bearer ${token}`, 'sound', 7)
-  for (const [text, start] of [[`Bearer ${token}`, 7], [token, 0], [`Basics ${token}`, 7], [`jwt=${token}`, 4]] as const) t.equal(cache.get(text, start), 'sound', text)
-  for (const [text, start] of [[`Bearer ${token}`, 0], [`Bearer ${token}`, 6], [`Bearer ${token}`, 8], [token, 7], [`Bearer x${token}`, 7]] as const) t.equal(cache.get(text, start), undefined, `${text} from ${start}`)
+  t.equal(cache.get(`Bearer ${token}`, 7), 'sound')
+  const others: Array<[text: string, start: number]> = [
+    [`Bearer ${token}`, 0], [`Bearer ${token}`, 6], [`Bearer ${token}`, 8], [token, 0], [token, 7],
+    [`Digest ${token}`, 7], [`bearer ${token}`, 7], [`Bearer x${token}`, 7], [`jwt=${token}`, 4], ['', 7], ['a', 0]
+  ]
+  for (const [text, start] of others) t.equal(cache.get(text, start), undefined, `${text} from ${start}`)
+})
+
+t.test('a token that comes from two places in turn is remembered from both', async t => {
+  const cache = createVerifiedCache<string>(10)
+  const [token] = tokens(1) as [string]
+  for (let times = 0; times < 2; times++) {
+    cache.set(`Bearer ${token}`, 'header', 7)
+    cache.set(token, 'cookie')
+  }
+  t.strictSame([cache.get(`Bearer ${token}`, 7), cache.get(token)], ['header', 'cookie'])
 })
