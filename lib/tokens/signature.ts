@@ -36,9 +36,10 @@ function decode (token: string, keys: readonly VerificationKey[], errors: Errors
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0
   try {
-    for (const key of keys) {
+    // By index: here V8 does not see through an iterator, and makes one for each token.
+    for (let i = 0; i < keys.length; i++) {
       try {
-        return key.verify(token)
+        return (keys[i] as VerificationKey).verify(token)
       } catch (error) {
         failure = error
       }
