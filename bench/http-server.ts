@@ -71,7 +71,8 @@ const scenarios: Record<ScenarioName, Scenario> = {
 }
 
 const scenario = scenarios[process.argv[2] as ScenarioName]
-const app = Fastify()
+// A connection may wait for its turn for longer than the 72 seconds that Fastify leaves it open.
+const app = Fastify({ keepAliveTimeout: 3_600_000 })
 const hooks = await scenario.setUp(app)
 app.get('/', { preHandler: hooks }, async () => ({ hello: 'world' }))
 await app.listen({ host: '127.0.0.1', port: 0 })

@@ -120,4 +120,4 @@ export async function http (generations: number, rounds: number, seconds: number
   }
 }
 
-if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 5), Number(process.argv[3] ?? 15), Number(process.argv[4] ?? 0.1)))
+if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 8), Number(process.argv[3] ?? 10), Number(process.argv[4] ?? 0.1)))
