@@ -24,8 +24,9 @@ import type { Registration } from './registration.ts'
 
 /** Adds to every request of an instance what hooks attach; nested registrations share it. */
 function decorateRequests (fastify: FastifyInstance): void {
-  if (fastify.hasRequestDecorator(kAuthentication)) return
-  fastify.decorateRequest(kAuthentication, null)
+  if (fastify.hasRequestDecorator('jwtIdentity')) return
+  // `kAuthentication` itself is no decorator: Fastify would write its initial value to every request of the app, whatever the
+  // route, by a keyed store that costs as much as the hook's look at the header. All that is decorated here lies on the prototype.
   fastify.decorateRequest('jwtIdentity', { getter (this: FastifyRequest) { return this[kAuthentication]?.verified.claims.identity ?? null } })
   fastify.decorateRequest('jwtClaims', { getter (this: FastifyRequest) { return this[kAuthentication]?.verified.claims ?? null } })
   fastify.decorateRequest('jwtHeader', { getter (this: FastifyRequest) { return this[kAuthentication]?.verified.header ?? null } })

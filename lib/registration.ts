@@ -32,7 +32,8 @@ declare module 'fastify' {
     [kRegistration]: Registration | undefined
   }
   interface FastifyRequest {
-    [kAuthentication]: Authentication | null
+    /** `undefined` for nobody. */
+    [kAuthentication]?: Authentication | undefined
   }
 }
 

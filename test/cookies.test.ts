@@ -318,6 +318,7 @@ t.test('@fastify/cookie is reused when it is there, whatever its options', async
     const inside = await app.inject({ url: '/protected', cookies })
     t.equal(inside.statusCode, 200, `${name}: read in onRequest`)
     t.strictSame(inside.json(), { identity: 'user123' }, name)
+    t.equal((await app.inject('/protected')).statusCode, 401, `${name}: and nobody without cookies`)
     for (const { attributes } of setCookies(await app.inject('/logout'))) {
       const { 'max-age': maxAge, expires, ...others } = attributes
       t.strictSame(others, { path: '/', httponly: true, samesite: 'Lax' }, `${name}: cleared with the same`)

@@ -46,7 +46,7 @@ export function ruleOf (hook: unknown): Rule | undefined {
 /** The claims of a verified token. @throws `FST_JWT_MISSING_TOKEN` @internal */
 export function claimsOf (request: FastifyRequest, { errors }: Settings): JwtClaims {
   const authentication = request[kAuthentication]
-  if (authentication === null) throw errors.FST_JWT_MISSING_TOKEN()
+  if (authentication === undefined) throw errors.FST_JWT_MISSING_TOKEN()
   return authentication.verified.claims
 }
 

@@ -42,7 +42,7 @@ function refuse (request: FastifyRequest, { optional }: Check, error: unknown): 
   const refused = optional === false || (optional === 'strict' && !missing)
   // Whoever fetches our public keys has no token yet, and an app may have put a hook on all of its routes.
   if (refused && request.routeOptions.config?.[kPublicKeys] !== true) throw error
-  request[kAuthentication] = null
+  request[kAuthentication] = undefined
 }
 
 function authenticateStrictly (registration: Registration, request: FastifyRequest, check: Check): MaybePromise<void> {

@@ -47,7 +47,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     const { type, exp, iat, auth_time: login = iat } = authentication?.verified.claims ?? {}
     // A token that can't say when its login was would be renewed for ever.
     if (
-      authentication === null || authentication.location !== 'cookies' || type !== 'access' || exp === undefined ||
+      authentication === undefined || authentication.location !== 'cookies' || type !== 'access' || exp === undefined ||
       login === undefined || reply.statusCode >= 400 || hasTokenCookies(reply) || registrationOf(request.server) !== registration
     ) {
       done(null, payload)

@@ -92,9 +92,7 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
     cookie: type,
     start: 0,
     find (request) {
-      const header = request.headers.cookie
-      if (header === undefined) return undefined
-      const cookies = request.cookies ?? request.server.parseCookie(header)
+      const cookies = request.cookies ?? request.server.parseCookie(request.headers.cookie ?? '')
       return cookies[name] || undefined
     },
     read: asItIs

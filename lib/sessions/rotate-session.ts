@@ -24,7 +24,7 @@ export function createRotateSession (
 
   const rotate: RotateSession = async (request, claims) => {
     const authentication = request[kAuthentication]
-    if (!authentication) throw new TypeError('rotateSession takes a request that refreshTokenRequired has let in')
+    if (authentication === undefined) throw new TypeError('rotateSession takes a request that refreshTokenRequired has let in')
     const { claims: { type, identity, sid, jti, auth_time: login }, opaque } = authentication.verified
     if (type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
     // A refresh token of no session: made by createRefreshToken, say.
