@@ -58,7 +58,9 @@ function authenticateStrictly (registration: Registration, request: FastifyReque
     if (found === undefined) continue
     seen = verifier.recall(found, locator.start)
     text = seen === undefined ? locator.read(found) : found
-    if (text !== undefined) break
+    if (text === undefined) continue
+    if (text !== found) seen = verifier.recall(text, locator.start)
+    break
   }
   if (text === undefined || locator === undefined) throw settings.errors.FST_JWT_MISSING_TOKEN()
 

@@ -58,6 +58,17 @@ async function sendUnsound (t: Test, app: FastifyInstance, token: string): Promi
   }
 }
 
+t.test('however it is written, a token is remembered', async t => {
+  const claims: unknown[] = []
+  const app = await protectedApp(t, { verifyClaims: verified => { claims.push(verified); return true } })
+  const token = app.jwt.createAccessToken('user123')
+  for (const scheme of ['Bearer', 'bearer', 'BEARER ', 'Bearer', 'bearer ']) {
+    await passes(t, app, { url: '/required', headers: { authorization: `${scheme} ${token}` } }, 'user123', scheme)
+  }
+  // One that is remembered has its claims, and is not parsed again.
+  t.strictSame(claims.map(each => each === claims[1]), [false, true, true, true, true])
+})
+
 t.test('ways to write the header that do not', async t => {
   const app = await protectedApp(t)
   await sendUnsound(t, app, app.jwt.createAccessToken('user123'))
