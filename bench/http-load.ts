@@ -24,14 +24,13 @@ class Connection {
   readonly #socket: Socket
   #length = 0
   #received = 0
-  #lost: Error | undefined
   #done = (_error?: Error): void => {}
 
   private constructor (socket: Socket) {
     this.#socket = socket
     socket.on('error', error => { this.#done(error) })
     socket.on('data', chunk => { this.#read(chunk) })
-    socket.on('close', () => { this.#lost = new Error('the server has closed a connection'); this.#done(this.#lost) })
+    socket.on('close', () => { this.#done(new Error('the server has closed a connection')) })
   }
 
   static async open (port: number): Promise<Connection> {
@@ -44,7 +43,7 @@ class Connection {
   async drive (nextBatch: () => Buffer, deadline: number): Promise<number> {
     for (let answers = pipelined; ; answers += pipelined) {
       await new Promise<void>((resolve, reject) => {
-        if (this.#lost !== undefined) throw this.#lost
+        if (this.#socket.destroyed) throw new Error('the server has closed a connection while it was at rest')
         this.#done = error => { if (error === undefined) resolve(); else reject(error) }
         this.#socket.write(nextBatch())
       })

@@ -153,6 +153,15 @@ t.test('a hook sets identity, claims, header and location', async t => {
   })
 })
 
+t.test('an optional hook that lets nobody in takes away what a hook before it has attached', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey })
+  app.get('/', { preHandler: [jwtRequired, verifyJwt({ type: 'refresh', optional: true })] }, async request => attached(request))
+  const response = await app.inject({ url: '/', headers: bearer(app.jwt.createAccessToken('user123')) })
+  t.strictSame(response.json(), { jwtIdentity: null, jwtClaims: null, jwtHeader: null, jwtLocation: null, jwtUser: null })
+})
+
 t.test('a number as identity is a string on the request', async t => {
   const app = await protectedApp(t)
   await passes(t, app, { url: '/required', headers: bearer(app.jwt.createAccessToken(42)) }, '42', 'a number')
@@ -321,6 +330,17 @@ t.test('registering twice in the same context is an error that says so', async t
   await wrapped.register(auth)
   await t.rejects(async () => { await wrapped.register(jwt, { secretKey }) },
     { message: /fastify-jwt-extended.* second time in the same context/ }, 'also when the first was wrapped by fastify-plugin')
+})
+
+t.test('a name that the app has given to something else stops start-up, and is not taken for ours', async t => {
+  for (const name of ['jwtIdentity', 'jwtClaims', 'jwtHeader', 'jwtLocation', 'jwtUser', 'verifyJwt']) {
+    for (const value of [null, 'someone', { getter: () => 'someone' }, () => 'someone']) {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      app.decorateRequest(name, value as null)
+      await t.rejects(async () => app.register(jwt, { secretKey }), { code: 'FST_ERR_DEC_ALREADY_PRESENT', message: new RegExp(name) }, `${name}: ${typeof value}`)
+    }
+  }
 })
 
 t.test('a hook of the module where the plugin is not registered is a 500 that names the cause', async t => {

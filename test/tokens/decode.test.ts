@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { mock } from 'node:test'
 import jsonwebtoken from 'jsonwebtoken'
 import t from 'tap'
 import { bearer, otherSecretKey, passes, protectedApp, refusals, refused, secretKey } from '../protected-app.ts'
@@ -160,6 +161,18 @@ t.test('a token that was valid expires though it was seen before', async t => {
   await new Promise(resolve => setTimeout(resolve, 2100))
   await refused(t, app, { url: '/required', headers: bearer(token) }, refusals.expired, 'later')
   t.throws(() => app.jwt.decodeToken(token), { code: 'FST_JWT_EXPIRED' }, 'decoded later')
+})
+
+t.test('a token expires at once when a test sets the time by a fake Date', async t => {
+  t.teardown(() => { mock.timers.reset() })
+  const app = await protectedApp(t)
+  const request = { url: '/required', headers: bearer(app.jwt.createAccessToken('user123')) }
+  mock.timers.enable({ apis: ['Date'], now: Date.now() })
+  for (const minutes of [0, 7, 14]) {
+    await passes(t, app, request, 'user123', `before the end of its 15 minutes: ${minutes}`)
+    mock.timers.tick(7 * 60 * 1000)
+  }
+  await refused(t, app, request, refusals.expired, 'after it')
 })
 
 t.test('secrets rotate by array: the first signs, all verify', async t => {
