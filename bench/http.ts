@@ -59,8 +59,8 @@ function shuffled<T> (values: readonly T[]): T[] {
   return values.map(value => ({ value, place: Math.random() })).sort((a, b) => a.place - b.place).map(({ value }) => value)
 }
 
-/** Rounds that are not counted, until all code is compiled and the caches are full. */
-const warmUp = 5
+/** How long each server is under load before anything counts, until all code is compiled and the caches are full. Seconds. */
+const warmUp = 1.5
 
 type Values = Map<string, number[]>
 
@@ -69,7 +69,7 @@ async function generation (rounds: number, seconds: number, perSecond: Values, q
   const load = start('./http-load.ts', [], 1)
   const servers: ChildProcess[] = []
 
-  async function measure (name: ScenarioName): Promise<number> {
+  async function measure (name: ScenarioName, seconds: number): Promise<number> {
     load.send({ measure: name, seconds })
     return (await answer<{ perSecond: number }>(load)).perSecond
   }
@@ -82,11 +82,11 @@ async function generation (rounds: number, seconds: number, perSecond: Values, q
       load.send({ add: name, port, requests })
       await answer(load)
     }
-    for (let round = -warmUp; round < rounds; round++) {
+    for (const name of shuffled(scenarioNames)) await measure(name, warmUp)
+    for (let round = 0; round < rounds; round++) {
       for (const [name, one, other] of shuffled(pairs)) {
         const values = new Map<ScenarioName, number>()
-        for (const scenario of shuffled([one, other])) values.set(scenario, await measure(scenario))
-        if (round < 0) continue
+        for (const scenario of shuffled([one, other])) values.set(scenario, await measure(scenario, seconds))
         for (const [scenario, value] of values) perSecond.get(scenario)?.push(value)
         quotients.get(name)?.push((values.get(one) as number) / (values.get(other) as number))
       }
@@ -99,8 +99,9 @@ async function generation (rounds: number, seconds: number, perSecond: Values, q
 /**
  * Many short turns rather than few long ones: a machine that others share changes its pace about every second, between two
  * that differ by half. What is compared is measured one right after the other, at one pace in most rounds, in an order
- * that chance decides, since what a server leaves behind, such as a garbage collection, falls on whoever comes next. The
- * servers are started anew several times, lest it is one process that is measured and not the program.
+ * that chance decides, since what a server leaves behind, such as a garbage collection, falls on whoever comes next. Two
+ * processes of the same program differ by 3 to 5 % for as long as they live, by where chance has put them in memory: so
+ * the servers are started anew many times.
  *
  * @param generations How often the servers are started.
  * @param rounds How often each pair is measured in each.
@@ -120,4 +121,4 @@ export async function http (generations: number, rounds: number, seconds: number
   }
 }
 
-if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 8), Number(process.argv[3] ?? 10), Number(process.argv[4] ?? 0.1)))
+if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 20), Number(process.argv[3] ?? 4), Number(process.argv[4] ?? 0.1)))

@@ -19,7 +19,7 @@ const packages = ['fastify-jwt-extended', 'fastify', '@fastify/cookie', '@fastif
 const results: Results = {
   machine: { cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: cpus().length, node: process.version },
   versions: Object.fromEntries(packages.map(name => [name, version(name)])),
-  http: await http(Number(process.env['BENCH_STARTS'] ?? 8), Number(process.env['BENCH_ROUNDS'] ?? 10), Number(process.env['BENCH_SECONDS'] ?? 0.1)),
+  http: await http(Number(process.env['BENCH_STARTS'] ?? 20), Number(process.env['BENCH_ROUNDS'] ?? 4), Number(process.env['BENCH_SECONDS'] ?? 0.1)),
   micro: await micro(),
   memory: await memory()
 }
