@@ -3,7 +3,7 @@ import { isRefusal } from '../errors.ts'
 import { publishRefused } from '../events.ts'
 import { kPublicKeys } from '../jwks-route.ts'
 import { kAuthentication } from '../registration.ts'
-import { checkTimes, isFresh } from '../tokens/claims.ts'
+import { checkTimesAgain, isFresh } from '../tokens/claims.ts'
 import { checkDoubleSubmit } from './double-submit.ts'
 import { checkFetchMetadata, isWebSocketUpgrade } from './fetch-metadata.ts'
 import { refuseRevoked } from './revocation.ts'
@@ -47,7 +47,6 @@ function refuse (request: FastifyRequest, { optional }: Check, error: unknown): 
 
 function authenticateStrictly (registration: Registration, request: FastifyRequest, check: Check): MaybePromise<void> {
   const { settings, verifier } = registration
-  const now = Date.now()
 
   // Locate: the first place that holds a token decides. What was verified before, spelt the same, is not taken apart again.
   let text: string | undefined
@@ -66,30 +65,30 @@ function authenticateStrictly (registration: Registration, request: FastifyReque
 
   const guarded = locator.cookie === null ? null : checkOrigin(request, locator.cookie, settings)
   if (seen === undefined) {
-    const verified = verify(registration, request, text, locator.start, check, now)
-    if (isPromise(verified)) return admitLater(verified, registration, request, check, locator, guarded, now)
+    const verified = verify(registration, request, text, locator.start, check)
+    if (isPromise(verified)) return admitLater(verified, registration, request, check, locator, guarded)
     seen = verified
   } else {
-    checkTimes(seen.claims, now, settings, false)
+    checkTimesAgain(seen.claims, settings)
   }
-  return admit(registration, request, check, { verified: seen, location: locator.location, user: null }, guarded, now)
+  return admit(registration, request, check, { verified: seen, location: locator.location, user: null }, guarded)
 }
 
 /** Apart from the steps it goes on with, so that those create nothing when there is nothing to wait for. */
 function admitLater (
-  pending: Promise<VerifiedToken>, registration: Registration, request: FastifyRequest, check: Check, { location }: Locator, guarded: TokenType | null, now: number
+  pending: Promise<VerifiedToken>, registration: Registration, request: FastifyRequest, check: Check, { location }: Locator, guarded: TokenType | null
 ): Promise<void> {
-  return pending.then(verified => admit(registration, request, check, { verified, location, user: null }, guarded, now))
+  return pending.then(verified => admit(registration, request, check, { verified, location, user: null }, guarded))
 }
 
 /** From a verified token to an identity on the request. */
 function admit (
-  registration: Registration, request: FastifyRequest, check: Check, authentication: Authentication, guarded: TokenType | null, now: number
+  registration: Registration, request: FastifyRequest, check: Check, authentication: Authentication, guarded: TokenType | null
 ): MaybePromise<void> {
   const { settings } = registration
   const { verified } = authentication
   if (guarded !== null) checkDoubleSubmit(request, verified.claims, guarded, settings)
-  checkType(verified.claims, check, now, settings)
+  checkType(verified.claims, check, settings)
 
   const revocation = check.skipRevocationCheck ? undefined : refuseRevoked(registration, request, verified)
   if (revocation === undefined && settings.verifyClaims === null && settings.userLookup === null) {
@@ -111,8 +110,9 @@ function askApp (revocation: MaybePromise<void>, request: FastifyRequest, authen
 
 /** A token not seen before: a JWT by its signature and claims, an opaque refresh token by its session. */
 function verify (
-  { settings, verifier, sessions }: Registration, request: FastifyRequest, text: string, start: number, { type }: Check, now: number
+  { settings, verifier, sessions }: Registration, request: FastifyRequest, text: string, start: number, { type }: Check
 ): MaybePromise<VerifiedToken> {
+  const now = Date.now()
   const opaque = sessions?.parseOpaque(text, start) ?? null
   if (opaque === null || sessions === null) return verifier.verify(text, now, request, start)
   if (type === 'access') throw settings.errors.FST_JWT_ACCESS_REQUIRED()
@@ -133,10 +133,10 @@ function checkOrigin (request: FastifyRequest, cookie: TokenType, { csrfProtecti
   return writes && !upgrades && csrfProtection.includes('double-submit') ? cookie : null
 }
 
-function checkType (claims: JwtClaims, { type, fresh }: Check, now: number, { errors }: Settings): void {
+function checkType (claims: JwtClaims, { type, fresh }: Check, { errors }: Settings): void {
   if (type === 'access' && claims.type !== 'access') throw errors.FST_JWT_ACCESS_REQUIRED()
   if (type === 'refresh' && claims.type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
-  if (fresh && !isFresh(claims, now)) throw errors.FST_JWT_FRESH_REQUIRED()
+  if (fresh && !isFresh(claims, Date.now())) throw errors.FST_JWT_FRESH_REQUIRED()
 }
 
 function checkClaims (request: FastifyRequest, { claims, header }: VerifiedToken, { verifyClaims, errors }: Settings): MaybePromise<void> {

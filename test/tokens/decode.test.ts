@@ -175,6 +175,37 @@ t.test('a token expires at once when a test sets the time by a fake Date', async
   await refused(t, app, request, refusals.expired, 'after it')
 })
 
+t.test('so it does where it had been seen by the real time, in the same turn of the event loop', async t => {
+  t.teardown(() => { mock.timers.reset() })
+  const app = await protectedApp(t)
+  const request = { url: '/required', headers: bearer(app.jwt.createAccessToken('user123')) }
+  for (const time of ['first', 'second', 'third']) await passes(t, app, request, 'user123', time)
+  mock.timers.enable({ apis: ['Date'], now: Date.now() + 16 * 60 * 1000 })
+  await refused(t, app, request, refusals.expired, 'later')
+})
+
+/** Until then, without an end to this turn of the event loop. */
+function waitInTurn (seconds: number): void {
+  while (Date.now() < seconds * 1000);
+}
+
+t.test('a token expires to the second even in a turn of the event loop that takes long', async t => {
+  const app = await protectedApp(t)
+  const exp = now() + 2
+  const request = { url: '/required', headers: bearer(forge(claims({ exp }))) }
+  for (const time of ['first', 'second', 'third']) await passes(t, app, request, 'user123', time)
+  waitInTurn(exp)
+  await refused(t, app, request, refusals.expired, 'later')
+})
+
+t.test('a token made later in the same turn of the event loop is valid at once', async t => {
+  const app = await protectedApp(t)
+  await passes(t, app, { url: '/required', headers: bearer(app.jwt.createAccessToken('user123')) }, 'user123', 'one before')
+  waitInTurn(now() + 1)
+  const request = { url: '/required', headers: bearer(app.jwt.createAccessToken('user123')) }
+  for (const time of ['first', 'second', 'third', 'fourth']) await passes(t, app, request, 'user123', time)
+})
+
 t.test('secrets rotate by array: the first signs, all verify', async t => {
   const third = 'a third secret of the tests, longer than 32 bytes as it must be'
   const before = await protectedApp(t, { secretKey: otherSecretKey })
