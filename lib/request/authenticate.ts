@@ -10,6 +10,7 @@ import { refuseRevoked } from './revocation.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Authentication, Registration } from '../registration.ts'
 import type { Settings } from '../options.ts'
+import type { TokenVerifier } from '../tokens/verify.ts'
 import type { VerifiedToken } from '../tokens/verified-cache.ts'
 import type { JwtClaims, JwtUser, MaybePromise, TokenType } from '../types.ts'
 import type { Check } from './check.ts'
@@ -55,7 +56,7 @@ function authenticateStrictly (registration: Registration, request: FastifyReque
   for (locator of check.locators) {
     const found = locator.find(request)
     if (found === undefined) continue
-    seen = verifier.recall(found, locator.start)
+    seen = recall(verifier, locator, found, request)
     text = seen === undefined ? locator.read(found) : found
     if (text === undefined) continue
     if (text !== found) seen = verifier.recall(text, locator.start)
@@ -72,6 +73,12 @@ function authenticateStrictly (registration: Registration, request: FastifyReque
     checkTimesAgain(seen.claims, settings)
   }
   return admit(registration, request, check, { verified: seen, location: locator.location, user: null }, guarded)
+}
+
+/** What was verified before. A cookie is known by the header that it was cut out of, too. */
+function recall (verifier: TokenVerifier, { cookie, start }: Locator, found: string, request: FastifyRequest): VerifiedToken | undefined {
+  const source = cookie === null ? undefined : request.raw.headers.cookie
+  return cookie === null || source === undefined ? verifier.recall(found, start) : verifier.recallPart(found, source, cookie)
 }
 
 /** Apart from the steps it goes on with, so that those create nothing when there is nothing to wait for. */

@@ -98,6 +98,8 @@ export function createFoundKeyVerifier (
 
     recall: (text, start) => own.recall(text, start),
 
+    recallPart: (token, source, part) => own.recallPart(token, source, part),
+
     verify (text, now, request, start = 0) {
       const token = text.slice(start)
       checkLength(token)

@@ -20,6 +20,13 @@ export interface TokenVerifier {
    */
   recall (text: string, start: number): VerifiedToken | undefined
   /**
+   * As `recall`, of a token that was cut out of a longer text.
+   *
+   * @param source What it was cut out of, such as a Cookie header.
+   * @param part What tells it from other parts of that text.
+   */
+  recallPart (token: string, source: string, part: string): VerifiedToken | undefined
+  /**
    * Checks signature, claims and times, and may remember the token.
    *
    * @param text What ends with the token.
@@ -80,6 +87,8 @@ export function createOwnTokenVerifier (settings: Settings, initial: KeySet): Ow
     get keys () { return keys },
 
     recall: (text, start) => cache.get(text, start),
+
+    recallPart: (token, source, part) => cache.getPart(token, source, part),
 
     verify (text, now, _request, start = 0) {
       const token = text.slice(start)

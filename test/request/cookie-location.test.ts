@@ -1,5 +1,7 @@
+import Fastify from 'fastify'
 import t from 'tap'
-import { bearer, otherSecretKey, passes, protectedApp, refusals, refused } from '../protected-app.ts'
+import jwt, { jwtRequired } from '../../lib/index.ts'
+import { bearer, otherSecretKey, passes, protectedApp, refusals, refused, secretKey, seen } from '../protected-app.ts'
 import type { Refusal } from '../protected-app.ts'
 import { claims, forge } from '../tokens/forge.ts'
 
@@ -40,6 +42,43 @@ t.test('cookies that hold no valid token', async t => {
     t.ok([400, 401].includes(response.statusCode), `${cookie}: ${response.statusCode}`)
   }
   await passes(t, app, { url: '/required', headers: { cookie: `a=b; access_token_cookie=${good}; c=d` } }, 'user123', 'among others')
+})
+
+t.test('a token that comes again is known by itself, whatever other cookies come with it', async t => {
+  const app = await protectedApp(t, { tokenLocation: 'cookies' })
+  const access = app.jwt.createAccessToken('user123', { fresh: true })
+  const another = app.jwt.createAccessToken('user456')
+  const refresh = app.jwt.createRefreshToken('user123')
+  const header = (token: string, rest = 'theme=dark'): string => `${rest}; access_token_cookie=${token}; refresh_token_cookie=${refresh}`
+  for (const rest of ['theme=dark', 'theme=dark', 'theme=dark', 'theme=light', 'theme=dark', `theme=${'x'.repeat(2000)}`]) {
+    for (const url of ['/required', '/fresh', '/refresh']) await passes(t, app, { url, headers: { cookie: header(access, rest) } }, 'user123', `${url}, ${rest.slice(0, 20)}`)
+    await passes(t, app, { url: '/required', headers: { cookie: header(another, rest) } }, 'user456', 'another')
+  }
+  const [head, body, signature] = access.split('.') as [string, string, string]
+  const forged = `${head}.${Buffer.from(JSON.stringify(claims({ sub: 'admin' }))).toString('base64url')}.${signature}`
+  await refused(t, app, { url: '/required', headers: { cookie: header(forged) } }, refusals.signature, 'other claims under its signature')
+  await refused(t, app, { url: '/required', headers: { cookie: header(`${head}.${body}`) } }, refusals.invalid, 'no signature')
+  app.jwt.rotateKeys([{ keyId: 'new', secretKey: otherSecretKey }])
+  await refused(t, app, { url: '/required', headers: { cookie: header(access) } }, refusals.signature, 'the key is gone')
+})
+
+t.test('a token that the app has put in the place of a cookie decides', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey, tokenLocation: 'cookies' })
+  app.addHook('onRequest', async request => {
+    const { 'x-as': as } = request.headers
+    if (as !== undefined) request.cookies['access_token_cookie'] = String(as)
+  })
+  app.get('/required', { preHandler: jwtRequired }, seen)
+  const own = app.jwt.createAccessToken('user123')
+  const other = app.jwt.createAccessToken('user456')
+  const headers = { cookie: `access_token_cookie=${own}` }
+  for (let times = 0; times < 4; times++) {
+    await passes(t, app, { url: '/required', headers }, 'user123', 'the browser')
+    await passes(t, app, { url: '/required', headers: { ...headers, 'x-as': other } }, 'user456', 'the app')
+    await refused(t, app, { url: '/required', headers: { ...headers, 'x-as': `${other.slice(0, -6)}AAAAAA` } }, refusals.signature, 'the app, badly')
+  }
 })
 
 t.test('names of the cookies are options', async t => {

@@ -68,6 +68,7 @@ t.test('a size of 0 remembers nothing', async t => {
   const cache = createVerifiedCache<string>(0)
   for (let times = 0; times < 3; times++) cache.set('a.b.c', 'sound')
   t.equal(cache.get('a.b.c'), undefined)
+  t.equal(cache.getPart('a.b.c', 'jwt=a.b.c', 'jwt'), undefined)
 })
 
 t.test('a token is known in the text and from the place it came in, and nothing else is', async t => {
@@ -90,4 +91,46 @@ t.test('a token that comes from two places in turn is remembered from both', asy
     cache.set(token, 'cookie')
   }
   t.strictSame([cache.get(`Bearer ${token}`, 7), cache.get(token)], ['header', 'cookie'])
+})
+
+t.test('a token that was cut out of a longer text is known by that text', async t => {
+  const cache = createVerifiedCache<string>(10)
+  const [token, another] = tokens(2) as [string, string]
+  for (let times = 0; times < 2; times++) cache.set(token, 'sound')
+  const sources = [token, `jwt=${token}`, `theme=dark; jwt=${token}; lang=en`, `jwt=${token}; other=${another}`, `jwt=${token}; lang=${'x'.repeat(2000)}`]
+  for (const source of [...sources, ...sources]) {
+    for (let times = 0; times < 3; times++) t.equal(cache.getPart(token, source, 'jwt'), 'sound')
+    t.equal(cache.getPart(another, source, 'jwt'), undefined, 'another')
+    t.equal(cache.get(token), 'sound', 'by itself, still')
+  }
+})
+
+t.test('of a longer text that is known, another part is another token, even with the same end', async t => {
+  const cache = createVerifiedCache<string>(10)
+  const [token] = tokens(1) as [string]
+  const other = token.replace('claims', 'others')
+  const source = `access=${token}; refresh=${other}`
+  for (let times = 0; times < 2; times++) cache.set(token, 'sound')
+  for (let times = 0; times < 3; times++) {
+    t.equal(cache.getPart(token, source, 'access'), 'sound')
+    t.equal(cache.getPart(other, source, 'refresh'), undefined)
+  }
+})
+
+t.test('a longer text is not known by a part that an app has put in its place', async t => {
+  const cache = createVerifiedCache<string>(10)
+  const [token] = tokens(1) as [string]
+  const replaced = token.replace('claims', 'others')
+  for (let times = 0; times < 2; times++) cache.set(token, 'sound')
+  for (let times = 0; times < 3; times++) t.equal(cache.getPart(token, `jwt=${replaced}`, 'jwt'), 'sound')
+  t.equal(cache.getPart(replaced, `jwt=${replaced}`, 'jwt'), undefined)
+})
+
+t.test('a cut out token is used of late, and is not forgotten', async t => {
+  const cache = createVerifiedCache<string>(2)
+  const [first, second, third] = tokens(3) as [string, string, string]
+  for (const token of [first, first, second, second]) cache.set(token, token)
+  for (let times = 0; times < 2; times++) cache.getPart(first, `jwt=${first}`, 'jwt')
+  for (let times = 0; times < 2; times++) cache.set(third, third)
+  t.strictSame([first, second, third].map(token => cache.get(token)), [first, undefined, third])
 })
