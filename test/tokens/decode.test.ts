@@ -184,6 +184,17 @@ t.test('so it does where it had been seen by the real time, in the same turn of 
   await refused(t, app, request, refusals.expired, 'later')
 })
 
+t.test('a token seen before is not yet valid again where the clock is set back', async t => {
+  t.teardown(() => { mock.timers.reset() })
+  const app = await protectedApp(t)
+  const request = { url: '/required', headers: bearer(app.jwt.createAccessToken('user123')) }
+  for (const time of ['first', 'second', 'third']) await passes(t, app, request, 'user123', time)
+  mock.timers.enable({ apis: ['Date'], now: Date.now() - 60 * 1000 })
+  await refused(t, app, request, refusals.notYetValid, 'a minute earlier')
+  mock.timers.tick(61 * 1000)
+  await passes(t, app, request, 'user123', 'later')
+})
+
 /** Until then, without an end to this turn of the event loop. */
 function waitInTurn (seconds: number): void {
   while (Date.now() < seconds * 1000);
