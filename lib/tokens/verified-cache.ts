@@ -22,7 +22,8 @@ export interface VerifiedCache<T> {
   /**
    * As `get`, for a text that was cut out of a longer one, as a cookie is of its header. Where that is the same as when the
    * text came last, so is its part, and the longer text is compared in its place: V8 compares what was cut by a call into
-   * C++, which costs as much as all the rest.
+   * C++, which costs as much as all the rest. So a token is given out only to who has sent all of it. What an app has put
+   * in the part's place has another fingerprint, but for one in four thousand million.
    *
    * @param source What the text was cut out of.
    * @param part Which part of it the text is.
