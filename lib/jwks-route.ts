@@ -1,13 +1,21 @@
-import type { FastifyInstance, FastifySchema } from 'fastify'
+import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify'
 import type { TokenVerifier } from './tokens/verify.ts'
 
-/** In the config of the route: no hook refuses a request for it. */
-export const kPublicKeys = Symbol('fastify-jwt-extended.publicKeys')
+/** In the config of the route. */
+const kPublicKeys = Symbol('fastify-jwt-extended.publicKeys')
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     [kPublicKeys]?: true
   }
+}
+
+/**
+ * Whether a request is for the public keys. No hook or guard refuses it: who fetches them has no token yet, and an app may
+ * have put one on all of its routes.
+ */
+export function asksForPublicKeys (request: FastifyRequest): boolean {
+  return request.routeOptions.config?.[kPublicKeys] === true
 }
 
 /** Seconds that whoever verifies with our keys may keep them. A new key is published for as long before it signs. */

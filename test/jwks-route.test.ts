@@ -2,7 +2,7 @@ import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import t from 'tap'
-import jwt, { freshJwtRequired, jwtRequired, refreshTokenRequired, verifyJwt } from '../lib/index.ts'
+import jwt, { allOf, anyOf, freshJwtRequired, guard, jwtRequired, not, refreshTokenRequired, role, scope, verifyJwt } from '../lib/index.ts'
 import { ecPair, rsaPair } from './fixtures/key-pairs.ts'
 import { appWith, secretKey } from './fixtures/found-keys-app.ts'
 
@@ -60,6 +60,29 @@ t.test('it is open where the app has put a hook on all routes', async t => {
     t.equal((await app.inject('/')).statusCode, name === 'strict' ? 200 : 401, name)
     t.equal((await app.inject(jwksPath)).statusCode, 200, name)
     t.equal((await app.inject({ url: jwksPath, headers: { authorization: 'Bearer nonsense' } })).statusCode, 200, `${name}, bad token`)
+  }
+})
+
+t.test('it is open where the app has put a guard on all routes', async t => {
+  const guards = {
+    role: role('admin'),
+    scope: scope('keys'),
+    anyOf: anyOf(role('admin'), jwtRequired),
+    allOf: allOf(jwtRequired, role('admin')),
+    not: not(role('banned')),
+    custom: guard(() => false)
+  }
+  for (const [name, hook] of Object.entries(guards)) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(jwt, { ...pair, jwksPath })
+    app.addHook('onRequest', hook)
+    app.get('/', async () => ({}))
+    t.equal((await app.inject('/')).statusCode, 401, name)
+    t.equal((await app.inject(jwksPath)).statusCode, 200, name)
+    t.equal((await app.inject({ url: jwksPath, method: 'HEAD' })).statusCode, 200, `${name}, HEAD`)
+    const headers = { authorization: `Bearer ${app.jwt.createAccessToken('user123')}` }
+    t.equal((await app.inject({ url: jwksPath, headers })).statusCode, 200, `${name}, a token that lacks what is asked for`)
   }
 })
 

@@ -1,7 +1,7 @@
 import { after, isPromise } from '../after.ts'
 import { isRefusal } from '../errors.ts'
 import { publishRefused } from '../events.ts'
-import { kPublicKeys } from '../jwks-route.ts'
+import { asksForPublicKeys } from '../jwks-route.ts'
 import { kAuthentication } from '../registration.ts'
 import { checkTimesAgain, isFresh } from '../tokens/claims.ts'
 import { checkDoubleSubmit } from './double-submit.ts'
@@ -41,8 +41,7 @@ function refuse (request: FastifyRequest, { optional }: Check, error: unknown): 
   const missing = error.code === 'FST_JWT_MISSING_TOKEN'
   if (!missing) publishRefused(error.code, request)
   const refused = optional === false || (optional === 'strict' && !missing)
-  // Whoever fetches our public keys has no token yet, and an app may have put a hook on all of its routes.
-  if (refused && request.routeOptions.config?.[kPublicKeys] !== true) throw error
+  if (refused && !asksForPublicKeys(request)) throw error
   request[kAuthentication] = undefined
 }
 
