@@ -23,7 +23,7 @@ export interface VerifiedCache<T> {
    * As `get`, for a text that was cut out of a longer one, as a cookie is of its header. Where that is the same as when the
    * text came last, so is its part, and the longer text is compared in its place: V8 compares what was cut by a call into
    * C++, which costs as much as all the rest. So a token is given out only to who has sent all of it. What an app has put
-   * in the part's place has another fingerprint, but for one in four thousand million.
+   * in the part's place is told from it by its length and its end, and is not compared beyond that.
    *
    * @param source What the text was cut out of.
    * @param part Which part of it the text is.
@@ -38,6 +38,7 @@ interface Entry<T> {
   /** What the text was cut out of when it came last, and which part of it it is; empty where it was not, or of too much. */
   source: string
   part: string
+  readonly length: number
   readonly verified: T
   /** Asked for since the clock's hand passed. */
   used: boolean
@@ -151,7 +152,7 @@ export function createVerifiedCache<T> (size: number): VerifiedCache<T> {
     getPart (text, source, part) {
       const entry = entries.get(fingerprintOf(text, 0))
       if (entry === undefined) return undefined
-      if (entry.source !== source || entry.part !== part) {
+      if (entry.source !== source || entry.part !== part || entry.length !== text.length) {
         if (entry.text !== text) return undefined
         if (source.length <= longestSource) keepSource(entry, source, part)
       }
@@ -162,7 +163,7 @@ export function createVerifiedCache<T> (size: number): VerifiedCache<T> {
       const fingerprint = fingerprintOf(text, start)
       if (!cameBefore(fingerprint)) return
       // The text may be a slice of all the cookies, which it would keep alive: store a copy.
-      add(fingerprint, { text: Buffer.from(text, 'latin1').toString('latin1'), source: '', part: '', verified, used: false })
+      add(fingerprint, { text: Buffer.from(text, 'latin1').toString('latin1'), source: '', part: '', length: text.length, verified, used: false })
     }
   }
 }

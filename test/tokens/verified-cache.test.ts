@@ -124,6 +124,10 @@ t.test('a longer text is not known by a part that an app has put in its place', 
   for (let times = 0; times < 2; times++) cache.set(token, 'sound')
   for (let times = 0; times < 3; times++) t.equal(cache.getPart(token, `jwt=${replaced}`, 'jwt'), 'sound')
   t.equal(cache.getPart(replaced, `jwt=${replaced}`, 'jwt'), undefined)
+
+  const source = `jwt=${token}`
+  for (let times = 0; times < 2; times++) t.equal(cache.getPart(token, source, 'jwt'), 'sound')
+  for (const other of [`x${token}`, token.slice(1), token.slice(-32), `${token.slice(0, -6)}AAAAAA`]) t.equal(cache.getPart(other, source, 'jwt'), undefined, other)
 })
 
 t.test('a cut out token is used of late, and is not forgotten', async t => {
