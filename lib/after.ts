@@ -1,4 +1,4 @@
-import type { MaybePromise } from './types.ts'
+import type { MaybePromise } from './types/claims.ts'
 
 /** Whether a value has to be waited for. */
 export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {

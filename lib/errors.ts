@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import type { FastifyError } from '@fastify/error'
+import type { JwtError, JwtErrorCode } from './types/errors.ts'
 
 /**
  * Every error of this package: its status, its message (`%s` takes the reason, where there is one), and
@@ -26,17 +26,7 @@ const table = {
   FST_JWT_COOKIE_TOO_LARGE: { status: 500, message: '%s', challenge: null },
   FST_JWT_NOT_REGISTERED: { status: 500, message: '%s', challenge: null },
   FST_JWT_BAD_OPTION: { status: 500, message: '%s', challenge: null }
-} as const satisfies Record<string, { status: number, message: string, challenge: string | null }>
-
-/** The `code` of an error of this package; `switch` over it is checked by the compiler. */
-export type JwtErrorCode = keyof typeof table
-
-/** An error of this package. */
-export interface JwtError extends FastifyError {
-  code: JwtErrorCode
-  /** Response headers: `WWW-Authenticate` where the answer carries a challenge (RFC 6750 §3). */
-  headers?: Record<string, string>
-}
+} as const satisfies Record<JwtErrorCode, { status: number, message: string, challenge: string | null }>
 
 /** Makes the error of a code. `reason` fills the message's `%s`; `scope` goes into the challenge. @internal */
 export type MakeError = (reason?: string, scope?: string) => JwtError

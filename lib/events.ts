@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Channel } from 'node:diagnostics_channel'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import type { JwtErrorCode } from './errors.ts'
+import type { JwtErrorCode } from './types/errors.ts'
 
 /**
  * What is published, by name, on the channels `fastify-jwt-extended:<name>` of `node:diagnostics_channel`: ids and

@@ -1,10 +1,10 @@
-// Writes docs/options.md from the doc comments of lib/plugin-options.ts: `npm run docs:options`. With --check, as a test runs it,
+// Writes docs/options.md from the doc comments of lib/types/options.ts: `npm run docs:options`. With --check, as a test runs it,
 // it only says whether the page is what they say.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 
-const source = fileURLToPath(new URL('../lib/plugin-options.ts', import.meta.url))
+const source = fileURLToPath(new URL('../lib/types/options.ts', import.meta.url))
 const page = fileURLToPath(new URL('../docs/options.md', import.meta.url))
 
 /** A doc comment as one line of Markdown that may stand in a table. */
@@ -44,6 +44,6 @@ ${sections.join('\n')}`
 if (process.argv[2] !== '--check') {
   writeFileSync(page, optionsPage())
 } else if (readFileSync(page, 'utf8') !== optionsPage()) {
-  console.error('docs/options.md is not what lib/plugin-options.ts says: run npm run docs:options')
+  console.error('docs/options.md is not what lib/types/options.ts says: run npm run docs:options')
   process.exitCode = 1
 }

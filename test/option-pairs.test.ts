@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import jwt, { MemoryStore } from '../lib/index.ts'
 import type { JwtExtendedOptions } from '../lib/index.ts'
-import { resolveOptions } from '../lib/options.ts'
+import { resolveOptions } from '../lib/options/settings.ts'
 
 const secretKey = 'a secret of more than thirty-two bytes'
 const doubleSubmit = { csrfProtection: 'double-submit', tokenLocation: 'cookies' } as const

@@ -1,8 +1,8 @@
 import { badOption } from '../errors.ts'
-import * as kind from '../option-kinds.ts'
+import * as kind from '../options/validators.ts'
 import { describeNames } from './describe.ts'
 import { claimsOf, toGuard } from './rule.ts'
-import type { JwtClaims } from '../types.ts'
+import type { JwtClaims } from '../types/claims.ts'
 import type { Guard, Lack } from './rule.ts'
 
 /** Options of `role`, `permission` and `scope`. */

@@ -1,9 +1,9 @@
 import { after } from '../after.ts'
 import { badOption } from '../errors.ts'
-import * as kind from '../option-kinds.ts'
+import * as kind from '../options/validators.ts'
 import { claimsOf, toGuard } from './rule.ts'
 import type { FastifyRequest } from 'fastify'
-import type { JwtClaims, MaybePromise } from '../types.ts'
+import type { JwtClaims, MaybePromise } from '../types/claims.ts'
 import type { Guard } from './rule.ts'
 
 /** A check of the app's own: `true` passes; `false`, or a promise of it, refuses. */

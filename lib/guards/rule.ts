@@ -1,11 +1,12 @@
 import { after } from '../after.ts'
-import { asksForPublicKeys } from '../jwks-route.ts'
-import { kAuthentication } from '../registration.ts'
-import { nearest, runAsHook } from '../request/hooks.ts'
+import { asksForPublicKeys } from '../keys/jwks-route.ts'
+import { kAuthentication } from '../authentication.ts'
+import { nearest, runAsHook } from '../authenticate/hooks.ts'
 import type { FastifyRequest } from 'fastify'
-import type { Settings } from '../options.ts'
-import type { HookOptions } from '../request/check.ts'
-import type { JwtClaims, JwtHook, MaybePromise } from '../types.ts'
+import type { Settings } from '../options/settings.ts'
+import type { HookOptions } from '../authenticate/check.ts'
+import type { JwtClaims, MaybePromise } from '../types/claims.ts'
+import type { JwtHook } from '../types/hooks.ts'
 
 /** A hook that asks what the bearer of a verified token may do. Made by `role`, `permission`, `scope`, `guard`, `anyOf`, `allOf` and `not`. */
 export type Guard = JwtHook

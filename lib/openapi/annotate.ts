@@ -2,7 +2,7 @@ import { describe, describeToken } from '../guards/describe.ts'
 import { DocumentSchemes, schemesFor } from './security-schemes.ts'
 import { alternativesOf } from './route-requirement.ts'
 import type { Registration } from '../registration.ts'
-import type { TokenType } from '../types.ts'
+import type { TokenType } from '../types/claims.ts'
 import type { RouteRequirement } from './route-requirement.ts'
 import type { SecurityScheme } from './security-schemes.ts'
 

@@ -1,5 +1,5 @@
 import { internalOf } from '../fastify-internals.ts'
-import { fieldOf } from '../request/locate.ts'
+import { fieldOf } from '../authenticate/locate.ts'
 import type { FastifyInstance } from 'fastify'
 
 /**

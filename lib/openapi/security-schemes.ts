@@ -1,5 +1,6 @@
-import type { Settings } from '../options.ts'
-import type { TokenLocation, TokenType } from '../types.ts'
+import type { Settings } from '../options/settings.ts'
+import type { TokenType } from '../types/claims.ts'
+import type { TokenLocation } from '../types/hooks.ts'
 
 /** An OpenAPI Security Scheme Object, as far as it is read here. */
 export interface SecurityScheme {

@@ -1,4 +1,5 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { OpaqueToken } from '../types/verified-token.ts'
 
 /*
  * An opaque refresh token is 80 bytes in base64url: the session id (16), a secret (32), and a tag (32).
@@ -10,13 +11,6 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
  */
 
 const tokenPattern = /^[A-Za-z0-9_-]{107}$/
-
-/** An opaque refresh token, taken apart. */
-export interface OpaqueToken {
-  readonly sessionId: string
-  readonly secret: Buffer
-  readonly tag: Buffer
-}
 
 /** Random that is kept of a session's current token: the tag key of the session, and the salt of this rotation. */
 interface Salt { readonly tagKey: string, readonly salt: string }

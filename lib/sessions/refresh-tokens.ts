@@ -1,25 +1,12 @@
 import { after, isPromise } from '../after.ts'
-import { checkTimes } from '../tokens/claims.ts'
+import { checkTimes } from '../jwt/claims.ts'
 import { bindingOf, hashOf, isGenuine, opaqueCsrfToken, parseToken } from './opaque-tokens.ts'
 import type { FastifyBaseLogger } from 'fastify'
-import type { Settings } from '../options.ts'
-import type { VerifiedToken } from '../tokens/verified-cache.ts'
-import type { JwtClaims, MaybePromise } from '../types.ts'
-import type { SessionEnder } from './end-session.ts'
-import type { OpaqueToken } from './opaque-tokens.ts'
-import type { SessionRecord, Store } from './store.ts'
-
-/** What a store knows of a refresh token that belongs to a session. */
-export interface RefreshTokenState {
-  readonly denied: boolean
-  readonly session: SessionRecord | null
-}
-
-/** What was found out while an opaque refresh token was verified. */
-export interface VerifiedOpaqueToken extends RefreshTokenState {
-  readonly parsed: OpaqueToken
-  readonly session: SessionRecord
-}
+import type { Settings } from '../options/settings.ts'
+import type { OpaqueToken, RefreshTokenState, VerifiedToken } from '../types/verified-token.ts'
+import type { JwtClaims, MaybePromise } from '../types/claims.ts'
+import type { SessionEnder } from './end.ts'
+import type { Store } from '../types/store.ts'
 
 /** Checks tokens against the store. */
 export interface StoreChecks {

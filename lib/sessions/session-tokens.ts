@@ -1,8 +1,8 @@
-import type { Settings } from '../options.ts'
-import type { TokenIssuer } from '../tokens/create.ts'
-import type { CreateSessionOptions } from '../app-jwt.ts'
-import type { AdditionalClaims } from '../types.ts'
-import type { RotatedToken } from './store.ts'
+import type { Settings } from '../options/settings.ts'
+import type { TokenIssuer } from '../jwt/create.ts'
+import type { CreateSessionOptions } from '../types/app-jwt.ts'
+import type { AdditionalClaims } from '../types/claims.ts'
+import type { RotatedToken } from '../types/store.ts'
 
 /** What is known of a token outlives it by so much: clocks differ, and it may be issued as its session ends. Seconds. */
 const margin = 60

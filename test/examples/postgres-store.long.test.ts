@@ -3,8 +3,8 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { PostgresStore } from '../../examples/postgres-store.ts'
 import jwt, { jwtRequired } from '../../lib/index.ts'
-import { testStore } from '../../lib/sessions/store-contract.ts'
-import { rotationOf, session } from '../../lib/sessions/contract/contract-test.ts'
+import { testStore } from '../../lib/stores/contract.ts'
+import { rotationOf, session } from '../../lib/stores/contract-tests/contract-test.ts'
 
 // PostgreSQL itself, compiled to WebAssembly; it takes some seconds to start.
 const database = new PGlite()

@@ -8,7 +8,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import jwt, { jwtOptional, jwtRequired, verifyJwt } from '../../lib/index.ts'
-import { requireBody } from '../../lib/request/locate.ts'
+import { requireBody } from '../../lib/authenticate/locate.ts'
 import { bearer, passes, protectedApp, refusals, refused, secretKey, seen } from '../protected-app.ts'
 import type { Options } from '../protected-app.ts'
 

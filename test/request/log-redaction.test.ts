@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import jwt, { jwtRequired, verifyJwt } from '../../lib/index.ts'
 import type { JwtExtendedOptions } from '../../lib/index.ts'
-import { redactUrl } from '../../lib/request/log-redaction.ts'
+import { redactUrl } from '../../lib/authenticate/log-redaction.ts'
 import { secretKey } from '../protected-app.ts'
 
 type Logger = Exclude<FastifyServerOptions['logger'], boolean | undefined>

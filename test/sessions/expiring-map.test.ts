@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Test } from 'tap'
-import { ExpiringMap } from '../../lib/sessions/expiring-map.ts'
+import { ExpiringMap } from '../../lib/stores/expiring-map.ts'
 
 /** The wall clock and the timers of this process, moved by hand. */
 function fakeTime (t: Test, start = 1_700_000_000_500): { now: number, advance (ms: number): void, timers (): number } {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { MemoryStore } from '../../lib/index.ts'
-import { session, rotationOf } from '../../lib/sessions/contract/contract-test.ts'
-import { testStore } from '../../lib/sessions/store-contract.ts'
+import { session, rotationOf } from '../../lib/stores/contract-tests/contract-test.ts'
+import { testStore } from '../../lib/stores/contract.ts'
 import { heapUsed } from '../heap-used.ts'
 
 t.test('the store contract', t => {

@@ -5,8 +5,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { RedisStore } from '../../lib/index.ts'
 import type { RedisClient } from '../../lib/index.ts'
-import { rotationOf, session } from '../../lib/sessions/contract/contract-test.ts'
-import { testStore } from '../../lib/sessions/store-contract.ts'
+import { rotationOf, session } from '../../lib/stores/contract-tests/contract-test.ts'
+import { testStore } from '../../lib/stores/contract.ts'
 import { noRedis, startRedisCluster } from '../redis-server.ts'
 
 t.test('on a Redis Cluster of three nodes', { skip: noRedis }, async t => {

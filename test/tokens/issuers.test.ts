@@ -5,7 +5,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import jwt, { jwtRequired } from '../../lib/index.ts'
-import type { KeySet } from '../../lib/tokens/key-types.ts'
+import type { KeySet } from '../../lib/types/keys.ts'
 import { ecPair, rsaPair } from '../fixtures/key-pairs.ts'
 import {
   appWith, badSignature, ecKeys, invalid, otherSecretKey, passed, rsaKeys, secretKey, send, stopClock, tokenOf, unavailable

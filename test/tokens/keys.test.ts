@@ -2,9 +2,9 @@ import { createHmac, createSecretKey, generateKeyPairSync, randomBytes } from 'n
 import type { JsonWebKey } from 'node:crypto'
 import t from 'tap'
 import { calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
-import { verificationKeyFromJwk } from '../../lib/tokens/jwk-set.ts'
-import { loadKeys, noKeys } from '../../lib/tokens/keys.ts'
-import type { KeyOptions } from '../../lib/tokens/keys.ts'
+import { verificationKeyFromJwk } from '../../lib/keys/jwk-set.ts'
+import { loadKeys, noKeys } from '../../lib/keys/local.ts'
+import type { KeyOptions } from '../../lib/keys/local.ts'
 import { ecPair, ed25519Pair, pemOf, rsaPair } from '../fixtures/key-pairs.ts'
 import { selfSignedCertificate } from '../fixtures/self-signed-certificate.ts'
 

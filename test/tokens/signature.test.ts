@@ -3,8 +3,8 @@ import Fastify from 'fastify'
 import t from 'tap'
 import jwt from '../../lib/index.ts'
 import { createErrors } from '../../lib/errors.ts'
-import type { VerificationKey } from '../../lib/tokens/key-types.ts'
-import { verifySignature } from '../../lib/tokens/signature.ts'
+import type { VerificationKey } from '../../lib/types/keys.ts'
+import { verifySignature } from '../../lib/jwt/signature.ts'
 
 function failingKey (fault: Error): VerificationKey {
   return { keyId: undefined, algorithms: ['HS256'], verify () { throw fault } }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { createVerifiedCache } from '../../lib/tokens/verified-cache.ts'
+import { createVerifiedCache } from '../../lib/jwt/verified-cache.ts'
 
 const tokens = (count: number): string[] => Array.from({ length: count }, () => `header.claims.${randomBytes(32).toString('base64url')}`)
 

@@ -10,7 +10,7 @@ type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B 
 function same<A, B> (_: Equal<A, B>): void {}
 
 // An app's own claims, by declaration merging. (A user of its own would be every other test's, too.)
-declare module '../../lib/types.ts' {
+declare module '../../lib/types/claims.ts' {
   interface JwtClaims { tenant?: string }
 }
 

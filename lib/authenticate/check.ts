@@ -1,0 +1,66 @@
+import { badOption } from '../errors.ts'
+import * as kind from '../options/validators.ts'
+import { createLocators } from './locate.ts'
+import type { Settings } from '../options/settings.ts'
+import type { TokenType } from '../types/claims.ts'
+import type { TokenLocation, VerifyOptions } from '../types/hooks.ts'
+import type { Locator } from './locate.ts'
+
+/** What a hook asks for, checked and complete, whatever instance it will meet. */
+export interface HookOptions {
+  readonly type: TokenType | 'any'
+  readonly fresh: boolean
+  readonly optional: boolean | 'strict'
+  /** `null`: those of the instance. */
+  readonly locations: readonly TokenLocation[] | null
+  readonly skipRevocationCheck: boolean
+}
+
+/** What a hook asks for on one instance: nothing is left to decide on a request. */
+export interface Check extends HookOptions {
+  readonly locators: readonly Locator[]
+}
+
+const table = {
+  type: { check: kind.oneOf('access', 'refresh', 'any'), fallback: 'access' },
+  fresh: { check: kind.boolean, fallback: false },
+  optional: { check: kind.oneOf(true, false, 'strict'), fallback: false },
+  locations: { check: kind.oneOrSeveral<TokenLocation>(kind.oneOf('headers', 'cookies', 'queryString', 'json')), fallback: null },
+  skipRevocationCheck: { check: kind.boolean, fallback: false }
+} as const satisfies { [Name in keyof Required<VerifyOptions>]: { check: kind.Kind<unknown>, fallback: unknown } }
+
+/** One object for each combination there is, so that `request.verifyJwt` finds the check it made the last time. */
+const combinations = new Map<string, HookOptions>()
+
+/** Checks the options of a hook. @throws `FST_JWT_BAD_OPTION` */
+export function resolveHookOptions (options: VerifyOptions): HookOptions {
+  if (typeof options !== 'object' || options === null) throw kind.wrongKind('verifyJwt', options, 'an object of options')
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(table, name)) throw badOption(`verifyJwt.${name}`, `is unknown; the options are ${Object.keys(table).join(', ')}`)
+  }
+  const read = <T>(name: keyof typeof table, { check, fallback }: { check: kind.Kind<T>, fallback: T }): T => {
+    const value = options[name]
+    return value === undefined ? fallback : check(value, `verifyJwt.${name}`)
+  }
+  const resolved: HookOptions = {
+    type: read<TokenType | 'any'>('type', table.type),
+    fresh: read<boolean>('fresh', table.fresh),
+    optional: read<boolean | 'strict'>('optional', table.optional),
+    locations: read<readonly TokenLocation[] | null>('locations', table.locations),
+    skipRevocationCheck: read<boolean>('skipRevocationCheck', table.skipRevocationCheck)
+  }
+  if (resolved.fresh && resolved.type !== 'access') throw badOption('verifyJwt.fresh', "goes with type: 'access' only, since a refresh token is never fresh")
+  const key = JSON.stringify(resolved)
+  const known = combinations.get(key)
+  if (known !== undefined) return known
+  combinations.set(key, Object.freeze(resolved))
+  return resolved
+}
+
+/** Fits a hook to an instance. @throws `FST_JWT_BAD_OPTION` */
+export function createCheck (options: HookOptions, settings: Settings): Check {
+  if (options.locations?.includes('cookies') === true && !settings.tokenLocation.includes('cookies')) {
+    throw badOption('verifyJwt.locations', "names 'cookies', which tokenLocation does not; add it there, too, so that cookies are parsed")
+  }
+  return Object.freeze({ ...options, locators: createLocators(settings, options.type, options.locations ?? settings.tokenLocation) })
+}

@@ -1,0 +1,34 @@
+import { timingSafeEqual } from 'node:crypto'
+import { fieldOf, isForm, requireBody } from './locate.ts'
+import type { FastifyRequest } from 'fastify'
+import type { Settings } from '../options/settings.ts'
+import type { JwtClaims, TokenType } from '../types/claims.ts'
+
+/** Compares in a time that tells nothing about where the two differ. */
+function isEqual (a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)]
+  return left.length === right.length && timingSafeEqual(left, right)
+}
+
+/**
+ * Double-submit CSRF protection as in Flask-JWT-Extended: the `csrf` claim of a token that came in a cookie must
+ * come again in a header or a form field, which a page of another origin can't read and so can't send.
+ *
+ * @param cookie Which cookie the token came in.
+ * @throws `FST_JWT_CSRF`
+ */
+export function checkDoubleSubmit (request: FastifyRequest, claims: JwtClaims, cookie: TokenType, settings: Settings): void {
+  const { errors } = settings
+  const header = cookie === 'access' ? settings.accessCsrfHeaderName : settings.refreshCsrfHeaderName
+  const field = cookie === 'access' ? settings.accessCsrfFieldName : settings.refreshCsrfFieldName
+
+  let sent: unknown = request.headers[header]
+  if ((sent === undefined || sent === '') && settings.csrfCheckForm && isForm(request)) {
+    requireBody(request, 'The csrfCheckForm option')
+    sent = fieldOf(request.body, field)
+  }
+  if (sent === undefined || sent === '') throw errors.FST_JWT_CSRF('CSRF token is missing')
+  if (claims.csrf === undefined || typeof sent !== 'string' || !isEqual(sent, claims.csrf)) {
+    throw errors.FST_JWT_CSRF('CSRF token does not match')
+  }
+}

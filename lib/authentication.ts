@@ -1,0 +1,19 @@
+import type { JwtUser } from './types/claims.ts'
+import type { FoundLocation } from './types/hooks.ts'
+import type { VerifiedToken } from './types/verified-token.ts'
+
+/** What a hook attaches to a request, at once and last. */
+export interface Authentication {
+  readonly verified: VerifiedToken
+  readonly location: FoundLocation
+  readonly user: JwtUser | null
+}
+
+export const kAuthentication = Symbol('fastify-jwt-extended.authentication')
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** `undefined` for nobody. */
+    [kAuthentication]?: Authentication | undefined
+  }
+}

@@ -1,0 +1,128 @@
+import { badOption } from '../errors.ts'
+import { readPayload } from '../jwt/unverified.ts'
+import { opaqueCsrfToken, parseToken } from '../sessions/opaque-tokens.ts'
+import type { CookieSerializeOptions } from '@fastify/cookie'
+import type { FastifyReply } from 'fastify'
+import type { Settings } from '../options/settings.ts'
+import type { TokenType } from '../types/claims.ts'
+
+/** Replies whose token cookies the app has set or cleared itself; a decoration would cost every reply a little. */
+const touched = new WeakSet<FastifyReply>()
+
+/** Whether the app has set or cleared token cookies of a reply itself. */
+export function hasTokenCookies (reply: FastifyReply): boolean {
+  return touched.has(reply)
+}
+
+/** RFC 6265bis §5.6: a browser drops a cookie whose name and value are longer together, without a word. */
+const maxCookieBytes = 4096
+
+/** RFC 6265bis §5.5: browsers keep no cookie longer than 400 days. Seconds. */
+const maxCookieAge = 400 * 24 * 60 * 60
+
+/** Sets and clears token cookies. */
+export interface TokenCookies {
+  set (reply: FastifyReply, type: TokenType, token: string): void
+  unset (reply: FastifyReply, type: TokenType): void
+  /** The double-submit CSRF token of a token, unverified; `null` when it has none. */
+  csrfOf (token: string): string | null
+}
+
+interface CookiePlan {
+  readonly name: string
+  readonly attributes: CookieSerializeOptions
+  readonly csrfName: string
+  readonly csrfAttributes: CookieSerializeOptions
+  /** Life of an opaque token, which does not tell its own; seconds. */
+  readonly defaultAge: number
+}
+
+/** Decides names and attributes once; per reply only the age differs. */
+export function createTokenCookies (settings: Settings): TokenCookies {
+  const { errors, sessionCookie } = settings
+  const withCsrfCookies = settings.csrfInCookies && settings.csrfProtection !== false && settings.csrfProtection.includes('double-submit')
+  const shared: CookieSerializeOptions = {
+    // The app's own parseOptions of @fastify/cookie are for the app's own cookies: a Domain, say, would widen who gets a token.
+    ...Object.fromEntries(['domain', 'expires', 'maxAge', 'partitioned', 'priority'].map(name => [name, undefined])),
+    ...(settings.cookieDomain === null ? {} : { domain: settings.cookieDomain }),
+    secure: settings.cookieSecure,
+    sameSite: settings.cookieSamesite.toLowerCase() as Lowercase<typeof settings.cookieSamesite>,
+    signed: false
+  }
+  let warned = false
+
+  function plan (type: TokenType): CookiePlan {
+    const access = type === 'access'
+    const lives = [access ? settings.accessExpires : settings.refreshExpires, settings.sessionMaxAge].filter(life => life !== false)
+    return {
+      name: access ? settings.accessCookieName : settings.refreshCookieName,
+      attributes: { ...shared, httpOnly: settings.cookieHttponly, path: access ? settings.accessCookiePath : settings.refreshCookiePath },
+      csrfName: access ? settings.accessCsrfCookieName : settings.refreshCsrfCookieName,
+      // Scripts must read this one: that they can is what tells them from a page of another origin.
+      csrfAttributes: { ...shared, httpOnly: false, path: access ? settings.accessCsrfCookiePath : settings.refreshCsrfCookiePath },
+      defaultAge: Math.floor(Math.min(...lives, maxCookieAge))
+    }
+  }
+  const plans: Record<TokenType, CookiePlan> = { access: plan('access'), refresh: plan('refresh') }
+
+  /** Max-Age in seconds: what is left of the token's life, so that cookie and token end together. */
+  function ageOf (token: string, defaultAge: number): number {
+    const payload = readPayload(token)
+    if (payload === null) return defaultAge
+    if (typeof payload['exp'] !== 'number') return maxCookieAge
+    return Math.min(Math.max(Math.ceil(payload['exp'] - Date.now() / 1000), 0), maxCookieAge)
+  }
+
+  function requireCookies (reply: FastifyReply): void {
+    if (typeof reply.setCookie !== 'function') {
+      throw badOption('tokenLocation', "does not name 'cookies', so no cookie can be set; add it")
+    }
+  }
+
+  function warnOfPlainHttp (reply: FastifyReply): void {
+    if (warned || settings.cookieSecure !== 'auto' || process.env['NODE_ENV'] !== 'production' || reply.request.protocol === 'https') return
+    warned = true
+    reply.log.warn('A token cookie was set over plain HTTP in production, without Secure. Serve HTTPS; behind a proxy that does, set trustProxy; or set cookieSecure: true')
+  }
+
+  function setOne (reply: FastifyReply, name: string, value: string, attributes: CookieSerializeOptions, maxAge: number): void {
+    const bytes = Buffer.byteLength(name) + Buffer.byteLength(value)
+    if (bytes > maxCookieBytes) {
+      throw errors.FST_JWT_COOKIE_TOO_LARGE(`Cookie ${name} would be ${bytes} bytes, and browsers drop one of more than ${maxCookieBytes}; put fewer claims into the token`)
+    }
+    reply.setCookie(name, value, sessionCookie ? attributes : { ...attributes, maxAge })
+  }
+
+  function csrfOf (token: string): string | null {
+    const payload = readPayload(token)
+    if (payload !== null) return typeof payload['csrf'] === 'string' ? payload['csrf'] : null
+    return parseToken(token) === null ? null : opaqueCsrfToken(token)
+  }
+
+  return {
+    set (reply, type, token) {
+      requireCookies(reply)
+      warnOfPlainHttp(reply)
+      const { name, attributes, csrfName, csrfAttributes, defaultAge } = plans[type]
+      const maxAge = ageOf(token, defaultAge)
+      setOne(reply, name, token, attributes, maxAge)
+      if (withCsrfCookies) {
+        const csrf = csrfOf(token)
+        if (csrf !== null) setOne(reply, csrfName, csrf, csrfAttributes, maxAge)
+      }
+      // RFC 9111 §7.3: a shared cache must not hand one user's cookie to another.
+      if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+      touched.add(reply)
+    },
+
+    unset (reply, type) {
+      requireCookies(reply)
+      const { name, attributes, csrfName, csrfAttributes } = plans[type]
+      reply.clearCookie(name, attributes)
+      if (withCsrfCookies) reply.clearCookie(csrfName, csrfAttributes)
+      touched.add(reply)
+    },
+
+    csrfOf
+  }
+}

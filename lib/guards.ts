@@ -1,6 +1,0 @@
-export { permission, role, scope } from './guards/claim-guards.ts'
-export { allOf, anyOf, not } from './guards/compositions.ts'
-export { guard } from './guards/custom-guard.ts'
-export type { ClaimGuardOptions } from './guards/claim-guards.ts'
-export type { GuardFunction, GuardOptions } from './guards/custom-guard.ts'
-export type { Guard } from './guards/rule.ts'

@@ -1,0 +1,106 @@
+import { turnTime } from '../clock.ts'
+import { freezeUtf8 } from './freeze.ts'
+import type { Settings } from '../options/settings.ts'
+import type { JwtClaims } from '../types/claims.ts'
+
+function isFiniteNumber (value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}
+
+/** The identity of a `sub` or of the configured claim; `null` when it is nothing that can name someone. */
+export function readIdentity (value: unknown): string | null {
+  if (typeof value === 'string') return value === '' ? null : value
+  return isFiniteNumber(value) ? String(value) : null
+}
+
+function isOptional (value: unknown, type: 'string' | 'number'): boolean {
+  return value === undefined || (type === 'number' ? isFiniteNumber(value) : typeof value === 'string')
+}
+
+/** RFC 7519 §4.1.3: one audience or a list of them, all strings. */
+function names (claim: unknown, accepted: readonly string[]): boolean {
+  const audiences: unknown[] = Array.isArray(claim) ? claim : [claim]
+  return audiences.every(one => typeof one === 'string') && audiences.some(one => accepted.includes(one))
+}
+
+/** A number past 2^53 is rounded as it is parsed: two people would become one. */
+function isRounded (value: unknown): boolean {
+  return typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER
+}
+
+/**
+ * Checks what can't change in a token whose signature was verified, and gives its claims in the form the
+ * app sees. What does change, time, is `checkTimes`.
+ *
+ * A missing `type` reads as `access` and a missing `fresh` as `false`, as in tokens of other libraries.
+ *
+ * @param token What the claims were read from.
+ * @param payload The parsed claims set; it becomes the result, frozen.
+ * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong, or `malformed` where the claims are no UTF-8.
+ */
+export function toClaims (token: string, payload: Record<string, unknown>, settings: Settings): JwtClaims {
+  const refuse = settings.errors.FST_JWT_INVALID_TOKEN
+  const identity = readIdentity(payload[settings.identityClaim])
+  if (identity === null || isRounded(payload[settings.identityClaim])) throw refuse(settings.identityClaim)
+  payload['identity'] = identity
+
+  // Missing is `undefined`: a `null` is there, and of the wrong kind.
+  const { type = 'access', fresh = false } = payload
+  if (type !== 'access' && type !== 'refresh') throw refuse('type')
+  if (typeof fresh !== 'boolean' && !isFiniteNumber(fresh)) throw refuse('fresh')
+  payload['type'] = type
+  if (type === 'access') payload['fresh'] = fresh
+
+  // RFC 7519 §2: a NumericDate is a JSON number; 1e999 parses to Infinity and would never expire.
+  const expires = type === 'access' ? settings.accessExpires : settings.refreshExpires
+  if (payload['exp'] === undefined ? expires !== false : !isFiniteNumber(payload['exp'])) throw refuse('exp')
+  if (!isOptional(payload['nbf'], 'number')) throw refuse('nbf')
+  if (!isOptional(payload['iat'], 'number')) throw refuse('iat')
+  if (!isOptional(payload['auth_time'], 'number')) throw refuse('auth_time')
+  if (!isOptional(payload['jti'], 'string')) throw refuse('jti')
+  if (!isOptional(payload['sid'], 'string')) throw refuse('sid')
+  if (!isOptional(payload['csrf'], 'string')) throw refuse('csrf')
+
+  if (!isOptional(payload['sub'], 'string') && !isFiniteNumber(payload['sub'])) throw refuse('sub')
+  if (!isOptional(payload['iss'], 'string')) throw refuse('issuer')
+  if (settings.decodeIssuer !== null && !settings.decodeIssuer.includes(payload['iss'] as string)) throw refuse('issuer')
+  // RFC 7519 §4.1.3: a token meant for an audience is refused by who is not in it, configured or not.
+  if (settings.decodeAudience === null ? payload['aud'] !== undefined : !names(payload['aud'], settings.decodeAudience)) {
+    throw refuse('audience')
+  }
+  if (!freezeUtf8(token, 1, payload)) throw refuse('malformed')
+  return payload as JwtClaims
+}
+
+/**
+ * Checks `nbf` and `exp` (RFC 7519 §4.1.4, §4.1.5), for seen and unseen tokens alike.
+ *
+ * @param now Milliseconds since the epoch.
+ * @throws `FST_JWT_NOT_YET_VALID`, `FST_JWT_EXPIRED`
+ */
+export function checkTimes (claims: JwtClaims, now: number, settings: Settings, allowExpired: boolean): void {
+  const seconds = now / 1000
+  if (claims.nbf !== undefined && seconds < claims.nbf - settings.leeway) throw settings.errors.FST_JWT_NOT_YET_VALID()
+  if (claims.exp !== undefined && seconds >= claims.exp + settings.leeway && !allowExpired) throw settings.errors.FST_JWT_EXPIRED()
+}
+
+/** A token that lasts for so much longer at least can be judged by a time that is a little late. Seconds. */
+const ample = 60
+
+/**
+ * As `checkTimes`, for a token verified before, without a look at the clock where the time at which this turn of the event loop
+ * began is enough to tell. So a token could pass after its `exp` only where a turn takes longer than a minute.
+ *
+ * @throws `FST_JWT_NOT_YET_VALID`, `FST_JWT_EXPIRED`
+ */
+export function checkTimesAgain (claims: JwtClaims, settings: Settings): void {
+  const seconds = turnTime() / 1000
+  const begun = claims.nbf === undefined || claims.nbf <= seconds
+  const lasts = claims.exp === undefined || seconds + ample < claims.exp
+  if (!begun || !lasts) checkTimes(claims, Date.now(), settings, false)
+}
+
+/** Whether an access token is fresh: for good, or at this moment, in milliseconds since the epoch. */
+export function isFresh (claims: JwtClaims, now: number): boolean {
+  return claims.fresh === true || (typeof claims.fresh === 'number' && now / 1000 < claims.fresh)
+}

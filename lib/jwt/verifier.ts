@@ -1,0 +1,138 @@
+import { badOption } from '../errors.ts'
+import { isHmac } from '../keys/algorithms.ts'
+import { createDecodedKeySource } from '../keys/callback.ts'
+import { checkAlgorithms, loadKeys, noKeys } from '../keys/local.ts'
+import { createRemoteKeySource } from '../keys/remote/issuer-keys.ts'
+import { createRemoteKeys } from '../keys/remote/remote-jwk-set.ts'
+import { createFoundKeyVerifier } from './verify-external.ts'
+import { createOwnTokenVerifier } from './verify.ts'
+import type { ResolvedIssuer, Settings } from '../options/settings.ts'
+import type { Algorithm, KeySet, KeysOption } from '../types/keys.ts'
+import type { KeySource } from '../keys/external.ts'
+import type { RemoteKeySource } from '../keys/remote/remote-jwk-set.ts'
+import type { TokenVerifier } from './verify.ts'
+
+const foundOptions = ['decodeKey', 'jwksUri', 'issuers'] as const
+const ownOptions = ['secretKey', 'privateKey', 'publicKey', 'keys'] as const
+
+/** The option that gives keys of our own. */
+function ownOption ({ keyOptions }: Settings): string | undefined {
+  return ownOptions.find(name => keyOptions[name] !== undefined)
+}
+
+/** The option that says where keys come from that are not ours; `null` when there is none. */
+function foundOption (settings: Settings): typeof foundOptions[number] | null {
+  const [first, second] = foundOptions.filter(name => settings[name] !== null)
+  if (first !== undefined && second !== undefined) {
+    throw badOption(first, `cannot be combined with '${second}'; ` + (first === 'decodeKey'
+      ? 'it alone says which key verifies a token'
+      : "give the URL as 'jwksUri' of one of the issuers"))
+  }
+  return first ?? null
+}
+
+function checkWithoutOwnKeys (settings: Settings, found: string): void {
+  if (settings.keyOptions.keyId !== undefined) throw badOption('keyId', 'names no key, since none is given; leave it out')
+  if (settings.jwksPath !== null) throw badOption('jwksPath', 'has no keys to serve, since none of our own is given; leave it out')
+  if (found !== 'issuers') return
+  for (const name of ['issuer', 'decodeIssuer'] as const) {
+    if (settings[name] !== null) throw badOption(name, "is about tokens of our own keys, and none is given; the option 'issuers' says whose tokens are accepted")
+  }
+}
+
+/** What our own keys and those found elsewhere must not both say. */
+function checkTogether (settings: Settings, own: string | undefined, found: string): void {
+  if (own === undefined) {
+    checkWithoutOwnKeys(settings, found)
+  } else if (found === 'jwksUri') {
+    throw badOption('jwksUri', `cannot be combined with '${own}', since nothing says which of the keys a token is for; ` +
+      "give it in 'issuers', with the issuer's name")
+  }
+  if (found === 'decodeKey' && settings.implicitRefresh !== false) {
+    throw badOption('implicitRefresh', "renews tokens of our own keys only, and with 'decodeKey' there are none; leave it out")
+  }
+}
+
+/** Keys of our own that have been loaded, with what else they must be good for. @throws `FST_JWT_BAD_OPTION` */
+function checkOwnKeys (keys: KeySet, settings: Settings): KeySet {
+  if (settings.jwksPath !== null && keys.jwks.keys.length === 0) {
+    throw badOption('jwksPath', "has nothing to serve, since a secret is never published; sign with a 'privateKey', or leave it out")
+  }
+  if (settings.decodeKey !== null && keys.signing === null) {
+    throw badOption('decodeKey', "verifies every token, so that a public key beside it does nothing; leave that out, or give a 'privateKey' to sign with")
+  }
+  return keys
+}
+
+/**
+ * The keys a rotation puts in place of the old ones, checked.
+ *
+ * @throws `FST_JWT_BAD_OPTION` for bad keys; `TypeError` where a registration has no keys of its own.
+ */
+export function loadRotatedKeys (settings: Settings, keys: KeysOption): KeySet {
+  if (ownOption(settings) === undefined) throw new TypeError('This registration has no keys of its own that could be replaced')
+  const { algorithm, decodeAlgorithms } = settings.keyOptions
+  // Which algorithms the keys have may change from one rotation to the next: what is accepted was said for good.
+  return checkOwnKeys(loadKeys({ algorithm, decodeAlgorithms, keys: keys ?? [] }, true), settings)
+}
+
+/** The algorithms accepted of other issuers' keys; `undefined` for every one that fits a key. */
+function remoteAlgorithms (settings: Settings): readonly Algorithm[] | undefined {
+  const decodeAlgorithms = checkAlgorithms(settings.keyOptions)
+  const { algorithm } = settings.keyOptions
+  if (decodeAlgorithms !== undefined || algorithm === undefined || ownOption(settings) !== undefined) return decodeAlgorithms
+  if (isHmac(algorithm)) throw badOption('algorithm', `is '${algorithm}', which takes a secret, and no issuer publishes one; set it to the issuer's, such as 'RS256', or leave it out`)
+  return [algorithm]
+}
+
+function remoteSource (settings: Settings, from: RemoteKeySource, path: string, accessOnly: boolean): KeySource {
+  return createRemoteKeySource(createRemoteKeys(from, { algorithms: remoteAlgorithms(settings), path }), settings, accessOnly)
+}
+
+/** Each issuer's keys, by the `iss` of the tokens they verify. */
+function issuerSources (settings: Settings, issuers: readonly ResolvedIssuer[]): ReadonlyMap<unknown, KeySource> {
+  if (issuers.length === 0) throw badOption('issuers', 'is empty, so that no token would be accepted; name an issuer, or leave it out')
+  const sources = new Map<unknown, KeySource>()
+  issuers.forEach(({ issuer, jwksUri, audience }, index) => {
+    const path = `issuers[${index}].`
+    if (sources.has(issuer)) throw badOption(`${path}issuer`, 'is named twice; give each issuer once')
+    if (settings.issuer === issuer || settings.decodeIssuer?.includes(issuer) === true) {
+      throw badOption(`${path}issuer`, "is our own 'issuer' or 'decodeIssuer', too: whose key would its tokens have? Name it in one place")
+    }
+    const from = jwksUri === null ? { issuer } : { jwksUri }
+    const claims = { ...settings, decodeIssuer: [issuer], decodeAudience: audience ?? settings.decodeAudience }
+    sources.set(issuer, remoteSource(claims, from, path, true))
+  })
+  return sources
+}
+
+/**
+ * The verifier of a registration: of our own keys, another issuer's, several issuers', or of those that `decodeKey`
+ * gives.
+ *
+ * @throws `FST_JWT_BAD_OPTION`
+ */
+export function createTokenVerifier (settings: Settings): TokenVerifier {
+  const found = foundOption(settings)
+  if (found === null) return createOwnTokenVerifier(settings, checkOwnKeys(loadKeys(settings.keyOptions), settings))
+
+  const ownName = ownOption(settings)
+  checkTogether(settings, ownName, found)
+  checkAlgorithms(settings.keyOptions)
+  const own = createOwnTokenVerifier(settings, ownName === undefined ? noKeys : checkOwnKeys(loadKeys(settings.keyOptions, true), settings))
+  const { decodeKey, issuers, jwksUri, errors } = settings
+  if (decodeKey !== null) {
+    const source = createDecodedKeySource(settings, decodeKey)
+    return createFoundKeyVerifier(settings, () => source, own)
+  }
+  if (issuers === null) {
+    const source = remoteSource(settings, { jwksUri: jwksUri as string }, '', false)
+    return createFoundKeyVerifier(settings, () => source, own)
+  }
+  const sources = issuerSources(settings, issuers)
+  return createFoundKeyVerifier(settings, ({ claims }) => {
+    const source = sources.get(claims['iss'])
+    if (source === undefined && ownName === undefined) throw errors.FST_JWT_INVALID_TOKEN('issuer')
+    return source ?? null
+  }, own)
+}

@@ -1,0 +1,161 @@
+import { createPrivateKey, createPublicKey, KeyObject } from 'node:crypto'
+import type { JsonWebKey } from 'node:crypto'
+import { badOption } from '../errors.ts'
+import { algorithmsOf, describe, isWeak, recipeOf } from './algorithms.ts'
+import type { Algorithm, PrivateKey, PublicKey } from '../types/keys.ts'
+
+/** `PUBLIC KEY`, `RSA PRIVATE KEY`, `CERTIFICATE` …: what the blocks of a PEM text say they are (RFC 7468). */
+function labelsOf (option: string, pem: string): string[] {
+  const labels = Array.from(pem.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----/g), match => match[1] as string)
+  if (labels.length === 0) {
+    throw badOption(option, 'is not PEM (it has no `-----BEGIN …-----`); ' +
+      'give the text of a PEM file, not its path or its base64, or a KeyObject or JWK')
+  }
+  if (/\\n/.test(pem)) {
+    throw badOption(option, "has `\\n` written out where its line breaks belong; give value.replaceAll('\\\\n', '\\n')")
+  }
+  return labels
+}
+
+function textOf (option: string, value: unknown): string {
+  if (typeof value === 'string') return value
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8')
+  throw badOption(option, 'takes PEM as a string or a Buffer, a KeyObject or a JWK, ' +
+    `got ${value === null ? 'null' : typeof value}`)
+}
+
+function isJwk (value: unknown): value is JsonWebKey {
+  return typeof value === 'object' && value !== null && !(value instanceof KeyObject) && 'kty' in value
+}
+
+/** A JWK may say what it is for (RFC 7517 §4.2, §4.4), and then nothing else will do. */
+function checkJwk (option: string, jwk: JsonWebKey, algorithm: Algorithm | null): void {
+  if (jwk.kty === 'oct') throw badOption(option, "is a secret; give it as 'secretKey'")
+  if (jwk.use !== undefined && jwk.use !== 'sig') {
+    throw badOption(option, "is a JWK whose 'use' is not 'sig'; give the key that is for signatures")
+  }
+  if (algorithm !== null && jwk.alg !== undefined && algorithmOfJwk(jwk) !== algorithm) {
+    throw badOption(option, `is a JWK whose 'alg' is not '${algorithm}'; set 'algorithm' to the JWK's, or give another key`)
+  }
+}
+
+/** The algorithm a JWK names. RFC 9864 gave EdDSA a name for each curve; in a token they are still one. */
+export function algorithmOfJwk (jwk: JsonWebKey): unknown {
+  return jwk.alg === 'Ed25519' || jwk.alg === 'Ed448' ? 'EdDSA' : jwk.alg
+}
+
+function checkFit (option: string, key: KeyObject, algorithm: Algorithm): KeyObject {
+  const fitting = algorithmsOf(key)
+  if (!fitting.includes(algorithm)) {
+    const other = fitting.length === 0 ? '' : `set 'algorithm' to '${fitting.join("' or '")}', or `
+    throw badOption(option, `is ${describe(key)}, which does not fit the algorithm '${algorithm}'; ` +
+      `${other}make a key with ${recipeOf(algorithm)}`)
+  }
+  if (isWeak(key)) {
+    throw badOption(option, `is ${describe(key)}, too weak for '${algorithm}', which needs at least 2,048 bits and ` +
+      `a public exponent of 3 or more (RFC 7518, section 3.3); make a key with ${recipeOf(algorithm)}`)
+  }
+  return key
+}
+
+function parsePrivatePem (option: string, pem: string, passphrase: unknown): KeyObject {
+  const labels = labelsOf(option, pem)
+  if (labels.includes('OPENSSH PRIVATE KEY')) {
+    throw badOption(option, "is in OpenSSH's own format; convert it with `ssh-keygen -p -m PKCS8 -f <file>`")
+  }
+  if (!labels.some(label => label.endsWith('PRIVATE KEY'))) {
+    throw badOption(option, "holds no private key; give the private key here and what this is as 'publicKey'")
+  }
+  const encrypted = labels.includes('ENCRYPTED PRIVATE KEY') || pem.includes('Proc-Type: 4,ENCRYPTED')
+  const isText = typeof passphrase === 'string' || passphrase instanceof Uint8Array
+  if (!encrypted) return createPrivateKey(pem)
+  if (!isText || passphrase.length === 0) {
+    throw badOption(option, 'is encrypted; give `{ key, passphrase }`')
+  }
+  try {
+    return createPrivateKey({ key: pem, passphrase: Buffer.from(passphrase) })
+  } catch {
+    throw badOption(option, 'cannot be decrypted: the passphrase is wrong or the file is damaged')
+  }
+}
+
+function parsePrivateKey (option: string, value: unknown, algorithm: Algorithm): KeyObject {
+  if (value instanceof KeyObject) {
+    if (value.type === 'private') return value
+    throw badOption(option, `is a ${value.type} key; give it as '${value.type}Key'`)
+  }
+  if (isJwk(value)) {
+    checkJwk(option, value, algorithm)
+    if (value.d === undefined) throw badOption(option, "is a public JWK; give the private one here and this as 'publicKey'")
+    return createPrivateKey({ key: value, format: 'jwk' })
+  }
+  if (typeof value === 'object' && value !== null && 'key' in value) {
+    return parsePrivatePem(option, textOf(option, value.key), 'passphrase' in value ? value.passphrase : undefined)
+  }
+  return parsePrivatePem(option, textOf(option, value), undefined)
+}
+
+function parsePublicKey (option: string, value: unknown, algorithm: Algorithm | null): KeyObject {
+  if (value instanceof KeyObject) {
+    if (value.type === 'public') return value
+    throw badOption(option, `is a ${value.type} key; give it as '${value.type}Key'`)
+  }
+  // OpenSSL would take the public half out of a private key: a private key that is handed round as a
+  // public one should be found here, not by whoever reads it next.
+  if (isJwk(value)) {
+    checkJwk(option, value, algorithm)
+    if (value.d !== undefined) throw badOption(option, "is a private JWK; give it as 'privateKey', or remove its private members")
+    return createPublicKey({ key: value, format: 'jwk' })
+  }
+  const pem = textOf(option, value)
+  if (labelsOf(option, pem).some(label => label.endsWith('PRIVATE KEY'))) {
+    throw badOption(option, "holds a private key; give it as 'privateKey', or its public half, which " +
+      '`openssl pkey -in <file> -pubout` prints')
+  }
+  return createPublicKey(pem)
+}
+
+/** What OpenSSL says of a damaged key helps nobody, and may quote it. */
+function parsed (option: string, parse: () => KeyObject): KeyObject {
+  try {
+    return parse()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'FST_JWT_BAD_OPTION') throw error
+    throw badOption(option, 'cannot be read as a key: it is damaged, incomplete, or of a kind that signs nothing; ' +
+      'check it with `openssl pkey -in <file> -noout -text` (`-pubin` for a public key)')
+  }
+}
+
+/**
+ * A private key that fits its algorithm.
+ *
+ * @param option The option it came in, for the error.
+ */
+export function readPrivateKey (option: string, value: PrivateKey, algorithm: Algorithm): KeyObject {
+  return checkFit(option, parsed(option, () => parsePrivateKey(option, value, algorithm)), algorithm)
+}
+
+/**
+ * A public key, or the one in an X.509 certificate, that fits its algorithm. Of a certificate nothing but the
+ * key is used: it is trusted because it is configured, not for its issuer or its dates.
+ *
+ * @param option The option it came in, for the error.
+ */
+export function readPublicKey (option: string, value: PublicKey, algorithm: Algorithm): KeyObject {
+  return checkFit(option, parsed(option, () => parsePublicKey(option, value, algorithm)), algorithm)
+}
+
+/**
+ * A public key, or the one in an X.509 certificate, and the algorithms it may be used with: all that fit it, or
+ * the one that its JWK names.
+ *
+ * @param option The option it came in, for the error.
+ */
+export function readPublicKeyOfAnyKind (option: string, value: PublicKey): { key: KeyObject, algorithms: readonly Algorithm[] } {
+  const key = parsed(option, () => parsePublicKey(option, value, null))
+  const named = isJwk(value) ? algorithmOfJwk(value) : undefined
+  const algorithms = algorithmsOf(key).filter(algorithm => named === undefined || named === algorithm)
+  const [algorithm] = algorithms
+  if (algorithm === undefined) throw badOption(option, `is ${describe(key)}, which no algorithm known here fits; give another key`)
+  return { key: checkFit(option, key, algorithm), algorithms }
+}

@@ -1,0 +1,232 @@
+import { createPublicKey } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { badOption } from '../errors.ts'
+import { algorithmsOf, allAlgorithms, isAlgorithm, isHmac } from './algorithms.ts'
+import { readPrivateKey, readPublicKey } from './asymmetric-key.ts'
+import { publicJwk } from './jwk-set.ts'
+import { readSecret } from './secret-key.ts'
+import { createSigningKey } from './signing-key.ts'
+import { createVerificationKey } from './verification-key.ts'
+import type {
+  Algorithm, JSONWebKeySet, KeySet, KeysOption, NamedKey, PrivateKey, PublicJWK, PublicKey, Secret, SigningKey,
+  VerificationKey
+} from '../types/keys.ts'
+
+/** The options that say what to sign and verify with. */
+export interface KeyOptions {
+  secretKey?: Secret | readonly Secret[] | undefined
+  /** Default: `'HS256'`; for a public key alone, the first of `decodeAlgorithms`. */
+  algorithm?: Algorithm | undefined
+  privateKey?: PrivateKey | undefined
+  publicKey?: PublicKey | undefined
+  keyId?: string | undefined
+  keys?: KeysOption | undefined
+  /** Default: of each key its own algorithm. */
+  decodeAlgorithms?: readonly Algorithm[] | undefined
+}
+
+/** One key as given: where it stands in the options, and what it is to do. */
+interface GivenKey {
+  path: string
+  keyId: string | undefined
+  algorithm: Algorithm
+  decodeAlgorithms: readonly Algorithm[]
+  secretKey: Secret | undefined
+  privateKey: PrivateKey | undefined
+  publicKey: PublicKey | undefined
+}
+
+interface LoadedKey {
+  signing: SigningKey | null
+  verification: VerificationKey
+  jwk: PublicJWK | null
+}
+
+const namedKeyMembers = ['keyId', 'algorithm', 'secretKey', 'privateKey', 'publicKey']
+
+function checkAlgorithm (option: string, value: unknown): Algorithm {
+  if (isAlgorithm(value)) return value
+  if (typeof value === 'string' && value.toLowerCase() === 'none') {
+    throw badOption(option, "is 'none', under which everyone could write tokens; " +
+      `take one of ${allAlgorithms.join(', ')}`)
+  }
+  throw badOption(option, `takes one of ${allAlgorithms.join(', ')}, got ${typeof value === 'string' ? JSON.stringify(value) : typeof value}`)
+}
+
+function checkKeyId (option: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value
+  throw badOption(option, 'takes a non-empty string, the name of the key (the `kid` of its tokens)')
+}
+
+function checkDecodeAlgorithms (value: unknown): readonly Algorithm[] | undefined {
+  if (value === undefined) return undefined
+  if (!Array.isArray(value) || value.length === 0) {
+    throw badOption('decodeAlgorithms', 'takes an array of at least one algorithm')
+  }
+  return value.map(algorithm => checkAlgorithm('decodeAlgorithms', algorithm))
+}
+
+function loadSecret (path: string, key: GivenKey, secretKey: Secret): LoadedKey {
+  const { algorithm, decodeAlgorithms, keyId } = key
+  if (!isHmac(algorithm)) {
+    throw badOption(`${key.path}secretKey`, `does not go with the algorithm '${algorithm}', which takes a 'privateKey' ` +
+      "or a 'publicKey'; give one of these, or set 'algorithm' to 'HS256'")
+  }
+  const verifying = decodeAlgorithms.filter(isHmac)
+  const secret = readSecret(path, secretKey, [...verifying, algorithm])
+  return {
+    signing: createSigningKey(secret, algorithm, keyId),
+    verification: createVerificationKey(secret, verifying, keyId),
+    jwk: null
+  }
+}
+
+function readPair (key: GivenKey): { privateKey: KeyObject | null, publicKey: KeyObject } {
+  const { path, algorithm } = key
+  const privateKey = key.privateKey === undefined ? null : readPrivateKey(`${path}privateKey`, key.privateKey, algorithm)
+  const derived = privateKey === null ? null : createPublicKey(privateKey)
+  const publicKey = key.publicKey === undefined ? derived : readPublicKey(`${path}publicKey`, key.publicKey, algorithm)
+  if (derived !== null && publicKey?.equals(derived) === false) {
+    throw badOption(`${path}publicKey`, "does not belong to 'privateKey'; leave it out, and it is derived")
+  }
+  return { privateKey, publicKey: publicKey as KeyObject }
+}
+
+function loadKey (key: GivenKey): LoadedKey {
+  const { path, algorithm, keyId, decodeAlgorithms, secretKey } = key
+  if (secretKey !== undefined) return loadSecret(`${path}secretKey`, key, secretKey)
+  if (isHmac(algorithm)) {
+    throw badOption(`${path}algorithm`, `is '${algorithm}', which takes a 'secretKey'; for a private or public key set it to ` +
+      "that key's, such as 'RS256', 'ES256' or 'EdDSA'")
+  }
+  const { privateKey, publicKey } = readPair(key)
+  const fitting = algorithmsOf(publicKey)
+  return {
+    signing: privateKey === null ? null : createSigningKey(privateKey, algorithm, keyId),
+    verification: createVerificationKey(publicKey, decodeAlgorithms.filter(name => fitting.includes(name)), keyId),
+    jwk: publicJwk(publicKey, algorithm, keyId)
+  }
+}
+
+/**
+ * Checks the algorithms, whether or not a key comes with them.
+ *
+ * @returns `decodeAlgorithms`
+ * @throws `FST_JWT_BAD_OPTION`
+ */
+export function checkAlgorithms (options: KeyOptions): readonly Algorithm[] | undefined {
+  if (options.algorithm !== undefined) checkAlgorithm('algorithm', options.algorithm)
+  return checkDecodeAlgorithms(options.decodeAlgorithms)
+}
+
+/** Exactly one of a secret and a key pair: with both, a token could choose which of them to be checked with. */
+function checkSources (path: string, key: { secretKey?: unknown, privateKey?: unknown, publicKey?: unknown }): void {
+  if (key.secretKey === undefined) {
+    if (key.privateKey !== undefined || key.publicKey !== undefined) return
+    throw badOption(`${path}secretKey`, "is missing, and no 'privateKey' or 'publicKey' is given instead; " +
+      'make a secret with `openssl rand -base64 48` and keep it out of the source')
+  }
+  const other = key.privateKey !== undefined ? 'privateKey' : key.publicKey !== undefined ? 'publicKey' : null
+  if (other !== null) {
+    throw badOption(`${path}secretKey`, `cannot be combined with '${other}'; give one of them, or both as separate keys in 'keys'`)
+  }
+}
+
+function checkNamedKey (value: NamedKey, index: number, options: KeyOptions): GivenKey {
+  const path = `keys[${index}].`
+  if (typeof value !== 'object' || value === null) {
+    throw badOption(`keys[${index}]`, `takes an object of ${namedKeyMembers.join(', ')}`)
+  }
+  for (const name of Object.keys(value)) {
+    if (!namedKeyMembers.includes(name)) throw badOption(`${path}${name}`, `is unknown; a key takes ${namedKeyMembers.join(', ')}`)
+  }
+  const { keyId, algorithm = options.algorithm ?? 'HS256', secretKey, privateKey, publicKey } = value
+  checkKeyId(`${path}keyId`, keyId)
+  checkAlgorithm(`${path}algorithm`, algorithm)
+  checkSources(path, value)
+  return { path, keyId, algorithm, decodeAlgorithms: [algorithm], secretKey, privateKey, publicKey }
+}
+
+function loadNamedKeys (options: KeyOptions, decodeAlgorithms: readonly Algorithm[] | undefined): LoadedKey[] {
+  const { keys } = options
+  for (const name of ['secretKey', 'privateKey', 'publicKey', 'keyId'] as const) {
+    if (options[name] !== undefined) throw badOption('keys', `cannot be combined with '${name}'; make it one of the keys`)
+  }
+  if (!Array.isArray(keys) || keys.length === 0) throw badOption('keys', 'takes an array of at least one key')
+  const given = (keys as KeysOption).map((key, index) => checkNamedKey(key, index, options))
+  given.forEach(({ path, keyId, algorithm }, index) => {
+    if (given.findIndex(key => key.keyId === keyId) < index) {
+      throw badOption(`${path}keyId`, 'names an earlier key already; a token could not say which of them it means')
+    }
+    if (decodeAlgorithms?.includes(algorithm) === false) {
+      throw badOption('decodeAlgorithms', `lacks '${algorithm}', the algorithm of ${path.slice(0, -1)}; ` +
+        'leave the option out: each key verifies with its own algorithm')
+    }
+  })
+  const loaded = given.map(loadKey)
+  if (loaded[0]?.signing === null && loaded.some(key => key.signing !== null)) {
+    throw badOption('keys', 'has a key that only verifies in its first place, which is for the key that signs; put that first')
+  }
+  return loaded
+}
+
+function loadSingleKey (options: KeyOptions, decodeAlgorithms: readonly Algorithm[] | undefined): LoadedKey[] {
+  const { secretKey, privateKey, publicKey } = options
+  const secrets = Array.isArray(secretKey) ? secretKey as readonly Secret[] : undefined
+  checkSources('', options)
+  const verifyOnly = secretKey === undefined && privateKey === undefined
+  const algorithm = options.algorithm ?? (verifyOnly ? decodeAlgorithms?.[0] : undefined) ?? 'HS256'
+  if (decodeAlgorithms?.includes(algorithm) === false) {
+    throw badOption('decodeAlgorithms', `lacks '${algorithm}', the 'algorithm', so tokens made here would be refused here; add it`)
+  }
+  const key: GivenKey = {
+    path: '',
+    keyId: options.keyId === undefined ? undefined : checkKeyId('keyId', options.keyId),
+    algorithm,
+    decodeAlgorithms: decodeAlgorithms ?? [algorithm],
+    secretKey: secrets === undefined ? secretKey as Secret | undefined : undefined,
+    privateKey,
+    publicKey
+  }
+  if (secrets === undefined) return [loadKey(key)]
+  if (secrets.length === 0) throw badOption('secretKey', 'is an empty array; it takes at least one secret, of which the first signs')
+  if (secrets.length > 1 && key.keyId !== undefined) {
+    throw badOption('keyId', "names one key, and 'secretKey' has several; name each of them in 'keys'")
+  }
+  return secrets.map((secret, index) => loadSecret(`secretKey[${index}]`, key, secret))
+}
+
+function checkUsable (decodeAlgorithms: readonly Algorithm[] | undefined, loaded: readonly LoadedKey[]): void {
+  const unusable = decodeAlgorithms?.find(algorithm => !loaded.some(key => key.verification.algorithms.includes(algorithm)))
+  if (unusable !== undefined) {
+    throw badOption('decodeAlgorithms', `has '${unusable}', which no key given can verify; remove it, or add such a key in 'keys'`)
+  }
+}
+
+function keySet (loaded: readonly LoadedKey[]): KeySet {
+  const jwks: JSONWebKeySet = { keys: loaded.flatMap(key => key.jwk ?? []) }
+  Object.freeze(jwks.keys)
+  return Object.freeze({
+    signing: loaded[0]?.signing ?? null,
+    verification: Object.freeze(loaded.map(key => key.verification)),
+    jwks: Object.freeze(jwks)
+  })
+}
+
+/** No keys of one's own: where every token is another issuer's. */
+export const noKeys: KeySet = keySet([])
+
+/**
+ * The keys of a registration, checked.
+ *
+ * @param others Whether there are, or may be later, other keys, which a decode algorithm may be for.
+ * @throws `FST_JWT_BAD_OPTION`, which names the option and what to do, and never shows the key.
+ */
+export function loadKeys (options: KeyOptions, others = false): KeySet {
+  const decodeAlgorithms = checkAlgorithms(options)
+  const loaded = options.keys === undefined
+    ? loadSingleKey(options, decodeAlgorithms)
+    : loadNamedKeys(options, decodeAlgorithms)
+  if (!others) checkUsable(decodeAlgorithms, loaded)
+  return keySet(loaded)
+}

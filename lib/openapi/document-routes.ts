@@ -1,0 +1,78 @@
+import { annotate, describeRoute, extension } from './annotate.ts'
+import { instanceHooks } from './instance-hooks.ts'
+import { readHooks } from './route-requirement.ts'
+import { toYaml } from './yaml.ts'
+import { protectionOf } from '../authenticate/protect.ts'
+import { registrationOf } from '../registration.ts'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { DocumentedRoute } from './annotate.ts'
+import type { RouteRequirement } from './route-requirement.ts'
+import type { Registration } from '../registration.ts'
+
+/** What `@fastify/swagger` decorates an instance with. */
+type Swagger = (this: unknown, options?: { yaml?: boolean }) => unknown
+
+/** The routes by the extension in their operations, whichever document they are in. */
+const routes = new WeakMap<object, DocumentedRoute>()
+
+/** The decorators that have been replaced. */
+const wrapped = new WeakSet<object>()
+
+/** The instance that carries `@fastify/swagger`'s decorator. */
+function swaggerOwner (instance: object): object | null {
+  let owner: object | null = instance
+  while (owner !== null && !Object.hasOwn(owner, 'swagger')) owner = Object.getPrototypeOf(owner) as object | null
+  return owner
+}
+
+function wrapSwagger (owner: object): void {
+  const original: unknown = Reflect.get(owner, 'swagger')
+  if (typeof original !== 'function' || wrapped.has(original)) return
+  const swagger = original as Swagger
+  // It gives the same document each time, and so do we.
+  const annotated = new WeakMap<object, { document: unknown, yaml?: string }>()
+
+  const withSecurity: Swagger = function (options) {
+    const plain = swagger.call(this)
+    if (typeof plain !== 'object' || plain === null) return swagger.call(this, options)
+    let known = annotated.get(plain)
+    if (known === undefined) annotated.set(plain, known = { document: annotate(plain, marker => routes.get(marker)) })
+    if (known.document === plain) return swagger.call(this, options)
+    if (options?.yaml !== true) return known.document
+    known.yaml ??= toYaml(known.document as object)
+    return known.yaml
+  }
+  wrapped.add(withSecurity)
+  Reflect.set(owner, 'swagger', withSecurity)
+}
+
+function requirementOf (registration: Registration, instance: FastifyInstance, route: RouteOptions, url: string): RouteRequirement | null {
+  const hooks = (['onRequest', 'preValidation', 'preHandler'] as const).flatMap(phase =>
+    [...instanceHooks(instance, phase), ...[route[phase] ?? []].flat()])
+  return readHooks(protectionOf(registration, { url, config: route.config }), hooks)
+}
+
+/**
+ * Lets `@fastify/swagger`, where it is registered, before or after, say what each route requires: `security`, 401 and 403
+ * responses, and the security schemes, from the hooks, `protect`, and the options. What a route's schema says itself stays.
+ */
+export function documentRoutes (fastify: FastifyInstance, registration: Registration): void {
+  const declared: { instance: FastifyInstance, route: RouteOptions, url: string }[] = []
+  fastify.addHook('onRoute', function (route) {
+    // Fastify gives this object another URL when the route is declared with and without a trailing slash.
+    if (registrationOf(this) === registration) declared.push({ instance: this, route, url: route.url })
+  })
+  fastify.addHook('onReady', async () => {
+    for (const { instance, route, url } of declared) {
+      const owner = swaggerOwner(instance)
+      const requirement = owner === null ? null : requirementOf(registration, instance, route, url)
+      if (owner === null || requirement === null) continue
+      wrapSwagger(owner)
+      const marker = describeRoute(requirement)
+      routes.set(marker, { registration, requirement })
+      // Fastify has compiled the route already: only the document is made from this object from now on.
+      route.schema = Object.assign({}, route.schema, { [extension]: marker })
+    }
+    declared.length = 0
+  })
+}

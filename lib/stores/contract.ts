@@ -1,0 +1,51 @@
+import { denylistContract } from './contract-tests/denylist.ts'
+import { rotationContract } from './contract-tests/rotation.ts'
+import { sessionContract } from './contract-tests/sessions.ts'
+import type { StoreContractTest } from './contract-tests/contract-test.ts'
+import type { MaybePromise } from '../types/claims.ts'
+import type { Store } from '../types/store.ts'
+
+export type { StoreContractTest } from './contract-tests/contract-test.ts'
+
+/**
+ * Every rule that a {@link Store} keeps, each runnable on its own. The ids and identities they use are
+ * random, so that they may run side by side and on a store that is in use.
+ */
+export const storeContract: readonly StoreContractTest[] =
+  Object.freeze([...denylistContract, ...sessionContract, ...rotationContract])
+
+/**
+ * Declares a test for each rule of the contract, with the test function of any framework: tap's
+ * `t.test`, `test` of `node:test` and Vitest, `it` of Mocha. They take about five seconds.
+ *
+ * ```ts
+ * // node:test
+ * import { after, test } from 'node:test'
+ * import { testStore } from 'fastify-jwt-extended/store-contract'
+ *
+ * const store = new MyStore()
+ * after(() => store.close())
+ * testStore(test, () => store)
+ * ```
+ *
+ * ```ts
+ * // tap
+ * import t from 'tap'
+ * import { testStore } from 'fastify-jwt-extended/store-contract'
+ *
+ * const store = new MyStore()
+ * t.teardown(() => store.close())
+ * testStore((name, run) => t.test(name, run), () => store)
+ * ```
+ *
+ * @param test Takes a name and a function whose rejection, with an `AssertionError`, fails the test.
+ * @param store Gives the store, anew or the same, once per test; closing it is the caller's.
+ */
+export function testStore (
+  test: (name: string, run: () => Promise<void>) => unknown, store: () => MaybePromise<Store>
+): void {
+  for (const { name, run } of storeContract) {
+    // eslint-disable-next-line no-void -- node:test returns a promise that it looks after itself
+    void test(name, async () => run(await store()))
+  }
+}

@@ -1,0 +1,43 @@
+import { isPromise } from '../after.ts'
+import type { Errors } from '../errors.ts'
+import type { MaybePromise } from '../types/claims.ts'
+import type { Store } from '../types/store.ts'
+
+/**
+ * A store that fails closed: whatever it fails with, thrown or rejected, is a 503, so that no token passes for want
+ * of an answer. What went wrong is the error's `cause`, for the log and not for the client.
+ */
+export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 'close'> {
+  function unavailable (cause: unknown): never {
+    const error = errors.FST_JWT_STORE_UNAVAILABLE()
+    error.cause = cause
+    throw error
+  }
+
+  function ask<T> (question: () => MaybePromise<T>): MaybePromise<T> {
+    try {
+      const answer = question()
+      return isPromise(answer) ? Promise.resolve(answer).catch(unavailable) : answer
+    } catch (error) {
+      return unavailable(error)
+    }
+  }
+
+  return {
+    denyToken: (jti, sid, expiresAt) => ask(() => store.denyToken(jti, sid, expiresAt)),
+    isDenied (jti, sid) {
+      // As `ask`, without creating anything: this is every request.
+      try {
+        const denied = store.isDenied(jti, sid)
+        return isPromise(denied) ? Promise.resolve(denied).catch(unavailable) : denied
+      } catch (error) {
+        return unavailable(error)
+      }
+    },
+    createSession: session => ask(() => store.createSession(session)),
+    getSession: id => ask(() => store.getSession(id)),
+    rotateSession: (id, rotation) => ask(() => store.rotateSession(id, rotation)),
+    endSession: (id, denyUntil) => ask(() => store.endSession(id, denyUntil)),
+    listSessions: identity => ask(() => store.listSessions(identity))
+  }
+}

@@ -1,0 +1,130 @@
+import { badOption } from '../../errors.ts'
+
+/** A client of `ioredis` or `iovalkey`, `app.redis` of `@fastify/redis` among them: single node, Sentinel or Cluster. */
+export interface IoredisClient {
+  readonly status: string
+  readonly isCluster: boolean
+  call (command: string, args: string[]): Promise<unknown>
+}
+
+/** A Cluster client of `ioredis` or `iovalkey`. */
+export interface IoredisCluster extends IoredisClient {
+  // The narrow type that both packages can be assigned to: a function cannot be called by mistake.
+  readonly options: { readonly scaleReads?: string | ((...args: never[]) => unknown) }
+  nodes (role: 'master'): Array<{ call (command: string, args: string[]): Promise<unknown> }>
+}
+
+/** What `createClient` and `createClientPool` of node-redis return. */
+export interface NodeRedisClient {
+  readonly isOpen: boolean
+  sendCommand (args: string[], options: NodeRedisOptions): Promise<unknown>
+}
+
+/** What `createCluster` of node-redis returns. */
+export interface NodeRedisCluster {
+  readonly isOpen: boolean
+  // A getter of the client's own, whose nodes only it can use.
+  readonly masters: unknown[]
+  nodeClient (node: never): Promise<NodeRedisClient>
+  sendCommand (firstKey: string | undefined, isReadonly: boolean, args: string[], options: NodeRedisOptions): Promise<unknown>
+}
+
+/** What `createSentinel` of node-redis returns. */
+export interface NodeRedisSentinel {
+  readonly isOpen: boolean
+  getMasterNode (): unknown
+  sendCommand (isReadonly: boolean, args: string[], options: NodeRedisOptions): Promise<unknown>
+}
+
+/** Replies as they are, whatever type mapping the client has for the app's own commands. */
+interface NodeRedisOptions {
+  readonly typeMapping: Record<never, never>
+}
+
+/** A client that `RedisStore` takes. None of their packages is a dependency. */
+export type RedisClient = IoredisClient | IoredisCluster | NodeRedisClient | NodeRedisCluster | NodeRedisSentinel
+
+/** A command and its arguments, sent to one server. @internal */
+export type SendCommand = (command: string, args: string[]) => Promise<unknown>
+
+/** One way to use every client. @internal */
+export interface RedisConnection {
+  /** Sends a command to the primary that holds `key`, also when it only reads: a replica may not know a revocation yet. */
+  send (key: string, command: string, args: string[]): Promise<unknown>
+  /** Every primary that keys may be on, once the client is connected. */
+  primaries (): Promise<SendCommand[]>
+}
+
+const asTheyAre: NodeRedisOptions = { typeMapping: {} }
+
+function offers<Name extends string> (value: object, name: Name): value is object & Record<Name, unknown> {
+  return name in value
+}
+
+function ioredis (client: IoredisClient): RedisConnection {
+  const send: SendCommand = (command, args) => client.call(command, args)
+  return {
+    send: (_key, command, args) => client.call(command, args),
+    primaries: async () => [send]
+  }
+}
+
+function ioredisCluster (cluster: IoredisCluster): RedisConnection {
+  const { scaleReads } = cluster.options
+  if (scaleReads !== undefined && scaleReads !== 'master') {
+    throw badOption('store.client', "is a Cluster client whose scaleReads is not 'master': a replica " +
+      'may not know a revocation yet; give the store a client of its own without scaleReads')
+  }
+  return {
+    send: (_key, command, args) => cluster.call(command, args),
+    primaries: async () => cluster.nodes('master').map(node => (command, args) => node.call(command, args))
+  }
+}
+
+function nodeRedis (client: NodeRedisClient): RedisConnection {
+  const send: SendCommand = (command, args) => client.sendCommand([command, ...args], asTheyAre)
+  return {
+    send: (_key, command, args) => send(command, args),
+    primaries: async () => [send]
+  }
+}
+
+function nodeRedisCluster (cluster: NodeRedisCluster): RedisConnection {
+  return {
+    send: (key, command, args) => cluster.sendCommand(key, false, [command, ...args], asTheyAre),
+    primaries: async () => {
+      const clients = await Promise.all(cluster.masters.map(async node => cluster.nodeClient(node as never)))
+      return clients.map(client => (command, args) => client.sendCommand([command, ...args], asTheyAre))
+    }
+  }
+}
+
+function nodeRedisSentinel (sentinel: NodeRedisSentinel): RedisConnection {
+  const send: SendCommand = (command, args) => sentinel.sendCommand(false, [command, ...args], asTheyAre)
+  return {
+    send: (_key, command, args) => send(command, args),
+    primaries: async () => [send]
+  }
+}
+
+/**
+ * Finds out, once, which client this is.
+ *
+ * @throws `FST_JWT_BAD_OPTION` for a value that is none.
+ *
+ * @internal
+ */
+export function connectionOf (client: unknown): RedisConnection {
+  if (typeof client === 'object' && client !== null) {
+    if (offers(client, 'call') && offers(client, 'status')) {
+      return offers(client, 'nodes') ? ioredisCluster(client as IoredisCluster) : ioredis(client as IoredisClient)
+    }
+    if (offers(client, 'sendCommand') && offers(client, 'isOpen')) {
+      if (offers(client, 'nodeClient')) return nodeRedisCluster(client as NodeRedisCluster)
+      if (offers(client, 'getMasterNode')) return nodeRedisSentinel(client as NodeRedisSentinel)
+      return nodeRedis(client as NodeRedisClient)
+    }
+  }
+  throw badOption('store.client', 'takes a client of ioredis, iovalkey, node-redis or @fastify/redis ' +
+    '(app.redis, or app.redis.name where it was registered with a namespace)')
+}

@@ -1,0 +1,91 @@
+import { badOption, isJwtError } from '../../errors.ts'
+import { probeScript } from './scripts.ts'
+import type { RedisConnection } from './client.ts'
+import type { RedisKeys } from './keys.ts'
+import type { JwtError } from '../../types/errors.ts'
+
+/** Keys asked for on the way in: enough that a Cluster would show itself to a client that knows of none. */
+const probes = 16
+
+/** The first word of a Redis error is its code, by the protocol. */
+export function redisErrorCode (error: unknown): string {
+  return error instanceof Error ? error.message.split(' ', 1)[0] as string : ''
+}
+
+function refusal (problem: string, cause: unknown): JwtError {
+  const error = badOption('store', problem)
+  error.cause = cause
+  return error
+}
+
+function reasonOf (error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+async function checkAnswers (connection: RedisConnection, keys: RedisKeys): Promise<void> {
+  await Promise.all(Array.from({ length: probes }, async (_, index) => {
+    const key = keys.probe(index)
+    return connection.send(key, 'EXISTS', [key])
+  }))
+}
+
+function checkInfo (info: Map<string, string>, allowEviction: boolean): void {
+  const version = info.get('redis_version') ?? 'unknown'
+  const [major = NaN, minor = 0] = version.split('.').map(Number)
+  if (major < 6 || (major === 6 && minor < 2)) {
+    throw badOption('store', `needs Redis 6.2 or Valkey 7.2, this is Redis ${version}`)
+  }
+  if (info.get('role') === 'slave') {
+    throw badOption('store', 'is a replica: connect RedisStore to the primary, or by Sentinel or Cluster')
+  }
+  const policy = info.get('maxmemory_policy') ?? 'noeviction'
+  if (policy !== 'noeviction' && !allowEviction) {
+    throw badOption('store', `may forget revocations: its maxmemory-policy is ${policy}, and an evicted ` +
+      "revocation lets a revoked token pass. Set it to 'noeviction' (CONFIG SET maxmemory-policy " +
+      'noeviction, or the parameter group of a hosted Redis), or accept that with the allowEviction ' +
+      'option of RedisStore')
+  }
+}
+
+async function checkServers (connection: RedisConnection, allowEviction: boolean): Promise<void> {
+  await Promise.all((await connection.primaries()).map(async send => {
+    let reply: unknown
+    try {
+      reply = await send('INFO', [])
+    } catch {
+      // A hosted Redis or an ACL may not allow it. What must work is tried below in any case.
+      return
+    }
+    checkInfo(new Map(String(reply).split('\r\n').map(line => line.split(':', 2) as [string, string])), allowEviction)
+  }))
+}
+
+async function checkScripts (connection: RedisConnection, keys: RedisKeys): Promise<void> {
+  try {
+    const key = keys.probe(0)
+    await connection.send(key, 'EVAL', [probeScript.source, '1', key])
+  } catch (error) {
+    throw refusal(`must be allowed to write, with EVAL and EVALSHA, under its prefix: ${reasonOf(error)}`, error)
+  }
+}
+
+/**
+ * Whether a server answers and can do what the store needs. Each step has a time-out of its own.
+ *
+ * @throws `FST_JWT_BAD_OPTION` with what is missing and the remedy.
+ */
+export async function checkRequirements (
+  connection: RedisConnection, keys: RedisKeys, allowEviction: boolean,
+  inTime: (step: () => Promise<void>) => Promise<void>
+): Promise<void> {
+  try {
+    await inTime(() => checkAnswers(connection, keys))
+    await inTime(() => checkServers(connection, allowEviction))
+    await inTime(() => checkScripts(connection, keys))
+  } catch (error) {
+    if (isJwtError(error)) throw error
+    throw redisErrorCode(error) === 'MOVED'
+      ? refusal('is a node of a Redis Cluster: give RedisStore a Cluster client', error)
+      : refusal(`got no answer from Redis, which must be reachable, and a client of node-redis connected: ${reasonOf(error)}`, error)
+  }
+}

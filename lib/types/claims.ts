@@ -1,0 +1,73 @@
+/** A value, or a promise of one. */
+export type MaybePromise<T> = T | Promise<T>
+
+/** Who a token speaks for: a non-empty string, or a finite number (stored and read back as a string). */
+export type Identity = string | number
+
+/** A length of time: a number of seconds, or a string with a unit such as `'15m'` or `'30 days'`. */
+export type Duration = number | string
+
+/** The `type` claim: what a token may be used for. */
+export type TokenType = 'access' | 'refresh'
+
+/** The header of a JWS (RFC 7515 §4). */
+export interface JwtHeader {
+  readonly alg: string
+  readonly typ?: string
+  readonly kid?: string
+  readonly [parameter: string]: unknown
+}
+
+/**
+ * The claims of a verified token (RFC 7519 §4), deeply frozen. Add your own by declaration merging:
+ *
+ * ```ts
+ * declare module 'fastify-jwt-extended' {
+ *   interface JwtClaims { tenant: string }
+ * }
+ * ```
+ */
+export interface JwtClaims {
+  /** The identity, whichever claim carries it (`identityClaim`). */
+  readonly identity: string
+  /** Subject, RFC 7519 §4.1.2. */
+  readonly sub?: string | number
+  /** `access` where a token of another library does not say. */
+  readonly type: TokenType
+  /** `true`, `false`, or the time (seconds since the epoch) until which the token is fresh. */
+  readonly fresh?: boolean | number
+  /** Token id, RFC 7519 §4.1.7. */
+  readonly jti?: string
+  /** Issued at, seconds since the epoch, RFC 7519 §4.1.6. */
+  readonly iat?: number
+  /** Not before, seconds since the epoch, RFC 7519 §4.1.5. */
+  readonly nbf?: number
+  /** Expires at, seconds since the epoch, RFC 7519 §4.1.4. */
+  readonly exp?: number
+  /** Issuer, RFC 7519 §4.1.1. */
+  readonly iss?: string
+  /** Audience, RFC 7519 §4.1.3. */
+  readonly aud?: string | readonly string[]
+  /** The double-submit CSRF token that must come with this token. */
+  readonly csrf?: string
+  /** Session id. */
+  readonly sid?: string
+  /** When the user logged in, seconds since the epoch (OpenID Connect Core §2). */
+  readonly auth_time?: number
+  readonly [claim: string]: unknown
+}
+
+/**
+ * What `userLookup` returns, as `request.jwtUser`. Type it by declaration merging:
+ *
+ * ```ts
+ * declare module 'fastify-jwt-extended' {
+ *   interface JwtUser { id: number, name: string }
+ * }
+ * ```
+ */
+
+export interface JwtUser {}
+
+/** Claims as an app adds them; the claims this package owns are refused. */
+export type AdditionalClaims = Record<string, unknown>

@@ -1,0 +1,34 @@
+import type { JwtExtended } from './app-jwt.ts'
+import type { JwtClaims, JwtHeader, JwtUser } from './claims.ts'
+import type { FoundLocation, JwtHook, VerifyOptions } from './hooks.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    jwt: JwtExtended
+    jwtRequired: JwtHook
+    jwtOptional: JwtHook
+    freshJwtRequired: JwtHook
+    refreshTokenRequired: JwtHook
+    verifyJwt: (options?: VerifyOptions) => JwtHook
+  }
+
+  interface FastifyRequest {
+    /** The identity of the verified token; `null` when anonymous or not verified yet. */
+    readonly jwtIdentity: string | null
+    /** The claims of the verified token, deeply frozen. */
+    readonly jwtClaims: JwtClaims | null
+    /** The header of the verified token, frozen. */
+    readonly jwtHeader: JwtHeader | null
+    /** Where the token was found. */
+    readonly jwtLocation: FoundLocation | null
+    /** What `userLookup` returned. */
+    readonly jwtUser: JwtUser | null
+    /** Verifies the token of this request as a hook would; rejects with what the hook would answer. */
+    verifyJwt (options?: VerifyOptions): Promise<void>
+  }
+
+  interface FastifyContextConfig {
+    /** Under `protect`: `false` leaves the route open, options replace `jwtRequired`. */
+    jwt?: false | VerifyOptions
+  }
+}
