@@ -1,7 +1,7 @@
 import type { MaybePromise } from './types/claims.ts'
 
 /** Whether a value has to be waited for. */
-export function isPromise<T> (value: MaybePromise<T>): value is Promise<T> {
+export function isPromise<T> (value: T | Promise<T>): value is Promise<T> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 

@@ -1,12 +1,11 @@
 import { isPromise } from './after.ts'
-import { checkTimes, readIdentity } from './jwt/claims.ts'
+import { readIdentity } from './jwt/claims.ts'
 import { loadRotatedKeys } from './jwt/verifier.ts'
 import { readHeader, readPayload } from './jwt/unverified.ts'
 import type { DecodeTokenOptions, JwtExtended } from './types/app-jwt.ts'
-import type { JwtClaims, MaybePromise } from './types/claims.ts'
+import type { JwtClaims } from './types/claims.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { Registration } from './registration.ts'
-import type { VerifiedToken } from './types/verified-token.ts'
 
 const decodeKeys = ['type', 'allowExpired']
 
@@ -24,19 +23,11 @@ function checkDecodeOptions (options: DecodeTokenOptions): void {
 export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessions }: Registration): JwtExtended {
   const { errors } = settings
 
-  function decode (token: string, allowExpired: boolean, now: number): MaybePromise<VerifiedToken> {
-    if (allowExpired) return verifier.verifyExpired(token, now, null)
-    const seen = verifier.recall(token, 0)
-    if (seen === undefined) return verifier.verify(token, now, null)
-    checkTimes(seen.claims, now, settings, false)
-    return seen
-  }
-
   function decodeToken (token: string, options: DecodeTokenOptions = {}): JwtClaims {
     checkDecodeOptions(options)
     // Whatever stands where a token should is a verdict on the token, not a fault of the caller.
     if (typeof token !== 'string') throw errors.FST_JWT_INVALID_TOKEN('malformed')
-    const verified = decode(token, options.allowExpired === true, Date.now())
+    const verified = options.allowExpired === true ? verifier.verifyExpired(token, null) : verifier.verify(token, null)
     if (isPromise(verified)) {
       // The fetch goes on, and its keys are there for the next one who asks; nobody waits for this verdict.
       verified.catch(() => {})
@@ -90,7 +81,7 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
       if (typeof tokenOrClaims !== 'string') throw new TypeError('revokeToken takes a token, or the claims of one as request.jwtClaims has them')
       const opaque = parseOpaque(tokenOrClaims)
       if (opaque !== null) return revokeOpaqueToken(tokenOrClaims, opaque)
-      const { claims } = await verifier.verifyExpired(tokenOrClaims, Date.now(), null)
+      const { claims } = await verifier.verifyExpired(tokenOrClaims, null)
       return revokeToken(claims)
     },
     createSession: async (subject, options) => requireSessions().create(subject, options),

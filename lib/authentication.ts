@@ -9,7 +9,7 @@ export interface Authentication {
   readonly user: JwtUser | null
 }
 
-export const kAuthentication = Symbol('fastify-jwt-extended.authentication')
+export const kAuthentication = Symbol.for('fastify-jwt-extended.authentication.1')
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -1,3 +1,4 @@
+import { prepareHook } from './authenticate/authenticate.ts'
 import { kAuthentication } from './authentication.ts'
 import cookie from '@fastify/cookie'
 import fp from 'fastify-plugin'
@@ -19,9 +20,9 @@ import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JwtExtendedOptions } from './types/options.ts'
 import type { Settings } from './options/settings.ts'
-import type { Sessions } from './sessions/sessions.ts'
-import type { TokenIssuer } from './jwt/create.ts'
-import type { Registration } from './registration.ts'
+import type { HookOptions } from './authenticate/hook-options.ts'
+import type { PreparedHook, Registration } from './registration.ts'
+import type { Store } from './types/store.ts'
 
 /**
  * Adds to the requests of an instance what hooks attach. All of it lies on the prototype, so that a nested registration may
@@ -38,36 +39,55 @@ function decorateRequests (fastify: FastifyInstance): void {
 }
 
 /** Opens the store: the app's own, which the app closes, or one in memory, which ends with the instance. */
-async function openSessions (fastify: FastifyInstance, settings: Settings, issuer: TokenIssuer): Promise<Sessions | null> {
-  if (settings.store === false) return null
-  if (settings.store !== null) {
-    await settings.store.open?.()
-    return createSessions(settings, issuer, settings.store, fastify.log)
+async function openStore (fastify: FastifyInstance, { store: given }: Settings): Promise<Store | null> {
+  if (given === false) return null
+  if (given !== null) {
+    await given.open?.()
+    return given
   }
   const store = new MemoryStore()
   fastify.addHook('onClose', async () => { store.close() })
-  return createSessions(settings, issuer, store, fastify.log)
+  return store
+}
+
+/** All that one `register` call builds. @throws `FST_JWT_BAD_OPTION` */
+async function createRegistration (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<Registration> {
+  const settings = resolveOptions(options)
+  const verifier = createTokenVerifier(settings)
+  const issuer = createTokenIssuer(settings, verifier)
+  const store = await openStore(fastify, settings)
+  const prepared = new Map<HookOptions, PreparedHook>()
+
+  const registration: Registration = Object.freeze({
+    instance: fastify,
+    settings,
+    verifier,
+    issuer,
+    cookies: createTokenCookies(settings),
+    store,
+    sessions: store === null ? null : createSessions(settings, issuer, store, fastify.log),
+    prepare (options: HookOptions) {
+      let hook = prepared.get(options)
+      if (hook === undefined) prepared.set(options, hook = prepareHook(options, registration))
+      return hook
+    }
+  })
+  return registration
 }
 
 async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
   if (Object.hasOwn(fastify, 'jwt')) {
     throw badOption('register', "came a second time in the same context (or @fastify/jwt has taken the name 'jwt'); register again inside an encapsulated context to have other options there")
   }
-  const settings = resolveOptions(options)
-  const verifier = createTokenVerifier(settings)
-  const issuer = createTokenIssuer(settings, verifier)
-  const registration: Registration = Object.freeze({
-    settings,
-    verifier,
-    issuer,
-    cookies: createTokenCookies(settings),
-    sessions: await openSessions(fastify, settings, issuer)
-  })
+  const registration = await createRegistration(fastify, options)
+  const { settings, verifier } = registration
 
   if (settings.tokenLocation.includes('cookies') && !fastify.hasReplyDecorator('setCookie')) await fastify.register(cookie)
 
-  redactLog(fastify, settings.queryStringName)
-  if (settings.tokenLocation.includes('queryString')) fastify.addHook('onRequest', redactNotFound(settings.queryStringName))
+  if (settings.tokenLocation.includes('queryString')) {
+    redactLog(fastify, settings.queryStringName)
+    fastify.addHook('onRequest', redactNotFound(settings.queryStringName))
+  }
 
   decorateRequests(fastify)
   fastify.decorate(kRegistration, registration)

@@ -1,21 +1,40 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { HookOptions } from './authenticate/hook-options.ts'
 import type { TokenCookies } from './cookies/token-cookies.ts'
-import type { Settings } from './options/settings.ts'
-import type { Sessions } from './sessions/sessions.ts'
 import type { TokenIssuer } from './jwt/create.ts'
 import type { TokenVerifier } from './jwt/verify.ts'
+import type { Settings } from './options/settings.ts'
+import type { Sessions } from './sessions/sessions.ts'
+import type { MaybePromise } from './types/claims.ts'
+import type { Store } from './types/store.ts'
 
-/** What one `register` call has built: all a hook needs, found through the instance of the request's route. */
+/** A hook fitted to a registration: nothing is left to decide on a request. */
+export interface PreparedHook {
+  /** What the hook looks for in the body; `null` for nothing. */
+  readonly needsBody: 'token' | 'CSRF token' | null
+  /** Verifies the token of a request. @throws The refusal, also as a rejection. */
+  authenticate (request: FastifyRequest): MaybePromise<void>
+}
+
+/** What one `register` call has built: all a hook needs. */
 export interface Registration {
+  /** The context it was made in. */
+  readonly instance: FastifyInstance
   readonly settings: Settings
   readonly verifier: TokenVerifier
   readonly issuer: TokenIssuer
   readonly cookies: TokenCookies
-  /** `null` when the store option is false. */
+  /** `null` if the store option is false. */
+  readonly store: Store | null
+  /** `null` if the store option is false. */
   readonly sessions: Sessions | null
+  /** Fits a hook to this registration, once. @throws `FST_JWT_BAD_OPTION` */
+  prepare (options: HookOptions): PreparedHook
 }
 
-export const kRegistration = Symbol('fastify-jwt-extended.registration')
+// A registered symbol, so that a hook of another copy of this package finds the registration, too. The number changes when the
+// shape of what is shared does: then the copies do not see each other, and a hook says that the plugin is not registered.
+export const kRegistration = Symbol.for('fastify-jwt-extended.registration.1')
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -23,7 +42,7 @@ declare module 'fastify' {
   }
 }
 
-/** The nearest registration of the instance a request's route belongs to. */
-export function registrationOf (holder: FastifyInstance): Registration | undefined {
-  return holder[kRegistration]
+/** The nearest registration of a context. */
+export function registrationOf (instance: FastifyInstance): Registration | undefined {
+  return instance[kRegistration]
 }

@@ -1,162 +1,177 @@
-import { after, isPromise } from '../after.ts'
-import { isRefusal } from '../errors.ts'
-import { publishRefused } from '../events.ts'
-import { asksForPublicKeys } from '../keys/jwks-route.ts'
+import { after } from '../after.ts'
 import { kAuthentication } from '../authentication.ts'
-import type { Authentication } from '../authentication.ts'
-import type { VerifiedToken } from '../types/verified-token.ts'
-import { checkTimesAgain, isFresh } from '../jwt/claims.ts'
+import { isRefusal } from '../errors.ts'
+import { isFresh } from '../jwt/claims.ts'
+import { checkTimes } from '../jwt/verify.ts'
 import { checkDoubleSubmit } from './double-submit.ts'
 import { checkFetchMetadata, isWebSocketUpgrade } from './fetch-metadata.ts'
+import { createLocators } from './locate.ts'
+import { opaqueTokenLength } from '../sessions/opaque-tokens.ts'
+import { conclude, mayTryNext, moreHelpful } from './refusal.ts'
 import { refuseRevoked } from './revocation.ts'
 import type { FastifyRequest } from 'fastify'
-import type { Registration } from '../registration.ts'
-import type { Settings } from '../options/settings.ts'
-import type { TokenVerifier } from '../jwt/verify.ts'
-import type { JwtClaims, JwtUser, MaybePromise, TokenType } from '../types/claims.ts'
-import type { Check } from './check.ts'
+import type { PreparedHook, Registration } from '../registration.ts'
+import type { MaybePromise } from '../types/claims.ts'
+import type { VerifiedToken } from '../types/verified-token.ts'
+import type { Attempt, Check, Step } from './attempt.ts'
+import type { HookOptions } from './hook-options.ts'
 import type { Locator } from './locate.ts'
 
-/**
- * The one way from a request to an identity: locate, CSRF, verify, type, freshness, revocation, claims check,
- * user, attach. Each step refuses by throwing, and only the last one attaches, so that nothing is attached
- * when anything has failed.
- *
- * @returns Nothing, or a promise where the store or a callback returned one.
- */
-export function authenticate (registration: Registration, request: FastifyRequest, check: Check): MaybePromise<void> {
-  try {
-    const pending = authenticateStrictly(registration, request, check)
-    return isPromise(pending) ? pending.catch((error: unknown) => { refuse(request, check, error) }) : undefined
-  } catch (error) {
-    refuse(request, check, error)
-  }
-}
-
-/**
- * Reports a refused token. An optional hook lets the request in as nobody; that a store does not answer is no verdict on
- * the token, and goes on.
- */
-function refuse (request: FastifyRequest, { optional }: Check, error: unknown): void {
-  if (!isRefusal(error)) throw error
-  const missing = error.code === 'FST_JWT_MISSING_TOKEN'
-  if (!missing) publishRefused(error.code, request)
-  const refused = optional === false || (optional === 'strict' && !missing)
-  if (refused && !asksForPublicKeys(request)) throw error
-  request[kAuthentication] = undefined
-}
-
-function authenticateStrictly (registration: Registration, request: FastifyRequest, check: Check): MaybePromise<void> {
-  const { settings, verifier } = registration
-
-  // Locate: the first place that holds a token decides. What was verified before, spelt the same, is not taken apart again.
-  let text: string | undefined
-  let seen: VerifiedToken | undefined
-  let locator: Locator | undefined
-  for (locator of check.locators) {
-    const found = locator.find(request)
-    if (found === undefined) continue
-    seen = recall(verifier, locator, found, request)
-    text = seen === undefined ? locator.read(found) : found
-    if (text === undefined) continue
-    if (text !== found) seen = verifier.recall(text, locator.start)
-    break
-  }
-  if (text === undefined || locator === undefined) throw settings.errors.FST_JWT_MISSING_TOKEN()
-
-  const guarded = locator.cookie === null ? null : checkOrigin(request, locator.cookie, settings)
-  if (seen === undefined) {
-    const verified = verify(registration, request, text, locator.start, check)
-    if (isPromise(verified)) return admitLater(verified, registration, request, check, locator, guarded)
-    seen = verified
-  } else {
-    checkTimesAgain(seen.claims, settings)
-  }
-  return admit(registration, request, check, { verified: seen, location: locator.location, user: null }, guarded)
-}
-
-/** What was verified before. A cookie is known by the header that it was cut out of, too. */
-function recall (verifier: TokenVerifier, { cookie, start }: Locator, found: string, request: FastifyRequest): VerifiedToken | undefined {
-  const source = cookie === null ? undefined : request.raw.headers.cookie
-  return cookie === null || source === undefined ? verifier.recall(found, start) : verifier.recallPart(found, source, cookie)
-}
-
-/** Apart from the steps it goes on with, so that those create nothing when there is nothing to wait for. */
-function admitLater (
-  pending: Promise<VerifiedToken>, registration: Registration, request: FastifyRequest, check: Check, { location }: Locator, guarded: TokenType | null
-): Promise<void> {
-  return pending.then(verified => admit(registration, request, check, { verified, location, user: null }, guarded))
-}
-
-/** From a verified token to an identity on the request. */
-function admit (
-  registration: Registration, request: FastifyRequest, check: Check, authentication: Authentication, guarded: TokenType | null
-): MaybePromise<void> {
+/** Fits a hook to a registration. @throws `FST_JWT_BAD_OPTION` */
+export function prepareHook (options: HookOptions, registration: Registration): PreparedHook {
   const { settings } = registration
-  const { verified } = authentication
-  if (guarded !== null) checkDoubleSubmit(request, verified.claims, guarded, settings)
-  checkType(verified.claims, check, settings)
+  const locators = createLocators(settings, options)
+  const cookies = settings.csrfProtection !== false && locators.some(({ cookie }) => cookie !== null)
+  // The pipeline. The order in this list is the order in time, and that of the functions below.
+  const pipeline: readonly (Step | false)[] = [
+    locate,
+    cookies && checkOrigin,
+    verify,
+    cookies && checkCsrfToken,
+    checkType,
+    options.fresh && checkFresh,
+    !options.skipRevocationCheck && checkRevocation,
+    settings.verifyClaims !== null && checkClaims,
+    settings.userLookup !== null && lookUpUser,
+    attach
+  ]
+  const check: Check = Object.freeze({ ...options, registration, locators, steps: pipeline.filter(step => step !== false) })
+  return Object.freeze({
+    needsBody: locators.some(({ location }) => location === 'json') ? 'token' : cookies && settings.csrfCheckForm ? 'CSRF token' : null,
+    authenticate: (request: FastifyRequest) => authenticate(check, request)
+  })
+}
 
-  const revocation = check.skipRevocationCheck ? undefined : refuseRevoked(registration, request, verified)
-  if (revocation === undefined && settings.verifyClaims === null && settings.userLookup === null) {
-    request[kAuthentication] = authentication
+/**
+ * The one way from a request to an identity. Each step refuses by throwing, and only the last one attaches, so nothing is
+ * attached if anything has failed.
+ *
+ * @returns Nothing; a promise only if the store or a callback returned one.
+ */
+function authenticate (check: Check, request: FastifyRequest): MaybePromise<void> {
+  return proceed({
+    check, request, step: 0, place: 0, token: '', others: null, verified: null, user: null, refusal: null, waited: false
+  })
+}
+
+function proceed (attempt: Attempt): MaybePromise<void> {
+  const { steps } = attempt.check
+  try {
+    while (attempt.step < steps.length) {
+      const pending = (steps[attempt.step++] as Step)(attempt)
+      if (pending !== undefined) return resume(attempt, pending)
+    }
+  } catch (error) {
+    return refuse(attempt, error)
+  }
+}
+
+/** Separate function, so that the synchronous path allocates no closure. */
+function resume (attempt: Attempt, pending: Promise<void>): Promise<void> {
+  attempt.waited = true
+  return pending.then(() => proceed(attempt), (error: unknown) => refuse(attempt, error))
+}
+
+const locatorOf = ({ check, place }: Attempt): Locator => check.locators[place] as Locator
+
+/** Finds the next token to try: another value of the same cookie, or what the next place holds. */
+function locate (attempt: Attempt): void {
+  const { check: { locators, registration: { settings: { errors } } }, request } = attempt
+  const other = attempt.others?.shift()
+  if (other !== undefined) {
+    attempt.token = other
     return
   }
-  return askApp(revocation, request, authentication, settings)
+  for (; attempt.place < locators.length; attempt.place++) {
+    const token = locatorOf(attempt).find(request)
+    if (token === undefined) continue
+    attempt.token = token
+    return
+  }
+  throw attempt.refusal ?? errors.FST_JWT_MISSING_TOKEN()
 }
 
-/** What the app itself has to say, one after the other: claims check, user, attach. */
-function askApp (revocation: MaybePromise<void>, request: FastifyRequest, authentication: Authentication, settings: Settings): MaybePromise<void> {
-  const { verified } = authentication
-  return after(revocation, () =>
-    after(checkClaims(request, verified, settings), () =>
-      after(lookUpUser(request, verified, settings), user => {
-        request[kAuthentication] = { ...authentication, user }
-      })))
+/** Refuses a cross-origin request that would act with the user's cookie. A WebSocket needs no more than a GET for that. */
+function checkOrigin (attempt: Attempt): void {
+  if (locatorOf(attempt).cookie === null) return
+  const { request, check: { registration: { settings } } } = attempt
+  const { csrfProtection, csrfMethods, trustedOrigins, errors } = settings
+  const byMethod = csrfMethods.has(request.method) && csrfProtection !== false && csrfProtection.includes('fetch-metadata')
+  if (byMethod || isWebSocketUpgrade(request)) checkFetchMetadata(request, trustedOrigins, errors)
 }
 
-/** A token not seen before: a JWT by its signature and claims, an opaque refresh token by its session. */
-function verify (
-  { settings, verifier, sessions }: Registration, request: FastifyRequest, text: string, start: number, { type }: Check
-): MaybePromise<VerifiedToken> {
-  const now = Date.now()
-  const opaque = sessions?.parseOpaque(text, start) ?? null
-  if (opaque === null || sessions === null) return verifier.verify(text, now, request, start)
-  if (type === 'access') throw settings.errors.FST_JWT_ACCESS_REQUIRED()
-  return sessions.verifyOpaque(text.slice(start), opaque, now)
+/** A JWT by its signature, claims and times; an opaque refresh token by its session. */
+function verify (attempt: Attempt): MaybePromise<void> {
+  const { token, request, check: { type, registration: { verifier, sessions, settings } } } = attempt
+  const opaque = token.length === opaqueTokenLength && sessions !== null ? sessions.parseOpaque(token) : null
+  if (opaque !== null && type === 'access') throw settings.errors.FST_JWT_ACCESS_REQUIRED()
+  const result = opaque === null || sessions === null ? verifier.verify(token, request) : sessions.verifyOpaque(token, opaque)
+  if (!('claims' in result)) return result.then(verified => { attempt.verified = verified })
+  attempt.verified = result
 }
 
-/**
- * Refuses cross-origin requests that would act with the user's cookie; a WebSocket needs no more than a GET for that.
- *
- * @returns The cookie whose `csrf` claim must come along, which is looked at when it is verified. `null` where nothing must: a
- * WebSocket upgrade can carry no header of the page's, and has been checked by origin.
- */
-function checkOrigin (request: FastifyRequest, cookie: TokenType, { csrfProtection, csrfMethods, trustedOrigins, errors }: Settings): TokenType | null {
-  if (csrfProtection === false) return null
-  const upgrades = isWebSocketUpgrade(request)
-  const writes = csrfMethods.has(request.method)
-  if (upgrades || (writes && csrfProtection.includes('fetch-metadata'))) checkFetchMetadata(request, trustedOrigins, errors)
-  return writes && !upgrades && csrfProtection.includes('double-submit') ? cookie : null
+const verifiedOf = ({ verified }: Attempt): VerifiedToken => verified as VerifiedToken
+
+/** Double submit. A WebSocket upgrade can carry no header of the page's, and was checked by its origin. */
+function checkCsrfToken (attempt: Attempt): void {
+  const { cookie } = locatorOf(attempt)
+  const { request, check: { registration: { settings } } } = attempt
+  const { csrfProtection, csrfMethods } = settings
+  if (cookie === null || csrfProtection === false || !csrfProtection.includes('double-submit')) return
+  if (csrfMethods.has(request.method) && !isWebSocketUpgrade(request)) {
+    checkDoubleSubmit(request, verifiedOf(attempt).claims, cookie, settings)
+  }
 }
 
-function checkType (claims: JwtClaims, { type, fresh }: Check, { errors }: Settings): void {
-  if (type === 'access' && claims.type !== 'access') throw errors.FST_JWT_ACCESS_REQUIRED()
-  if (type === 'refresh' && claims.type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
-  if (fresh && !isFresh(claims, Date.now())) throw errors.FST_JWT_FRESH_REQUIRED()
+function checkType (attempt: Attempt): void {
+  const { type: wanted, registration: { settings: { errors } } } = attempt.check
+  const { type } = verifiedOf(attempt).claims
+  if (wanted === 'access' && type !== 'access') throw errors.FST_JWT_ACCESS_REQUIRED()
+  if (wanted === 'refresh' && type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
 }
 
-function checkClaims (request: FastifyRequest, { claims, header }: VerifiedToken, { verifyClaims, errors }: Settings): MaybePromise<void> {
-  if (verifyClaims === null) return
-  return after(verifyClaims(claims, request, header), accepted => {
+function checkFresh (attempt: Attempt): void {
+  if (!isFresh(verifiedOf(attempt).claims)) throw attempt.check.registration.settings.errors.FST_JWT_FRESH_REQUIRED()
+}
+
+function checkRevocation (attempt: Attempt): MaybePromise<void> {
+  return refuseRevoked(attempt.check.registration, attempt.request, verifiedOf(attempt))
+}
+
+function checkClaims (attempt: Attempt): MaybePromise<void> {
+  const { request, check: { registration: { settings: { verifyClaims, errors } } } } = attempt
+  const { claims, header } = verifiedOf(attempt)
+  return after(verifyClaims?.(claims, request, header), accepted => {
     if (accepted !== true) throw errors.FST_JWT_CLAIMS_REJECTED()
   })
 }
 
-function lookUpUser (request: FastifyRequest, { claims, header }: VerifiedToken, { userLookup, errors }: Settings): MaybePromise<JwtUser | null> {
-  if (userLookup === null) return null
-  return after(userLookup(claims, request, header), user => {
+function lookUpUser (attempt: Attempt): MaybePromise<void> {
+  const { request, check: { registration: { settings: { userLookup, errors } } } } = attempt
+  const { claims, header } = verifiedOf(attempt)
+  return after(userLookup?.(claims, request, header), user => {
     if (user === null || user === undefined) throw errors.FST_JWT_USER_NOT_FOUND()
-    return user
+    attempt.user = user
   })
+}
+
+/** The only place where a request gets an identity. Time is judged after the last wait. */
+function attach (attempt: Attempt): void {
+  const { request, user, check, waited } = attempt
+  const verified = verifiedOf(attempt)
+  if (waited) {
+    checkTimes(verified.claims, check.registration.settings)
+    if (check.fresh) checkFresh(attempt)
+  }
+  request[kAuthentication] = { verified, location: locatorOf(attempt).location, user }
+}
+
+/** Goes on with another token if one may still pass; else refuses the request, or lets it in as nobody. */
+function refuse (attempt: Attempt, error: unknown): MaybePromise<void> {
+  // A fault, or a store that does not answer, is no verdict on the token.
+  if (!isRefusal(error)) throw error
+  attempt.refusal = moreHelpful(attempt.refusal, error)
+  if (!mayTryNext(attempt)) return conclude(attempt.check, attempt.request, attempt.refusal)
+  attempt.step = 0
+  return proceed(attempt)
 }

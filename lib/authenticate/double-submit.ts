@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import { fieldOf, isForm, requireBody } from './locate.ts'
+import { fieldOf, isForm, reportUnreadBody } from './locate.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { JwtClaims, TokenType } from '../types/claims.ts'
@@ -24,7 +24,7 @@ export function checkDoubleSubmit (request: FastifyRequest, claims: JwtClaims, c
 
   let sent: unknown = request.headers[header]
   if ((sent === undefined || sent === '') && settings.csrfCheckForm && isForm(request)) {
-    requireBody(request, 'The csrfCheckForm option')
+    reportUnreadBody(request)
     sent = fieldOf(request.body, field)
   }
   if (sent === undefined || sent === '') throw errors.FST_JWT_CSRF('CSRF token is missing')

@@ -1,28 +1,15 @@
 import { badOption, defaultErrors } from '../errors.ts'
 import { registrationOf } from '../registration.ts'
-import { authenticate } from './authenticate.ts'
-import { createCheck, resolveHookOptions } from './check.ts'
+import { resolveHookOptions } from './hook-options.ts'
 import { checkFetchMetadata } from './fetch-metadata.ts'
 import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
-import type { Registration } from '../registration.ts'
+import type { PreparedHook, Registration } from '../registration.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { JwtHook, VerifyOptions } from '../types/hooks.ts'
-import type { Check, HookOptions } from './check.ts'
+import type { HookOptions } from './hook-options.ts'
 
-/** The hooks made here, so that a route's can be recognised when it is declared. */
-const optionsOfHook = new WeakMap<object, HookOptions>()
-
-/** A hook's options fitted to a registration, kept for as long as both live. */
-const checks = new WeakMap<Registration, WeakMap<HookOptions, Check>>()
-
-/** A hook's options fitted to a registration, once. @throws `FST_JWT_BAD_OPTION` @internal */
-export function checkFor (registration: Registration, options: HookOptions): Check {
-  let known = checks.get(registration)
-  if (known === undefined) checks.set(registration, known = new WeakMap())
-  let check = known.get(options)
-  if (check === undefined) known.set(options, check = createCheck(options, registration.settings))
-  return check
-}
+/** On a hook made here: what it asks for. A registered symbol, so that another copy of this package recognises it. */
+const kHook = Symbol.for('fastify-jwt-extended.hook.1')
 
 /** The registration a request is answered under. @throws `FST_JWT_NOT_REGISTERED` @internal */
 export function nearest (request: FastifyRequest): Registration {
@@ -48,11 +35,11 @@ function finish (pending: MaybePromise<void>, done: HookHandlerDoneFunction): vo
   else pending.then(() => { done() }, error => { done(faultOf(error)) })
 }
 
-/** Runs a check as a Fastify hook, at once where it can. @internal */
-export function runAsHook<T> (check: (request: FastifyRequest, subject: T) => MaybePromise<void>, request: FastifyRequest, subject: T, done: HookHandlerDoneFunction): void {
+/** Runs a check as a Fastify hook, synchronously if it can. @internal */
+export function runAsHook (check: (request: FastifyRequest) => MaybePromise<void>, request: FastifyRequest, done: HookHandlerDoneFunction): void {
   let pending: MaybePromise<void>
   try {
-    pending = check(request, subject)
+    pending = check(request)
   } catch (error) {
     done(faultOf(error))
     return
@@ -71,25 +58,21 @@ export function runAsHook<T> (check: (request: FastifyRequest, subject: T) => Ma
 export function verifyJwt (options: VerifyOptions = {}): JwtHook {
   const resolved = resolveHookOptions(options)
   // Nearly always the instance of the request before: then nothing has to be looked up.
-  let last: { readonly server: FastifyInstance, readonly registration: Registration, readonly check: Check } | undefined
+  let last: { readonly server: FastifyInstance, readonly prepared: PreparedHook } | undefined
 
   const hook: JwtHook = function (request, _reply, done) {
     let pending: MaybePromise<void>
     try {
       const { server } = request
-      if (last === undefined || last.server !== server) {
-        const registration = nearest(request)
-        last = { server, registration, check: checkFor(registration, resolved) }
-      }
-      pending = authenticate(last.registration, request, last.check)
+      if (last === undefined || last.server !== server) last = { server, prepared: nearest(request).prepare(resolved) }
+      pending = last.prepared.authenticate(request)
     } catch (error) {
       done(faultOf(error))
       return
     }
     finish(pending, done)
   }
-  optionsOfHook.set(hook, resolved)
-  return hook
+  return Object.defineProperty(hook, kHook, { value: resolved })
 }
 
 /** Passes when a valid access token is present. */
@@ -106,8 +89,7 @@ export const refreshTokenRequired: JwtHook = verifyJwt({ type: 'refresh' })
 
 /** `request.verifyJwt`: what a hook does, from inside a handler. @internal */
 export async function verifyRequest (this: FastifyRequest, options: VerifyOptions = {}): Promise<void> {
-  const registration = nearest(this)
-  await authenticate(registration, this, createCheck(resolveHookOptions(options), registration.settings))
+  await nearest(this).prepare(resolveHookOptions(options)).authenticate(this)
 }
 
 /**
@@ -128,14 +110,14 @@ export const crossOriginProtection: JwtHook = function (request, _reply, done) {
   done()
 }
 
-/** What a function asks of a request if it is a hook made here. @internal */
+/** What a function asks of a request if it is a hook of this package. @internal */
 export function hookOptionsOf (hook: unknown): HookOptions | undefined {
-  return typeof hook === 'function' ? optionsOfHook.get(hook) : undefined
+  return typeof hook === 'function' ? (hook as { readonly [kHook]?: HookOptions })[kHook] : undefined
 }
 
 /**
- * Fits the hooks of a route to their instance when the route is declared, so that a hook that can't work there
- * stops start-up and not the first request.
+ * Fits the hooks of a route to their instance when the route is declared, so that a hook that can't work there stops start-up
+ * and not the first request.
  *
  * @throws `FST_JWT_BAD_OPTION`
  *
@@ -146,12 +128,12 @@ export function checkRouteHooks (registration: Registration, route: RouteOptions
     for (const hook of [route[phase] ?? []].flat()) {
       const options = hookOptionsOf(hook)
       if (options === undefined) continue
-      const check = checkFor(registration, options)
+      const { needsBody } = registration.prepare(options)
       if (phase === 'preParsing') {
         throw badOption('preParsing', `of route ${route.url} holds a JWT hook, which takes other arguments; use onRequest, preValidation or preHandler`)
       }
-      if (phase === 'onRequest' && check.locators.some(locator => locator.location === 'json')) {
-        throw badOption('onRequest', `of route ${route.url} holds a JWT hook that looks into the body, which is not there yet; use preValidation or preHandler, or a hook with locations without 'json'`)
+      if (phase === 'onRequest' && needsBody !== null) {
+        throw badOption('onRequest', `of route ${route.url} holds a JWT hook that looks for a ${needsBody} in the body, which is not parsed yet; use preValidation or preHandler`)
       }
     }
   }

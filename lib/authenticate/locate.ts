@@ -1,29 +1,23 @@
 import { badOption } from '../errors.ts'
-import { internalOf } from '../fastify-internals.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { TokenType } from '../types/claims.ts'
+import type { HookOptions } from './hook-options.ts'
 import type { FoundLocation, TokenLocation } from '../types/hooks.ts'
 
 /** One place to look for a token. */
 export interface Locator {
   readonly location: FoundLocation
-  /** The cookie's token type when the token comes in a cookie, which a browser sends by itself; else `null`. */
+  /** The cookie's token type if the token comes in a cookie, which a browser sends by itself; else `null`. */
   readonly cookie: TokenType | null
-  /** Where in what `read` gives the token begins: what stands before it is the same for all. */
-  readonly start: number
   /**
-   * What stands where a token may stand, or `undefined` when nothing does.
+   * The token in this place, or `undefined` if there is none.
    *
-   * @throws `FST_JWT_BAD_REQUEST` when that is no text.
+   * @throws `FST_JWT_BAD_REQUEST` if the place is malformed.
    */
   find (request: FastifyRequest): string | undefined
-  /**
-   * What was found, in the one spelling that ends with the token, or `undefined` when it is something else.
-   *
-   * @throws `FST_JWT_BAD_REQUEST` when it is malformed.
-   */
-  read (found: string): string | undefined
+  /** What else stands in this place besides the token that was found. */
+  others (request: FastifyRequest, found: string): string[]
 }
 
 /** Without the white space of RFC 9110 §5.6.3 around it; `trim` would take off a no-break space, too. */
@@ -39,64 +33,72 @@ function isSpace (code: number): boolean {
   return code === 0x20 || code === 0x09
 }
 
-/** Where nothing stands but the token. */
-function asItIs (found: string): string {
-  return found
-}
+const noOthers = (): string[] => []
+
+/** What a front end sends if it puts a variable without a value into the header. */
+const notTokens: ReadonlySet<string> = new Set(['null', 'undefined'])
 
 /** `Bearer <token>` (RFC 6750 §2.1) in a header; the scheme without regard to case (RFC 9110 §11.1). */
 function headerLocator (settings: Settings): Locator {
   const { headerName, headerType, errors } = settings
   const prefix = headerType === '' ? '' : `${headerType} `
   const lowerCaseScheme = headerType.toLowerCase()
+  /** A shorter value is not of the usual form: nothing after the scheme, or one of the words that are no tokens. */
+  const shortest = prefix.length + 'undefined'.length
 
-  /** Everything but the one spelling nearly all clients send. */
+  /** Every spelling but the one that nearly all clients send. */
   function readUnusual (value: string): string | undefined {
     const trimmed = withoutSpaces(value)
-    if (headerType !== '') {
-      const scheme = trimmed.slice(0, headerType.length)
-      const rest = trimmed.slice(headerType.length)
-      if (scheme.toLowerCase() !== lowerCaseScheme || (rest !== '' && rest[0] !== ' ')) return undefined
-      return onePart(withoutSpaces(rest))
-    }
-    return trimmed === '' ? undefined : onePart(trimmed)
+    if (headerType === '') return trimmed === '' ? undefined : onePart(trimmed)
+    const scheme = trimmed.slice(0, headerType.length)
+    const rest = trimmed.slice(headerType.length)
+    if (scheme.toLowerCase() !== lowerCaseScheme || (rest !== '' && rest[0] !== ' ')) return undefined
+    return onePart(withoutSpaces(rest))
   }
 
   function onePart (token: string): string {
     if (token === '') throw errors.FST_JWT_BAD_REQUEST(`No token after ${headerType}`)
     if (token.includes(' ')) throw errors.FST_JWT_BAD_REQUEST('More than one part where one token belongs')
+    if (notTokens.has(token)) throw errors.FST_JWT_INVALID_TOKEN(`the word '${token}' where a token belongs`)
     return token
   }
 
   return {
     location: 'headers',
     cookie: null,
-    start: prefix.length,
+    others: noOthers,
     find (request) {
       const value = request.headers[headerName]
-      if (value !== undefined && typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST('More than one header where one belongs')
-      return value
-    },
-    read (value) {
-      if (value.startsWith(prefix) && value.length > prefix.length && !value.includes(' ', prefix.length)) return value
-      const token = readUnusual(value)
-      return token === undefined ? undefined : prefix + token
+      if (value === undefined) return undefined
+      if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST('More than one header where one belongs')
+      const usual = value.length > shortest && value.startsWith(prefix) && !value.includes(' ', prefix.length)
+      return usual ? value.slice(prefix.length) : readUnusual(value)
     }
   }
 }
 
-/** A token cookie. `request.cookies` is read where `@fastify/cookie` has run, else the header itself. */
+/** As many values of one cookie are looked at: more come from nobody who means well. */
+const maxCookieValues = 8
+
+/**
+ * A token cookie. `request.cookies` is read if `@fastify/cookie` has run, else the header itself.
+ *
+ * A browser sends several cookies of one name if they differ in domain or path, the older first (RFC 6265 §5.4). The further
+ * values are only looked at if the header is where the first one came from: an app may have put another value in its place.
+ */
 function cookieLocator (settings: Settings, type: TokenType): Locator {
   const name = type === 'access' ? settings.accessCookieName : settings.refreshCookieName
   return {
     location: 'cookies',
     cookie: type,
-    start: 0,
     find (request) {
       const cookies = request.cookies ?? request.server.parseCookie(request.headers.cookie ?? '')
       return cookies[name] || undefined
     },
-    read: asItIs
+    others ({ headers, server }, found) {
+      const values = (headers.cookie ?? '').split(';').flatMap(pair => server.parseCookie(pair)[name] || [])
+      return values[0] === found ? [...new Set(values)].slice(1, maxCookieValues) : []
+    }
   }
 }
 
@@ -105,17 +107,14 @@ function queryLocator (settings: Settings): Locator {
   return {
     location: 'queryString',
     cookie: null,
-    start: prefix.length,
+    others: noOthers,
     find (request) {
       const value = fieldOf(request.query, name)
       if (value === undefined || value === '') return undefined
       if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST(`Query parameter ${name} is not one string`)
-      return value
-    },
-    read (value) {
       if (!value.startsWith(prefix)) throw errors.FST_JWT_BAD_REQUEST(`Query parameter ${name} lacks its prefix`)
       if (value === prefix) throw errors.FST_JWT_BAD_REQUEST(`No token after the prefix of query parameter ${name}`)
-      return value
+      return value.slice(prefix.length)
     }
   }
 }
@@ -125,16 +124,14 @@ function jsonLocator (settings: Settings, type: TokenType): Locator {
   return {
     location: 'json',
     cookie: null,
-    start: 0,
+    others: noOthers,
     find (request) {
       if (!isJson(request)) return undefined
-      requireBody(request, "The 'json' location")
       const value = fieldOf(request.body, name)
       if (value === undefined || value === null || value === '') return undefined
       if (typeof value !== 'string') throw settings.errors.FST_JWT_BAD_REQUEST(`Body field ${name} is not a string`)
       return value
-    },
-    read: asItIs
+    }
   }
 }
 
@@ -150,58 +147,53 @@ function isJson (request: FastifyRequest): boolean {
   return /^application\/(?:[^\s;]+\+)?json\s*(?:;|$)/i.test(request.headers['content-type'] ?? '')
 }
 
-/** Whether a request says that its body is what an HTML form sends. */
-export function isForm (request: FastifyRequest): boolean {
-  return /^(?:application\/x-www-form-urlencoded|multipart\/form-data)\s*(?:;|$)/i.test(request.headers['content-type'] ?? '')
+function isUrlEncoded (request: FastifyRequest): boolean {
+  return /^application\/x-www-form-urlencoded\s*(?:;|$)/i.test(request.headers['content-type'] ?? '')
 }
 
-/** Fastify's own methods of which it parses no body. */
-const standardBodyless: ReadonlySet<unknown> = new Set(['GET', 'HEAD', 'TRACE'])
+/** Whether a request says that its body is what an HTML form sends. */
+export function isForm (request: FastifyRequest): boolean {
+  return isUrlEncoded(request) || /^multipart\/form-data\s*(?:;|$)/i.test(request.headers['content-type'] ?? '')
+}
 
-/** Whether Fastify parses no body of a method, whatever the headers say: the app may have added methods of both kinds. */
-function isBodyless ({ method, server }: FastifyRequest): boolean {
-  const bodyless = fieldOf(internalOf(server, 'fastify.acceptedHTTPMethods'), 'bodyless')
-  return (bodyless instanceof Set ? bodyless : standardBodyless).has(method)
+/** Methods whose body Fastify does not parse. */
+const bodyless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE'])
+
+/** Whether a body was announced that nobody has read: the hook runs before Fastify parses it. */
+function isBodyUnread ({ body, raw, method, headers }: FastifyRequest): boolean {
+  if (body !== undefined || raw.readableDidRead || bodyless.has(method)) return false
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0
 }
 
 /**
- * A hook that needs the body (JSON, or a form) in a phase that has none yet would find no token, ever. That is
- * certain when a body was announced and nobody has begun to read it.
+ * Says in the log that a hook needs the body and runs before it is parsed.
  *
- * @throws `FST_JWT_BAD_OPTION`
+ * @returns Whether that is so.
  */
-export function requireBody (request: FastifyRequest, who: string): void {
-  if (request.body !== undefined || request.raw.readableDidRead) return
-  if (isBodyless(request)) return
-  const { headers } = request
-  const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0
-  // A multipart body may be left unread on purpose, for the handler to stream.
-  if (announced && !/^multipart\//i.test(String(headers['content-type']))) {
-    throw badOption('tokenLocation', `${who} needs the body, which is not parsed yet; use the hook as preValidation or preHandler`)
-  }
+export function reportUnreadBody (request: FastifyRequest): boolean {
+  const unread = (isJson(request) || isUrlEncoded(request)) && isBodyUnread(request)
+  if (unread) request.log.error('A JWT hook looked for a token or CSRF token in the body, which is not parsed in onRequest. Use the hook as preValidation or preHandler')
+  return unread
 }
 
-function extractLocator (settings: Settings, type: TokenType | 'any'): Locator[] {
-  const { extractToken, errors } = settings
-  if (extractToken === null) return []
-  return [{
+function extractLocator (extractToken: NonNullable<Settings['extractToken']>, type: TokenType | 'any', errors: Settings['errors']): Locator {
+  return {
     location: 'extractToken',
     cookie: null,
-    start: 0,
+    others: noOthers,
     find (request) {
       const token: unknown = extractToken(request, type)
       if (token === undefined || token === null || token === '') return undefined
       if (token instanceof Promise) {
-        // Nobody will wait for it: that it rejects as well must not end the process.
+        // Nobody will wait for it: its rejection must not end the process.
         token.catch(() => {})
         throw new TypeError('The extractToken option must return a string or undefined, synchronously')
       }
       // `request.query.token as string`, and a client that sends it twice.
       if (typeof token !== 'string') throw errors.FST_JWT_BAD_REQUEST('What should hold a token is not one string')
       return token
-    },
-    read: asItIs
-  }]
+    }
+  }
 }
 
 const byLocation: Record<TokenLocation, (settings: Settings, types: readonly TokenType[]) => Locator[]> = {
@@ -211,10 +203,16 @@ const byLocation: Record<TokenLocation, (settings: Settings, types: readonly Tok
   json: (settings, types) => types.map(type => jsonLocator(settings, type))
 }
 
-/** Where a hook looks for a token, in order of precedence: the first place that holds one decides. */
-export function createLocators (
-  settings: Settings, type: TokenType | 'any', locations: readonly TokenLocation[]
-): readonly Locator[] {
+/**
+ * Where a hook looks for a token, in order of precedence: the first place that holds one decides.
+ *
+ * @throws `FST_JWT_BAD_OPTION`
+ */
+export function createLocators (settings: Settings, { type, locations }: HookOptions): readonly Locator[] {
+  if (locations?.includes('cookies') === true && !settings.tokenLocation.includes('cookies')) {
+    throw badOption('verifyJwt.locations', "names 'cookies', which tokenLocation does not; add it there, too, so that cookies are parsed")
+  }
   const types: readonly TokenType[] = type === 'any' ? ['access', 'refresh'] : [type]
-  return [...extractLocator(settings, type), ...locations.flatMap(location => byLocation[location](settings, types))]
+  const places = (locations ?? settings.tokenLocation).flatMap(location => byLocation[location](settings, types))
+  return settings.extractToken === null ? places : [extractLocator(settings.extractToken, type, settings.errors), ...places]
 }

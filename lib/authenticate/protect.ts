@@ -1,47 +1,31 @@
 import { badOption } from '../errors.ts'
 import { registrationOf } from '../registration.ts'
-import { authenticate } from './authenticate.ts'
-import { resolveHookOptions } from './check.ts'
-import { checkFor, hookOptionsOf, runAsHook } from './hooks.ts'
+import { resolveHookOptions } from './hook-options.ts'
+import { hookOptionsOf, runAsHook } from './hooks.ts'
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify'
-import type { Registration } from '../registration.ts'
-import type { Check, HookOptions } from './check.ts'
+import type { PreparedHook, Registration } from '../registration.ts'
+import type { HookOptions } from './hook-options.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { VerifyOptions } from '../types/hooks.ts'
 
 /** In a route's config: the route carries a hook that requires a token, and so decides for itself. */
 const kOwnHook = Symbol('fastify-jwt-extended.ownHook')
-/** On a request: the check that waits for the body. */
-const kPending = Symbol('fastify-jwt-extended.pendingCheck')
+/** On a request: the hook that waits for the body. No decorator, which a context declared before the plugin would lack. */
+const kPending = Symbol('fastify-jwt-extended.pendingHook')
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     [kOwnHook]?: true
   }
   interface FastifyRequest {
-    [kPending]: Verification | null
+    [kPending]?: PreparedHook | undefined
   }
 }
 
-/** What is done with a request of one route, decided once. */
-interface Verification {
-  readonly registration: Registration
-  readonly check: Check
-  /** Verified once the body is there, since the token, or what goes with it, may be in it. */
-  readonly needsBody: boolean
-}
-
-/** Where a registration was made. */
-const instances = new WeakMap<Registration, FastifyInstance>()
-
-/**
- * Who decides for the routes of a registration: itself where `protect` was given, else the one above it. Asked late, since
- * the one above may load after the one below.
- */
-function governorOf (registration: Registration): Registration {
-  const instance = instances.get(registration) as FastifyInstance
-  const above = registrationOf(Object.getPrototypeOf(instance) as FastifyInstance)
-  return registration.settings.protect !== null || above === undefined ? registration : governorOf(above)
+/** The policy owner: the registration itself if `protect` was given, else the one above. Asked late, since that may load later. */
+function policyOwnerOf (registration: Registration): Registration {
+  const above = registrationOf(Object.getPrototypeOf(registration.instance) as FastifyInstance)
+  return registration.settings.protect !== null || above === undefined ? registration : policyOwnerOf(above)
 }
 
 const jwtRequired = resolveHookOptions({})
@@ -78,16 +62,9 @@ function requirementOf (registration: Registration, url: string, jwt: false | Ve
  * @throws `FST_JWT_BAD_OPTION` when the route's `config.jwt` is none.
  */
 export function protectionOf (registration: Registration, route: { url: string, config: RouteOptions['config'] }): HookOptions | null {
-  const governor = governorOf(registration)
-  if (governor.settings.protect !== true) return null
-  return requirementOf(governor, route.url, route.config?.jwt, route.config?.[kOwnHook] === true)
-}
-
-function createVerification (registration: Registration, options: HookOptions): Verification {
-  const check = checkFor(registration, options)
-  const { csrfCheckForm } = registration.settings
-  const needsBody = check.locators.some(({ location, cookie }) => location === 'json' || (cookie !== null && csrfCheckForm))
-  return Object.freeze({ registration, check, needsBody })
+  const owner = policyOwnerOf(registration)
+  if (owner.settings.protect !== true) return null
+  return requirementOf(owner, route.url, route.config?.jwt, route.config?.[kOwnHook] === true)
 }
 
 /**
@@ -95,43 +72,39 @@ function createVerification (registration: Registration, options: HookOptions): 
  * a route's `config.jwt` says. It is matched against the pattern of the route that has been found, never the
  * URL: no spelling of a URL gets a request to a protected handler.
  */
-function addProtection (fastify: FastifyInstance, governor: Registration): void {
-  const decisions = new WeakMap<object, Verification | 'none'>()
+function addProtection (fastify: FastifyInstance, owner: Registration): void {
+  const decisions = new WeakMap<object, PreparedHook | 'open'>()
 
-  function decide (request: FastifyRequest, config: NonNullable<FastifyRequest['routeOptions']['config']>, url: string): Verification | 'none' {
-    const nearest = registrationOf(request.server) as Registration
-    if (governorOf(nearest) !== governor) return 'none'
-    const options = requirementOf(governor, url, config.jwt, config[kOwnHook] === true)
-    return options === null ? 'none' : createVerification(nearest, options)
+  function decide ({ server, routeOptions: { config, url } }: FastifyRequest): PreparedHook | 'open' {
+    const nearest = registrationOf(server) as Registration
+    if (policyOwnerOf(nearest) !== owner) return 'open'
+    const options = requirementOf(owner, url as string, config.jwt, config[kOwnHook] === true)
+    return options === null ? 'open' : nearest.prepare(options)
   }
 
   function verify (request: FastifyRequest): MaybePromise<void> {
-    // What is no route has nothing to protect, and stays a 404.
+    // There is nothing to protect without a route: it stays a 404.
     if (request.is404) return
-    const { config, url } = request.routeOptions
+    const { config } = request.routeOptions
     let decision = decisions.get(config)
-    if (decision === undefined) decisions.set(config, decision = decide(request, config, url as string))
-    if (decision === 'none') return
-    if (decision.needsBody) {
-      request[kPending] = decision
-      return
-    }
-    return authenticate(decision.registration, request, decision.check)
+    if (decision === undefined) decisions.set(config, decision = decide(request))
+    if (decision === 'open') return
+    if (decision.needsBody === null) return decision.authenticate(request)
+    request[kPending] = decision
   }
 
-  function verifyWithBody (request: FastifyRequest, { registration, check }: Verification): MaybePromise<void> {
-    request[kPending] = null
-    return authenticate(registration, request, check)
+  function verifyWithBody (request: FastifyRequest): MaybePromise<void> {
+    const pending = request[kPending]
+    request[kPending] = undefined
+    return pending?.authenticate(request)
   }
 
-  if (!fastify.hasRequestDecorator(kPending)) fastify.decorateRequest(kPending, null)
   fastify.addHook('onRequest', function protect (request, _reply, done) {
-    runAsHook(verify, request, undefined, done)
+    runAsHook(verify, request, done)
   })
   fastify.addHook('preValidation', function protectWithBody (request, _reply, done) {
-    const pending = request[kPending]
-    if (pending === null) done()
-    else runAsHook(verifyWithBody, request, pending, done)
+    if (request[kPending] === undefined) done()
+    else runAsHook(verifyWithBody, request, done)
   })
 }
 
@@ -156,12 +129,10 @@ function warnOfUnusedPaths (fastify: FastifyInstance, { settings }: Registration
  * a context has other options does not open its routes. `protect: false` does.
  */
 export function protect (fastify: FastifyInstance, registration: Registration): void {
-  instances.set(registration, fastify)
-
   fastify.addHook('onRoute', function (route) {
     if (registrationOf(this) !== registration) return
     const jwt = route.config?.jwt
-    if (governorOf(registration).settings.protect !== true) {
+    if (policyOwnerOf(registration).settings.protect !== true) {
       // Silence here would leave a route open that was meant to be shut.
       if (jwt !== undefined && jwt !== false) throw badOption('config.jwt', `of route ${route.url} does nothing without protect: true; add it, or give the route a hook`)
       return
@@ -169,7 +140,7 @@ export function protect (fastify: FastifyInstance, registration: Registration): 
     if (routeHooks(route).some(hook => hookOptionsOf(hook)?.optional === false)) route.config = { ...route.config, [kOwnHook]: true }
     const options = protectionOf(registration, { url: route.url, config: route.config })
     // Fitted now, so that what can't work stops start-up.
-    if (options !== null) createVerification(registration, options)
+    if (options !== null) registration.prepare(options)
   })
   if (registration.settings.protect !== true) return
   addProtection(fastify, registration)

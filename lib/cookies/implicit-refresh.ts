@@ -72,7 +72,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
       pending = after(refuseRevoked(registration, request, verified), () => {
         const token = renewed(verified, login, until)
         // One from another issuer can be valid here when ours in its place is not.
-        return after(verifier.verify(token, Date.now(), request), () => { cookies.set(reply, 'access', token) })
+        return after(verifier.verify(token, request), () => { cookies.set(reply, 'access', token) })
       })
     } catch (error) {
       finish(error)

@@ -1,7 +1,6 @@
 import { after, isPromise } from '../after.ts'
 import { badOption, isJwtError } from '../errors.ts'
-import { authenticate } from '../authenticate/authenticate.ts'
-import { checkFor, hookOptionsOf, nearest } from '../authenticate/hooks.ts'
+import { hookOptionsOf, nearest } from '../authenticate/hooks.ts'
 import { describe } from './describe.ts'
 import { ruleOf, toGuard } from './rule.ts'
 import type { FastifyRequest } from 'fastify'
@@ -18,10 +17,7 @@ function ruleOfHook (composition: string, hook: unknown): Rule | undefined {
   if (options.optional !== false) throw badOption(composition, 'got an optional hook, which passes whoever comes; use one that requires a token')
   return {
     requirement: { kind: 'token', options },
-    check (request) {
-      const registration = nearest(request)
-      return after(authenticate(registration, request, checkFor(registration, options)), () => null)
-    }
+    check: request => after(nearest(request).prepare(options).authenticate(request), () => null)
   }
 }
 

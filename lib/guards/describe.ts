@@ -1,4 +1,4 @@
-import type { HookOptions } from '../authenticate/check.ts'
+import type { HookOptions } from '../authenticate/hook-options.ts'
 import type { Requirement } from './rule.ts'
 
 /** `role: admin`, `role: admin or editor`, `roles: staff and auditor`. */

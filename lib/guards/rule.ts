@@ -4,7 +4,7 @@ import { kAuthentication } from '../authentication.ts'
 import { nearest, runAsHook } from '../authenticate/hooks.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
-import type { HookOptions } from '../authenticate/check.ts'
+import type { HookOptions } from '../authenticate/hook-options.ts'
 import type { JwtClaims, MaybePromise } from '../types/claims.ts'
 import type { JwtHook } from '../types/hooks.ts'
 
@@ -38,11 +38,12 @@ export interface Rule {
   check (request: FastifyRequest, settings: Settings): MaybePromise<Lack | null>
 }
 
-const rules = new WeakMap<object, Rule>()
+/** On a guard: its rule. A registered symbol, so that another copy of this package recognises it. */
+const kRule = Symbol.for('fastify-jwt-extended.guard.1')
 
 /** The rule of a guard; `undefined` for any other function. @internal */
 export function ruleOf (hook: unknown): Rule | undefined {
-  return typeof hook === 'function' ? rules.get(hook) : undefined
+  return typeof hook === 'function' ? (hook as { readonly [kRule]?: Rule })[kRule] : undefined
 }
 
 /** The claims of a verified token. @throws `FST_JWT_MISSING_TOKEN` @internal */
@@ -64,8 +65,7 @@ function enforce (request: FastifyRequest, rule: Rule): MaybePromise<void> {
 /** Makes the hook of a rule. @internal */
 export function toGuard (rule: Rule): Guard {
   const hook: Guard = function (request, _reply, done) {
-    runAsHook(enforce, request, rule, done)
+    runAsHook(request => enforce(request, rule), request, done)
   }
-  rules.set(hook, rule)
-  return hook
+  return Object.defineProperty(hook, kRule, { value: rule })
 }

@@ -1,4 +1,3 @@
-import { turnTime } from '../clock.ts'
 import { freezeUtf8 } from './freeze.ts'
 import type { Settings } from '../options/settings.ts'
 import type { JwtClaims } from '../types/claims.ts'
@@ -72,35 +71,7 @@ export function toClaims (token: string, payload: Record<string, unknown>, setti
   return payload as JwtClaims
 }
 
-/**
- * Checks `nbf` and `exp` (RFC 7519 §4.1.4, §4.1.5), for seen and unseen tokens alike.
- *
- * @param now Milliseconds since the epoch.
- * @throws `FST_JWT_NOT_YET_VALID`, `FST_JWT_EXPIRED`
- */
-export function checkTimes (claims: JwtClaims, now: number, settings: Settings, allowExpired: boolean): void {
-  const seconds = now / 1000
-  if (claims.nbf !== undefined && seconds < claims.nbf - settings.leeway) throw settings.errors.FST_JWT_NOT_YET_VALID()
-  if (claims.exp !== undefined && seconds >= claims.exp + settings.leeway && !allowExpired) throw settings.errors.FST_JWT_EXPIRED()
-}
-
-/** A token that lasts for so much longer at least can be judged by a time that is a little late. Seconds. */
-const ample = 60
-
-/**
- * As `checkTimes`, for a token verified before, without a look at the clock where the time at which this turn of the event loop
- * began is enough to tell. So a token could pass after its `exp` only where a turn takes longer than a minute.
- *
- * @throws `FST_JWT_NOT_YET_VALID`, `FST_JWT_EXPIRED`
- */
-export function checkTimesAgain (claims: JwtClaims, settings: Settings): void {
-  const seconds = turnTime() / 1000
-  const begun = claims.nbf === undefined || claims.nbf <= seconds
-  const lasts = claims.exp === undefined || seconds + ample < claims.exp
-  if (!begun || !lasts) checkTimes(claims, Date.now(), settings, false)
-}
-
-/** Whether an access token is fresh: for good, or at this moment, in milliseconds since the epoch. */
-export function isFresh (claims: JwtClaims, now: number): boolean {
-  return claims.fresh === true || (typeof claims.fresh === 'number' && now / 1000 < claims.fresh)
+/** Whether an access token is fresh: for good, or still, by the clock as it is now. */
+export function isFresh (claims: JwtClaims): boolean {
+  return claims.fresh === true || (typeof claims.fresh === 'number' && Date.now() / 1000 < claims.fresh)
 }

@@ -5,7 +5,7 @@ import { checkAlgorithms, loadKeys, noKeys } from '../keys/local.ts'
 import { createRemoteKeySource } from '../keys/remote/issuer-keys.ts'
 import { createRemoteKeys } from '../keys/remote/remote-jwk-set.ts'
 import { createFoundKeyVerifier } from './verify-external.ts'
-import { createOwnTokenVerifier } from './verify.ts'
+import { createLocalVerifier } from './verify.ts'
 import type { ResolvedIssuer, Settings } from '../options/settings.ts'
 import type { Algorithm, KeySet, KeysOption } from '../types/keys.ts'
 import type { KeySource } from '../keys/external.ts'
@@ -114,12 +114,12 @@ function issuerSources (settings: Settings, issuers: readonly ResolvedIssuer[]):
  */
 export function createTokenVerifier (settings: Settings): TokenVerifier {
   const found = foundOption(settings)
-  if (found === null) return createOwnTokenVerifier(settings, checkOwnKeys(loadKeys(settings.keyOptions), settings))
+  if (found === null) return createLocalVerifier(settings, checkOwnKeys(loadKeys(settings.keyOptions), settings))
 
   const ownName = ownOption(settings)
   checkTogether(settings, ownName, found)
   checkAlgorithms(settings.keyOptions)
-  const own = createOwnTokenVerifier(settings, ownName === undefined ? noKeys : checkOwnKeys(loadKeys(settings.keyOptions, true), settings))
+  const own = createLocalVerifier(settings, ownName === undefined ? noKeys : checkOwnKeys(loadKeys(settings.keyOptions, true), settings))
   const { decodeKey, issuers, jwksUri, errors } = settings
   if (decodeKey !== null) {
     const source = createDecodedKeySource(settings, decodeKey)

@@ -1,16 +1,17 @@
 import { after } from '../after.ts'
 import { isJwtError } from '../errors.ts'
-import { checkTimes, toClaims } from './claims.ts'
+import { toClaims } from './claims.ts'
 import { createHeaderCheck } from './header.ts'
 import { verifySignature } from './signature.ts'
 import { readToken } from './unverified.ts'
-import { createVerifiedCache } from './verified-cache.ts'
+import { checkTimes } from './verify.ts'
+import { VerifiedCache } from './verified-cache.ts'
 import type { Settings } from '../options/settings.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { DecodedToken, VerificationKey } from '../types/keys.ts'
 import type { KeySource } from '../keys/external.ts'
 import type { UnverifiedToken } from './unverified.ts'
-import type { OwnTokenVerifier, TokenVerifier } from './verify.ts'
+import type { LocalVerifier, TokenVerifier } from './verify.ts'
 import type { VerifiedToken } from '../types/verified-token.ts'
 
 /** What a token says of itself, and the source that its key comes from. */
@@ -38,10 +39,10 @@ interface Remembered {
 export function createFoundKeyVerifier (
   { errors, maxTokenLength, cacheSize }: Settings,
   choose: (token: UnverifiedToken) => KeySource | null,
-  own: OwnTokenVerifier
+  own: LocalVerifier
 ): TokenVerifier {
   const checkHeader = createHeaderCheck(errors)
-  const cache = createVerifiedCache<Remembered>(cacheSize)
+  const cache = new VerifiedCache<Remembered>(cacheSize)
 
   function checkLength (token: string): void {
     if (token.length > maxTokenLength) throw errors.FST_JWT_INVALID_TOKEN('length')
@@ -82,10 +83,10 @@ export function createFoundKeyVerifier (
     return { arrival, key, verified: check(token, arrival, decoded) }
   }
 
-  function verifyUnseen (token: string, arrival: Arrival, key: VerificationKey, now: number): MaybePromise<VerifiedToken> {
+  function verifyNew (token: string, arrival: Arrival, key: VerificationKey): MaybePromise<VerifiedToken> {
     return after(verifyUnder(key, token, arrival), remembered => {
       const { verified } = remembered
-      checkTimes(verified.claims, now, arrival.source.settings, false)
+      checkTimes(verified.claims, arrival.source.settings)
       cache.set(token, remembered)
       return verified
     })
@@ -96,34 +97,31 @@ export function createFoundKeyVerifier (
 
     replaceKeys (keys) { own.replaceKeys(keys) },
 
-    recall: (text, start) => own.recall(text, start),
-
-    recallPart: (token, source, part) => own.recallPart(token, source, part),
-
-    verify (text, now, request, start = 0) {
-      const token = text.slice(start)
-      checkLength(token)
-      const seen = cache.get(token)
-      if (seen !== undefined) {
-        const { arrival, verified } = seen
+    verify (token, request) {
+      const remembered = cache.get(token)
+      if (remembered !== undefined) {
+        const { arrival, verified } = remembered
         return after(arrival.source.find(arrival.unverified, request), key => {
-          if (key !== seen.key) return verifyUnseen(token, arrival, key, now)
-          checkTimes(verified.claims, now, arrival.source.settings, false)
+          if (key !== remembered.key) return verifyNew(token, arrival, key)
+          checkTimes(verified.claims, arrival.source.settings)
           return verified
         })
       }
-      const arrival = receive(token)
-      if (arrival === null) return own.verify(text, now, request, start)
-      return after(arrival.source.find(arrival.unverified, request), key => verifyUnseen(token, arrival, key, now))
-    },
-
-    verifyExpired (token, now, request) {
+      const ours = own.recall(token)
+      if (ours !== undefined) return ours
       checkLength(token)
       const arrival = receive(token)
-      if (arrival === null) return own.verifyExpired(token, now)
+      if (arrival === null) return own.verify(token, request)
+      return after(arrival.source.find(arrival.unverified, request), key => verifyNew(token, arrival, key))
+    },
+
+    verifyExpired (token, request) {
+      checkLength(token)
+      const arrival = receive(token)
+      if (arrival === null) return own.verifyExpired(token, request)
       return after(arrival.source.find(arrival.unverified, request), key =>
         after(verifyUnder(key, token, arrival), ({ verified }) => {
-          checkTimes(verified.claims, now, arrival.source.settings, true)
+          checkTimes(verified.claims, arrival.source.settings, true)
           return verified
         }))
     }

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify'
 import type { TokenVerifier } from '../jwt/verify.ts'
 
 /** In the config of the route. */
-const kPublicKeys = Symbol('fastify-jwt-extended.publicKeys')
+const kPublicKeys = Symbol.for('fastify-jwt-extended.publicKeys.1')
 
 declare module 'fastify' {
   interface FastifyContextConfig {

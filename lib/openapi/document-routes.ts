@@ -1,5 +1,4 @@
 import { annotate, describeRoute, extension } from './annotate.ts'
-import { instanceHooks } from './instance-hooks.ts'
 import { readHooks } from './route-requirement.ts'
 import { toYaml } from './yaml.ts'
 import { protectionOf } from '../authenticate/protect.ts'
@@ -46,9 +45,8 @@ function wrapSwagger (owner: object): void {
   Reflect.set(owner, 'swagger', withSecurity)
 }
 
-function requirementOf (registration: Registration, instance: FastifyInstance, route: RouteOptions, url: string): RouteRequirement | null {
-  const hooks = (['onRequest', 'preValidation', 'preHandler'] as const).flatMap(phase =>
-    [...instanceHooks(instance, phase), ...[route[phase] ?? []].flat()])
+function requirementOf (registration: Registration, route: RouteOptions, url: string): RouteRequirement | null {
+  const hooks = [route.onRequest, route.preValidation, route.preHandler].flat()
   return readHooks(protectionOf(registration, { url, config: route.config }), hooks)
 }
 
@@ -65,7 +63,7 @@ export function documentRoutes (fastify: FastifyInstance, registration: Registra
   fastify.addHook('onReady', async () => {
     for (const { instance, route, url } of declared) {
       const owner = swaggerOwner(instance)
-      const requirement = owner === null ? null : requirementOf(registration, instance, route, url)
+      const requirement = owner === null ? null : requirementOf(registration, route, url)
       if (owner === null || requirement === null) continue
       wrapSwagger(owner)
       const marker = describeRoute(requirement)

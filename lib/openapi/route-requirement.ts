@@ -1,7 +1,7 @@
-import { resolveHookOptions } from '../authenticate/check.ts'
+import { resolveHookOptions } from '../authenticate/hook-options.ts'
 import { hookOptionsOf } from '../authenticate/hooks.ts'
 import { ruleOf } from '../guards/rule.ts'
-import type { HookOptions } from '../authenticate/check.ts'
+import type { HookOptions } from '../authenticate/hook-options.ts'
 import type { Requirement } from '../guards/rule.ts'
 
 /** What the hooks of a route ask for, together. */

@@ -2,6 +2,8 @@ import { publish } from '../events.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Errors } from '../errors.ts'
 import type { JwtEvents } from '../events.ts'
+import type { JwtError } from '../types/errors.ts'
+import type { MaybePromise } from '../types/claims.ts'
 import type { SessionTokenIssuer } from './session-tokens.ts'
 import type { SessionRecord, SessionStore } from '../types/store.ts'
 
@@ -10,15 +12,26 @@ export interface SessionEnder {
   /** @returns Whether there was such a session. */
   end (id: string, cause: JwtEvents['session.revoked']['cause'], log: FastifyBaseLogger): Promise<boolean>
   /**
-   * Ends the session of a refresh token that has been replaced before: thief and owner can't be told apart, so it ends
-   * for both (RFC 9700 §4.14.2).
+   * Ends the session of a refresh token that was replaced before: thief and owner can't be told apart, so it ends for both
+   * (RFC 9700 §4.14.2).
    *
-   * @throws `FST_JWT_REUSED`
+   * @param refusal Why the request is refused. Nothing happens unless it is `FST_JWT_REUSED` of `reused`.
    */
-  refuseReused (session: SessionRecord, log: FastifyBaseLogger): Promise<never>
+  endReused (refusal: JwtError, log: FastifyBaseLogger): MaybePromise<void>
 }
 
-export function createSessionEnder (store: Pick<SessionStore, 'endSession'>, tokens: SessionTokenIssuer, errors: Errors): SessionEnder {
+/** On a refusal: the session whose refresh token has been reused. */
+const kReusedSession = Symbol('fastify-jwt-extended.reusedSession')
+
+/**
+ * The refusal of a reused refresh token. Its session ends when the request is refused, and not before: another cookie of the
+ * same name may hold the current token.
+ */
+export function reused (session: SessionRecord, errors: Errors): JwtError {
+  return Object.assign(errors.FST_JWT_REUSED(), { [kReusedSession]: session })
+}
+
+export function createSessionEnder (store: Pick<SessionStore, 'endSession'>, tokens: SessionTokenIssuer): SessionEnder {
   const end: SessionEnder['end'] = async (id, cause, log) => {
     const now = Math.floor(Date.now() / 1000)
     // As long as an access token of it may live that is made this moment.
@@ -29,10 +42,12 @@ export function createSessionEnder (store: Pick<SessionStore, 'endSession'>, tok
 
   return {
     end,
-    async refuseReused ({ id, identity }, log) {
-      await end(id, 'reused', log)
-      publish('refresh.reused', { sessionId: id, identity }, log)
-      throw errors.FST_JWT_REUSED()
+    endReused (refusal: JwtError & { readonly [kReusedSession]?: SessionRecord }, log) {
+      const session = refusal[kReusedSession]
+      if (session === undefined) return
+      return end(session.id, 'reused', log).then(() => {
+        publish('refresh.reused', { sessionId: session.id, identity: session.identity }, log)
+      })
     }
   }
 }

@@ -10,7 +10,10 @@ import type { OpaqueToken } from '../types/verified-token.ts'
  * which issuer and audience: a made-up one is refused, where it would else look like reuse and end somebody's session.
  */
 
-const tokenPattern = /^[A-Za-z0-9_-]{107}$/
+/** Characters of an opaque refresh token. */
+export const opaqueTokenLength = 107
+
+const tokenPattern = /^[A-Za-z0-9_-]+$/
 
 /** Random that is kept of a session's current token: the tag key of the session, and the salt of this rotation. */
 interface Salt { readonly tagKey: string, readonly salt: string }
@@ -58,7 +61,7 @@ export function successorOf (token: OpaqueToken, salt: string, binding: string):
 
 /** Takes a token apart; `null` when it has not the form of one. */
 export function parseToken (token: string): OpaqueToken | null {
-  if (typeof token !== 'string' || !tokenPattern.test(token)) return null
+  if (typeof token !== 'string' || token.length !== opaqueTokenLength || !tokenPattern.test(token)) return null
   const bytes = Buffer.from(token, 'base64url')
   // 80 bytes leave two unused bits in the last character; a second spelling is no token of ours (RFC 4648 §3.5).
   if (bytes.toString('base64url') !== token) return null

@@ -1,40 +1,38 @@
 import { after, isPromise } from '../after.ts'
-import { checkTimes } from '../jwt/claims.ts'
+import { checkTimes } from '../jwt/verify.ts'
+import { reused } from './end.ts'
 import { bindingOf, hashOf, isGenuine, opaqueCsrfToken, parseToken } from './opaque-tokens.ts'
-import type { FastifyBaseLogger } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { OpaqueToken, RefreshTokenState, VerifiedToken } from '../types/verified-token.ts'
 import type { JwtClaims, MaybePromise } from '../types/claims.ts'
-import type { SessionEnder } from './end.ts'
 import type { Store } from '../types/store.ts'
 
-/** Checks tokens against the store. */
-export interface StoreChecks {
-  /** Takes the token at the end of a text apart that is an opaque refresh token; `null` for any other, and with `refreshTokenFormat: 'jwt'`. */
-  parseOpaque (text: string, start?: number): OpaqueToken | null
+/** Checks refresh tokens against the store. */
+export interface RefreshTokenChecks {
+  /** Parses an opaque refresh token; `null` for any other token, and with `refreshTokenFormat: 'jwt'`. */
+  parseOpaque (token: string): OpaqueToken | null
   /**
    * Verifies an opaque refresh token by its session.
    *
-   * @param now Milliseconds since the epoch.
    * @throws `FST_JWT_REVOKED` for a session that is not there, `FST_JWT_INVALID_TOKEN`, `FST_JWT_STORE_UNAVAILABLE`
    */
-  verifyOpaque (token: string, parsed: OpaqueToken, now: number): MaybePromise<VerifiedToken>
+  verifyOpaque (token: string, parsed: OpaqueToken): MaybePromise<VerifiedToken>
   /**
-   * Refuses a token that is on the denylist, and a session's refresh token that is not its current one. The store is
-   * asked once, whatever it has to be asked.
+   * Refuses a refresh token that is on the denylist, or is not the current one of its session. The store is asked once,
+   * whatever it has to be asked.
    *
-   * @param known What it has said already, when an opaque token was verified.
+   * @param known The store's answer, if an opaque token was verified with it.
    * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
    */
-  refuseRevoked (claims: JwtClaims, known: RefreshTokenState | undefined, log: FastifyBaseLogger): MaybePromise<void>
+  refuseReplaced (jti: string | null, sid: string, known: RefreshTokenState | undefined): MaybePromise<void>
 }
 
 /**
  * @param clockSkew How far the clock of this process and the store's may lie apart, in milliseconds.
  */
-export function createStoreChecks (
-  settings: Settings, store: Pick<Store, 'isDenied' | 'getSession'>, { refuseReused }: SessionEnder, clockSkew: number
-): StoreChecks {
+export function createRefreshTokenChecks (
+  settings: Settings, store: Pick<Store, 'isDenied' | 'getSession'>, clockSkew: number
+): RefreshTokenChecks {
   const { errors, refreshTokenFormat, identityClaim } = settings
   const reuseInterval = settings.refreshReuseInterval * 1000
   const binding = bindingOf(settings)
@@ -49,27 +47,19 @@ export function createStoreChecks (
   }
 
   /** A refresh token has to be its session's current one, or to have been replaced so lately that it is a race. */
-  function checkState ({ denied, session }: RefreshTokenState, jti: string | undefined, log: FastifyBaseLogger): MaybePromise<void> {
+  function checkState ({ denied, session }: RefreshTokenState, jti: string | null): void {
     if (denied || session === null) throw errors.FST_JWT_REVOKED()
     if (jti === session.current.tokenId) return
     // In doubt about the time it may pass here: the store decides by its own clock when it rotates.
     const raced = reuseInterval > 0 && jti === session.previousTokenId &&
       session.rotatedAt !== null && Date.now() - session.rotatedAt < reuseInterval + clockSkew
-    if (!raced) return refuseReused(session, log)
-  }
-
-  function refuseRefreshToken (jti: string | undefined, sid: string, known: RefreshTokenState | undefined, log: FastifyBaseLogger): MaybePromise<void> {
-    return after(known ?? stateOf(jti ?? null, sid), state => checkState(state, jti, log))
-  }
-
-  function refuseDenied (denied: boolean): void {
-    if (denied) throw errors.FST_JWT_REVOKED()
+    if (!raced) throw reused(session, errors)
   }
 
   return {
-    parseOpaque: (text, start = 0) => refreshTokenFormat === 'opaque' ? parseToken(text.slice(start)) : null,
+    parseOpaque: token => refreshTokenFormat === 'opaque' ? parseToken(token) : null,
 
-    verifyOpaque (token, parsed, now) {
+    verifyOpaque (token, parsed) {
       const jti = hashOf(token)
       return after(stateOf(jti, parsed.sessionId), ({ denied, session }) => {
         if (session === null) throw errors.FST_JWT_REVOKED()
@@ -86,17 +76,11 @@ export function createStoreChecks (
           auth_time: Math.floor(session.createdAt / 1000),
           csrf: opaqueCsrfToken(token)
         })
-        checkTimes(claims, now, settings, false)
+        checkTimes(claims, settings)
         return { header: null, claims, opaque: { parsed, denied, session } }
       })
     },
 
-    refuseRevoked ({ jti, sid, type }, known, log) {
-      if (type === 'refresh' && sid !== undefined) return refuseRefreshToken(jti, sid, known, log)
-      if (jti === undefined && sid === undefined) return
-      // What every request with an access token comes to: nothing is created that a synchronous store does not need.
-      const denied = store.isDenied(jti ?? null, sid ?? null)
-      return isPromise(denied) ? denied.then(refuseDenied) : refuseDenied(denied)
-    }
+    refuseReplaced: (jti, sid, known) => after(known ?? stateOf(jti, sid), state => { checkState(state, jti) })
   }
 }

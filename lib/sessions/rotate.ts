@@ -3,6 +3,7 @@ import { isRefusal } from '../errors.ts'
 import { publish, publishRefused } from '../events.ts'
 import { kAuthentication } from '../authentication.ts'
 import { bindingOf, hashOf, nextSalt, successorOf } from './opaque-tokens.ts'
+import { reused } from './end.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { SessionTokens } from '../types/app-jwt.ts'
@@ -17,7 +18,7 @@ export type RotateSession = (request: FastifyRequest, claims: AdditionalClaims |
 /** Refresh-token rotation (RFC 9700 §4.14.2). The store decides, in one step, who is first and who is late. */
 export function createRotateSession (
   settings: Settings, store: Pick<SessionStore, 'rotateSession'>, tokens: SessionTokenIssuer,
-  { end, refuseReused }: SessionEnder
+  { end, endReused }: SessionEnder
 ): RotateSession {
   const { errors, refreshReuseInterval } = settings
   const binding = bindingOf(settings)
@@ -53,7 +54,7 @@ export function createRotateSession (
       claims
     })
     if (result.outcome === 'unknown') throw errors.FST_JWT_REVOKED()
-    if (result.outcome === 'reused') return refuseReused(result.session, request.log)
+    if (result.outcome === 'reused') throw reused(result.session, errors)
 
     const { current, claims: kept, identity: ofSession } = result.session
     // The store's word: a key that decodeKey gives may be somebody else's, who writes what they like into a token.
@@ -70,7 +71,9 @@ export function createRotateSession (
     try {
       return await rotate(request, claims)
     } catch (error) {
-      if (isRefusal(error)) publishRefused(error.code, request)
+      if (!isRefusal(error)) throw error
+      publishRefused(error.code, request)
+      await endReused(error, request.log)
       throw error
     }
   }

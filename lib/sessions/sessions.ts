@@ -6,7 +6,7 @@ import { createSessionEnder } from './end.ts'
 import { failClosed } from '../stores/fail-closed.ts'
 import { MemoryStore } from '../stores/memory.ts'
 import { bindingOf, firstToken, hashOf, newSalt } from './opaque-tokens.ts'
-import { createStoreChecks } from './refresh-tokens.ts'
+import { createRefreshTokenChecks } from './refresh-tokens.ts'
 import { createRotateSession } from './rotate.ts'
 import { createSessionTokenIssuer } from './session-tokens.ts'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
@@ -14,15 +14,16 @@ import type { Settings } from '../options/settings.ts'
 import type { TokenIssuer } from '../jwt/create.ts'
 import type { CreateSessionOptions, SessionTokens } from '../types/app-jwt.ts'
 import type { AdditionalClaims, Identity, JwtClaims } from '../types/claims.ts'
+import type { SessionEnder } from './end.ts'
 import type { OpaqueToken } from '../types/verified-token.ts'
-import type { StoreChecks } from './refresh-tokens.ts'
+import type { RefreshTokenChecks } from './refresh-tokens.ts'
 import type { RotatedToken, SessionInfo, Store } from '../types/store.ts'
 
 /** How far the clocks of this process and of a store elsewhere may lie apart. Milliseconds. */
 const foreignClockSkew = 5000
 
 /** Revocation and refresh-token rotation over a store. Each method rejects with `FST_JWT_STORE_UNAVAILABLE` when it fails. */
-export interface Sessions extends StoreChecks {
+export interface Sessions extends RefreshTokenChecks, Pick<SessionEnder, 'endReused'> {
   create (subject: Identity | object, options?: CreateSessionOptions): Promise<SessionTokens>
   rotate (request: FastifyRequest, options?: { claims?: AdditionalClaims }): Promise<SessionTokens>
   list (subject: Identity | object): Promise<SessionInfo[]>
@@ -37,8 +38,8 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
   const { errors } = settings
   const store = failClosed(given, errors)
   const tokens = createSessionTokenIssuer(settings, issuer)
-  const ender = createSessionEnder(store, tokens, errors)
-  const checks = createStoreChecks(settings, store, ender, given instanceof MemoryStore ? 0 : foreignClockSkew)
+  const ender = createSessionEnder(store, tokens)
+  const checks = createRefreshTokenChecks(settings, store, given instanceof MemoryStore ? 0 : foreignClockSkew)
   const rotate = createRotateSession(settings, store, tokens, ender)
   const withOpaqueTokens = settings.refreshTokenFormat === 'opaque'
   const binding = bindingOf(settings)
@@ -89,6 +90,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
 
   return {
     ...checks,
+    endReused: ender.endReused,
     create,
     rotate: async (request, options = {}) => rotate(request, checkOptions(options, ['claims']).claims ?? null),
 
@@ -120,7 +122,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
     async revokeOpaqueToken (token, parsed) {
       let claims: JwtClaims
       try {
-        ({ claims } = await checks.verifyOpaque(token, parsed, Date.now()))
+        ({ claims } = await checks.verifyOpaque(token, parsed))
       } catch (error) {
         // What is refused for good already needs no denial, so that to log out twice is no error.
         if (isJwtError(error) && (error.code === 'FST_JWT_REVOKED' || error.code === 'FST_JWT_EXPIRED')) return

@@ -1,7 +1,15 @@
 import { isPromise } from '../after.ts'
 import type { Errors } from '../errors.ts'
+import type { JwtError } from '../types/errors.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { Store } from '../types/store.ts'
+
+/** The 503 of a store that failed. What went wrong is the error's `cause`, for the log and not for the client. */
+export function storeUnavailable (errors: Errors, cause: unknown): JwtError {
+  const error = errors.FST_JWT_STORE_UNAVAILABLE()
+  error.cause = cause
+  return error
+}
 
 /**
  * A store that fails closed: whatever it fails with, thrown or rejected, is a 503, so that no token passes for want
@@ -9,9 +17,7 @@ import type { Store } from '../types/store.ts'
  */
 export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 'close'> {
   function unavailable (cause: unknown): never {
-    const error = errors.FST_JWT_STORE_UNAVAILABLE()
-    error.cause = cause
-    throw error
+    throw storeUnavailable(errors, cause)
   }
 
   function ask<T> (question: () => MaybePromise<T>): MaybePromise<T> {
@@ -25,15 +31,7 @@ export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 
 
   return {
     denyToken: (jti, sid, expiresAt) => ask(() => store.denyToken(jti, sid, expiresAt)),
-    isDenied (jti, sid) {
-      // As `ask`, without creating anything: this is every request.
-      try {
-        const denied = store.isDenied(jti, sid)
-        return isPromise(denied) ? Promise.resolve(denied).catch(unavailable) : denied
-      } catch (error) {
-        return unavailable(error)
-      }
-    },
+    isDenied: (jti, sid) => ask(() => store.isDenied(jti, sid)),
     createSession: session => ask(() => store.createSession(session)),
     getSession: id => ask(() => store.getSession(id)),
     rotateSession: (id, rotation) => ask(() => store.rotateSession(id, rotation)),

@@ -1,10 +1,7 @@
 import { badOption } from '../errors.ts'
 import * as kind from '../options/validators.ts'
-import { createLocators } from './locate.ts'
-import type { Settings } from '../options/settings.ts'
 import type { TokenType } from '../types/claims.ts'
 import type { TokenLocation, VerifyOptions } from '../types/hooks.ts'
-import type { Locator } from './locate.ts'
 
 /** What a hook asks for, checked and complete, whatever instance it will meet. */
 export interface HookOptions {
@@ -14,11 +11,6 @@ export interface HookOptions {
   /** `null`: those of the instance. */
   readonly locations: readonly TokenLocation[] | null
   readonly skipRevocationCheck: boolean
-}
-
-/** What a hook asks for on one instance: nothing is left to decide on a request. */
-export interface Check extends HookOptions {
-  readonly locators: readonly Locator[]
 }
 
 const table = {
@@ -55,12 +47,4 @@ export function resolveHookOptions (options: VerifyOptions): HookOptions {
   if (known !== undefined) return known
   combinations.set(key, Object.freeze(resolved))
   return resolved
-}
-
-/** Fits a hook to an instance. @throws `FST_JWT_BAD_OPTION` */
-export function createCheck (options: HookOptions, settings: Settings): Check {
-  if (options.locations?.includes('cookies') === true && !settings.tokenLocation.includes('cookies')) {
-    throw badOption('verifyJwt.locations', "names 'cookies', which tokenLocation does not; add it there, too, so that cookies are parsed")
-  }
-  return Object.freeze({ ...options, locators: createLocators(settings, options.type, options.locations ?? settings.tokenLocation) })
 }

@@ -1,0 +1,36 @@
+import type { FastifyRequest } from 'fastify'
+import type { Registration } from '../registration.ts'
+import type { JwtUser, MaybePromise } from '../types/claims.ts'
+import type { JwtError } from '../types/errors.ts'
+import type { VerifiedToken } from '../types/verified-token.ts'
+import type { HookOptions } from './hook-options.ts'
+import type { Locator } from './locate.ts'
+
+/** One request on its way through the pipeline, for one token at a time. */
+export interface Attempt {
+  readonly check: Check
+  readonly request: FastifyRequest
+  /** The next step. */
+  step: number
+  /** The place that is being looked at, by its index among the locators. */
+  place: number
+  token: string
+  /** Further values of the same cookie, still to be tried; `null` if nobody has looked for them. */
+  others: string[] | null
+  verified: VerifiedToken | null
+  user: JwtUser | null
+  /** Why no token has passed so far. */
+  refusal: JwtError | null
+  /** Whether a step had to wait. The clock has moved on then. */
+  waited: boolean
+}
+
+/** One step of the pipeline. It refuses by throwing, or returns a promise if it has to wait. */
+export type Step = (attempt: Attempt) => MaybePromise<void>
+
+/** What a hook asks for on one registration: nothing is left to decide on a request. */
+export interface Check extends HookOptions {
+  readonly registration: Registration
+  readonly locators: readonly Locator[]
+  readonly steps: readonly Step[]
+}
