@@ -1,6 +1,7 @@
 import { isPromise } from './after.ts'
 import { checkTimes, readIdentity } from './jwt/claims.ts'
 import { loadRotatedKeys } from './jwt/verifier.ts'
+import { checkCallOptionNames } from './options/unknown.ts'
 import { readHeader, readPayload } from './jwt/unverified.ts'
 import type { DecodeTokenOptions, JwtExtended } from './types/app-jwt.ts'
 import type { JwtClaims, MaybePromise } from './types/claims.ts'
@@ -8,13 +9,10 @@ import type { Sessions } from './sessions/sessions.ts'
 import type { Registration } from './registration.ts'
 import type { VerifiedToken } from './types/verified-token.ts'
 
-const decodeKeys = ['type', 'allowExpired']
+const decodeOptionNames = ['type', 'allowExpired']
 
-/** A decode option misspelt would silently accept more than was meant. */
 function checkDecodeOptions (options: DecodeTokenOptions): void {
-  for (const name of Object.keys(options)) {
-    if (!decodeKeys.includes(name)) throw new TypeError(`Unknown option '${name}'; the options are ${decodeKeys.join(', ')}`)
-  }
+  checkCallOptionNames(options, decodeOptionNames)
   if (options.type !== undefined && !['access', 'refresh', 'any'].includes(options.type)) {
     throw new TypeError("'type' takes 'access', 'refresh' or 'any'")
   }

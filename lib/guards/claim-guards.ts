@@ -1,4 +1,5 @@
 import { badOption } from '../errors.ts'
+import { checkOptionNames } from '../options/unknown.ts'
 import * as kind from '../options/validators.ts'
 import { describeNames } from './describe.ts'
 import { claimsOf, toGuard } from './rule.ts'
@@ -36,9 +37,8 @@ const checkScope: kind.Kind<string> = (value, option) => {
 
 function readOptions (name: ClaimKind, options: unknown): { match: 'any' | 'all', paths: readonly (readonly string[])[] } {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) throw kind.wrongKind(name, options, 'names, and then an object of options')
-  const { match = 'any', claim, ...unknown } = options as Record<string, unknown>
-  const [misspelt] = Object.keys(unknown)
-  if (misspelt !== undefined) throw badOption(`${name}.${misspelt}`, 'is unknown; the options are match, claim')
+  checkOptionNames(options, ['match', 'claim'], `${name}.`)
+  const { match = 'any', claim }: { match?: unknown, claim?: unknown } = options
   return {
     match: kind.oneOf('any', 'all')(match, `${name}.match`),
     paths: claim === undefined ? defaultClaims[name] : [kind.oneOrSeveral(kind.text)(claim, `${name}.claim`)]

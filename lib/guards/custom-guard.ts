@@ -1,5 +1,5 @@
 import { after } from '../after.ts'
-import { badOption } from '../errors.ts'
+import { checkOptionNames } from '../options/unknown.ts'
 import * as kind from '../options/validators.ts'
 import { claimsOf, toGuard } from './rule.ts'
 import type { FastifyRequest } from 'fastify'
@@ -28,9 +28,8 @@ export interface GuardOptions {
  */
 export function guard (check: GuardFunction, options: GuardOptions = {}): Guard {
   kind.callback<GuardFunction>()(check, 'guard')
-  const { message = 'Access denied', ...unknown } = options
-  const [misspelt] = Object.keys(unknown)
-  if (misspelt !== undefined) throw badOption(`guard.${misspelt}`, 'is unknown; the options are message')
+  checkOptionNames(options, ['message'], 'guard.')
+  const { message = 'Access denied' } = options
   const lack = Object.freeze({ message: kind.text(message, 'guard.message'), scopes: [] })
 
   return toGuard({

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { toSeconds } from '../options/validators.ts'
 import { ownedClaims } from '../options/settings.ts'
+import { checkCallOptionNames } from '../options/unknown.ts'
 import { readIdentity } from './claims.ts'
 import { isUsableType } from './explicit-typing.ts'
 import type { Settings } from '../options/settings.ts'
@@ -31,6 +32,9 @@ export interface TokenIssuer {
   /** An access token that carries on another one's claims: not fresh, and no callback is asked again. */
   renew (identity: string, claims: AdditionalClaims, reserved: ReservedClaims & { exp: number }): string
 }
+
+const accessOptionNames = ['expiresIn', 'fresh', 'claims', 'headers']
+const refreshOptionNames = ['expiresIn', 'claims', 'headers']
 
 const owned: ReadonlySet<string> = new Set(ownedClaims)
 const protectedHeaders: ReadonlySet<string> = new Set(['alg', 'kid', 'crit', 'b64'])
@@ -148,8 +152,8 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
 
   return {
     identityOf,
-    access: (identity, options = {}, reserved, subject = identity) => issue('access', identity, checkOptions(options, accessKeys), reserved, subject),
-    refresh: (identity, options = {}, reserved, subject = identity) => issue('refresh', identity, checkOptions(options, refreshKeys), reserved, subject),
+    access: (identity, options = {}, reserved, subject = identity) => issue('access', identity, checkCallOptionNames(options, accessOptionNames), reserved, subject),
+    refresh: (identity, options = {}, reserved, subject = identity) => issue('refresh', identity, checkCallOptionNames(options, refreshOptionNames), reserved, subject),
     renew: (identity, claims, reserved) => sign({
       type: 'access', identity, now: Math.floor(Date.now() / 1000), fresh: false, exp: reserved.exp, claims, headers: undefined, reserved
     })
@@ -168,15 +172,4 @@ interface TokenParts {
   readonly claims: AdditionalClaims
   readonly headers: Record<string, unknown> | undefined
   readonly reserved: ReservedClaims | undefined
-}
-
-const accessKeys: ReadonlySet<string> = new Set(['expiresIn', 'fresh', 'claims', 'headers'])
-const refreshKeys: ReadonlySet<string> = new Set(['expiresIn', 'claims', 'headers'])
-
-/** A misspelt option would silently make another token than was meant. */
-function checkOptions<T extends object> (options: T, known: ReadonlySet<string>): T {
-  for (const name in options) {
-    if (!known.has(name)) throw new TypeError(`Unknown option '${name}'; the options are ${[...known].join(', ')}`)
-  }
-  return options
 }

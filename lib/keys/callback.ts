@@ -2,6 +2,7 @@ import { KeyObject } from 'node:crypto'
 import { Lru } from 'toad-cache'
 import { after } from '../after.ts'
 import { badOption } from '../errors.ts'
+import { remedyFor } from '../options/unknown.ts'
 import { allAlgorithms, isAlgorithm, isHmac } from './algorithms.ts'
 import { readPublicKeyOfAnyKind } from './asymmetric-key.ts'
 import { readSecret } from './secret-key.ts'
@@ -45,7 +46,7 @@ function tellApart (returned: DecodedKey): ReturnedKey {
     return { algorithm: undefined, kind: kindOf(material), material }
   }
   const unknown = Object.keys(returned).find(name => !members.includes(name))
-  if (unknown !== undefined) throw fault(`a key with '${unknown}'; it takes ${members.join(', ')}`)
+  if (unknown !== undefined) throw fault(`a key with '${unknown}', which is unknown; ${remedyFor(unknown, members)}`)
   const { algorithm, secretKey, publicKey } = returned as { algorithm?: Algorithm, secretKey?: Secret, publicKey?: PublicKey }
   if (algorithm !== undefined && !isAlgorithm(algorithm)) throw fault('a key whose algorithm is none known here')
   if (secretKey !== undefined && publicKey === undefined) return { algorithm, kind: 'secret', material: secretKey }

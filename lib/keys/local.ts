@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { badOption } from '../errors.ts'
+import { checkOptionNames } from '../options/unknown.ts'
 import { algorithmsOf, allAlgorithms, isAlgorithm, isHmac } from './algorithms.ts'
 import { readPrivateKey, readPublicKey } from './asymmetric-key.ts'
 import { publicJwk } from './jwk-set.ts'
@@ -137,9 +138,7 @@ function checkNamedKey (value: NamedKey, index: number, options: KeyOptions): Gi
   if (typeof value !== 'object' || value === null) {
     throw badOption(`keys[${index}]`, `takes an object of ${namedKeyMembers.join(', ')}`)
   }
-  for (const name of Object.keys(value)) {
-    if (!namedKeyMembers.includes(name)) throw badOption(`${path}${name}`, `is unknown; a key takes ${namedKeyMembers.join(', ')}`)
-  }
+  checkOptionNames(value, namedKeyMembers, path)
   const { keyId, algorithm = options.algorithm ?? 'HS256', secretKey, privateKey, publicKey } = value
   checkKeyId(`${path}keyId`, keyId)
   checkAlgorithm(`${path}algorithm`, algorithm)

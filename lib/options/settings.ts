@@ -1,4 +1,5 @@
 import { createErrors, badOption, errorCodes } from '../errors.ts'
+import { checkOptionNames } from './unknown.ts'
 import * as kind from './validators.ts'
 import type { Kind } from './validators.ts'
 import type { Errors } from '../errors.ts'
@@ -65,9 +66,8 @@ const issuerMembers = ['issuer', 'jwksUri', 'audience']
 /** What it is checked for beside its kind is in `tokens/key-sources`. */
 const issuerEntry: Kind<ResolvedIssuer> = (value, name) => {
   if (typeof value !== 'object' || value === null) throw kind.wrongKind(name, value, 'an object of issuer, jwksUri, audience')
-  const { issuer, jwksUri, audience, ...others } = value as Record<string, unknown>
-  const [unknown] = Object.keys(others)
-  if (unknown !== undefined) throw badOption(`${name}.${unknown}`, `is unknown; an issuer takes ${issuerMembers.join(', ')}`)
+  checkOptionNames(value, issuerMembers, `${name}.`)
+  const { issuer, jwksUri, audience }: { issuer?: unknown, jwksUri?: unknown, audience?: unknown } = value
   return Object.freeze({
     issuer: kind.text(issuer, `${name}.issuer`),
     jwksUri: jwksUri === undefined ? null : kind.text(jwksUri, `${name}.jwksUri`),
@@ -172,10 +172,8 @@ const optionNames: readonly string[] = [...keyOptions, ...Object.keys(table)]
 
 /** Checks every option. @throws `FST_JWT_BAD_OPTION`, naming option and remedy. */
 export function resolveOptions (options: JwtExtendedOptions): Settings {
+  checkOptionNames(options, optionNames)
   const given = new Map(Object.entries(options))
-  for (const name of given.keys()) {
-    if (!optionNames.includes(name)) throw badOption(name, `is unknown; the options are ${optionNames.join(', ')}`)
-  }
   // All names at once, from a literal: V8 makes a hash table of an object that is given so many one by one, and looking one
   // up in it is a good part of what a request with a token seen before costs.
   const settings: Record<string, unknown> = { ...table, keyOptions: undefined, errors: undefined }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { isJwtError } from '../errors.ts'
+import { checkCallOptionNames } from '../options/unknown.ts'
 import { publish } from '../events.ts'
 import { readIdentity } from '../jwt/claims.ts'
 import { createSessionEnder } from './end.ts'
@@ -44,7 +45,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
   const binding = bindingOf(settings)
 
   async function create (subject: Identity | object, options: CreateSessionOptions = {}): Promise<SessionTokens> {
-    const { claims = {}, fresh = true, metadata = {} } = checkOptions(options, ['claims', 'fresh', 'metadata'])
+    const { claims = {}, fresh = true, metadata = {} } = checkCallOptionNames(options, ['claims', 'fresh', 'metadata'])
     checkMetadata(metadata)
     const createdAt = Date.now()
     const now = Math.floor(createdAt / 1000)
@@ -90,7 +91,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
   return {
     ...checks,
     create,
-    rotate: async (request, options = {}) => rotate(request, checkOptions(options, ['claims']).claims ?? null),
+    rotate: async (request, options = {}) => rotate(request, checkCallOptionNames(options, ['claims']).claims ?? null),
 
     async list (subject) {
       const sessions = await store.listSessions(nameOf(subject))
@@ -109,7 +110,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
     },
 
     async revokeAll (subject, options = {}) {
-      const { except } = checkOptions(options, ['except'])
+      const { except } = checkCallOptionNames(options, ['except'])
       const sessions = await store.listSessions(nameOf(subject))
       const ended = await Promise.all(sessions.filter(({ id }) => id !== except).map(({ id }) => ender.end(id, 'revoked', log)))
       return ended.filter(Boolean).length
@@ -129,14 +130,6 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
       await revokeToken(claims)
     }
   }
-}
-
-/** A misspelt option would silently be another one. */
-function checkOptions<T extends object> (options: T, known: readonly string[]): T {
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw new TypeError(`Unknown option '${name}'; the options are ${known.join(', ')}`)
-  }
-  return options
 }
 
 /** Found here rather than by a store, whose complaint would read as an outage. */

@@ -17,7 +17,7 @@ const bad: [string, () => unknown, RegExp][] = [
   ["role('a', { match: 'some' })", () => role('a', { match: 'some' as never }), /option 'role.match' takes "any", "all"/],
   ["role('a', { claim: '' })", () => role('a', { claim: '' }), /option 'role.claim'/],
   ["role('a', { claim: [] })", () => role('a', { claim: [] }), /option 'role.claim'/],
-  ["role('a', { claims: 'x' })", () => role('a', { claims: 'x' } as never), /option 'role.claims' is unknown; the options are match, claim/],
+  ["role('a', { claims: 'x' })", () => role('a', { claims: 'x' } as never), /option 'role.claims' is unknown; did you mean 'claim'\?/],
   ['permission(1)', () => permission(1 as never), /option 'permission\[0\]'/],
   ["scope('read write')", () => scope('read write'), /one scope per string/],
   ["scope('a\"b')", () => scope('a"b'), /one scope per string/],

@@ -173,7 +173,7 @@ const mistakes: Record<string, [KeyOptions, string, RegExp]> = {
   'a key that is no object': [untyped({ keys: ['secret'] }), 'keys[0]', /takes an object/],
   'a key that is nothing': [untyped({ keys: [null] }), 'keys[0]', /takes an object/],
   'a key without a name': [named({ secretKey }), 'keys[0].keyId', /non-empty string/],
-  'a key with a misspelt member': [named({ kid: 'a', secretKey }), 'keys[0].kid', /is unknown; a key takes keyId/],
+  'a key with a misspelt member': [named({ kid: 'a', secretKey }), 'keys[0].kid', /is unknown; use 'keyId'/],
   'two keys of one name': [named({ keyId: 'a', secretKey }, { keyId: 'a', secretKey: randomBytes(32) }), 'keys[1].keyId', /names an earlier key/],
   'a named key without a key': [named({ keyId: 'a' }), 'keys[0].secretKey', /is missing/],
   'a named key with a secret and a private key':

@@ -1,4 +1,5 @@
 import { badOption } from '../../errors.ts'
+import { checkOptionNames } from '../../options/unknown.ts'
 import { connectionOf } from './client.ts'
 import { redisKeys } from './keys.ts'
 import { checkRequirements, redisErrorCode } from './requirements.ts'
@@ -44,9 +45,7 @@ const defaults: Readonly<Required<RedisStoreOptions>> =
   { prefix: 'fastify-jwt:', commandTimeout: 2000, clockSkew: 10_000, allowEviction: false }
 
 function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> {
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(defaults, name)) throw badOption(`store.${name}`, `is none of RedisStore's: ${Object.keys(defaults).join(', ')}`)
-  }
+  checkOptionNames(given, Object.keys(defaults), 'store.')
   const options = { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
   if (typeof options.prefix !== 'string' || !/^[^{}]*(\{[^{}]+\}[^{}]*)?$/.test(options.prefix)) {
     throw badOption('store.prefix', 'takes a string, with no braces but those of one whole hash tag')
