@@ -8,7 +8,7 @@ import { createVerifiedCache } from './verified-cache.ts'
 import type { Settings } from '../options/settings.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { DecodedToken, VerificationKey } from '../types/keys.ts'
-import type { KeySource } from '../keys/external.ts'
+import type { ExternalKeys } from '../keys/external.ts'
 import type { UnverifiedToken } from './unverified.ts'
 import type { OwnTokenVerifier, TokenVerifier } from './verify.ts'
 import type { VerifiedToken } from '../types/verified-token.ts'
@@ -16,7 +16,7 @@ import type { VerifiedToken } from '../types/verified-token.ts'
 /** What a token says of itself, and the source that its key comes from. */
 interface Arrival {
   readonly unverified: UnverifiedToken
-  readonly source: KeySource
+  readonly source: ExternalKeys
 }
 
 /** A verified token, with all that decides whether it still is one. */
@@ -37,7 +37,7 @@ interface Remembered {
  */
 export function createFoundKeyVerifier (
   { errors, maxTokenLength, cacheSize }: Settings,
-  choose: (token: UnverifiedToken) => KeySource | null,
+  choose: (token: UnverifiedToken) => ExternalKeys | null,
   own: OwnTokenVerifier
 ): TokenVerifier {
   const checkHeader = createHeaderCheck(errors)
