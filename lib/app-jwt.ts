@@ -18,27 +18,27 @@ function checkDecodeOptions (options: DecodeTokenOptions): void {
   }
 }
 
-/** Builds `app.jwt`. */
+/** Creates `app.jwt`. */
 export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessions }: Registration): JwtExtended {
   const { errors } = settings
 
   function decode (token: string, allowExpired: boolean, now: number): MaybePromise<VerifiedToken> {
     if (allowExpired) return verifier.verifyExpired(token, now, null)
-    const seen = verifier.recall(token, 0)
-    if (seen === undefined) return verifier.verify(token, now, null)
-    checkTimes(seen.claims, now, settings, false)
-    return seen
+    const cached = verifier.recall(token, 0)
+    if (cached === undefined) return verifier.verify(token, now, null)
+    checkTimes(cached.claims, now, settings, false)
+    return cached
   }
 
   function decodeToken (token: string, options: DecodeTokenOptions = {}): JwtClaims {
     checkDecodeOptions(options)
-    // Whatever stands where a token should is a verdict on the token, not a fault of the caller.
+    // A value of another type is an invalid token, not a mistake of the caller: it may come from a client.
     if (typeof token !== 'string') throw errors.FST_JWT_INVALID_TOKEN('malformed')
     const verified = decode(token, options.allowExpired === true, Date.now())
     if (isPromise(verified)) {
-      // The fetch goes on, and its keys are there for the next one who asks; nobody waits for this verdict.
+      // The fetch continues, so that its keys are there for the next call. Nobody handles this result.
       verified.catch(() => {})
-      throw new TypeError('decodeToken is synchronous, and the keys of this token have to be fetched first; use a hook or request.verifyJwt()')
+      throw new TypeError('decodeToken is synchronous, but the keys for this token must be fetched first; use a hook or request.verifyJwt()')
     }
     const { claims } = verified
     if (options.type === 'access' && claims.type !== 'access') throw errors.FST_JWT_ACCESS_REQUIRED()
@@ -69,12 +69,12 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
       const jti = readPayload(token)?.['jti']
       return typeof jti === 'string' ? jti : null
     },
-    // As the readers above, `null` for what is no text at all.
+    // `null` for a value of another type, as in the three functions above.
     getCsrfToken: token => typeof token === 'string' ? cookies.csrfOf(token) : null,
     setAccessCookies (reply, token) { cookies.set(reply, 'access', token) },
     setRefreshCookies (reply, token) { cookies.set(reply, 'refresh', token) },
     unsetJwtCookies (reply) {
-      // curl up to 7.88 forgets only the last of several cookies that are cleared at once: let it be the one that opens doors.
+      // curl up to 7.88 deletes only the last of several cookies cleared in one response: let that be the access cookie.
       cookies.unset(reply, 'refresh')
       cookies.unset(reply, 'access')
     },
@@ -85,7 +85,7 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
     async revokeToken (tokenOrClaims) {
       const { parseOpaque, revokeToken, revokeOpaqueToken } = requireSessions()
       if (typeof tokenOrClaims === 'object' && tokenOrClaims !== null) return revokeToken(tokenOrClaims)
-      if (typeof tokenOrClaims !== 'string') throw new TypeError('revokeToken takes a token, or the claims of one as request.jwtClaims has them')
+      if (typeof tokenOrClaims !== 'string') throw new TypeError('revokeToken takes a token or the claims of one, such as request.jwtClaims')
       const opaque = parseOpaque(tokenOrClaims)
       if (opaque !== null) return revokeOpaqueToken(tokenOrClaims, opaque)
       const { claims } = await verifier.verifyExpired(tokenOrClaims, Date.now(), null)

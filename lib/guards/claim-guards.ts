@@ -1,6 +1,6 @@
 import { badOption } from '../errors.ts'
 import { checkOptionNames } from '../options/unknown.ts'
-import * as kind from '../options/validators.ts'
+import * as validate from '../options/validators.ts'
 import { describeNames } from './describe.ts'
 import { claimsOf, toGuard } from './rule.ts'
 import type { JwtClaims } from '../types/claims.ts'
@@ -28,20 +28,20 @@ const defaultClaims: Record<ClaimKind, readonly (readonly string[])[]> = {
 /** RFC 6749 §3.3: what a scope is made of, so that a list of them can be told apart. */
 const scopePattern = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 
-const checkScope: kind.Kind<string> = (value, option) => {
+const checkScope: validate.Validator<string> = (value, option) => {
   if (typeof value !== 'string' || !scopePattern.test(value)) {
-    throw kind.wrongKind(option, value, 'one scope per string: printable ASCII without spaces, quotes and backslashes (RFC 6749 §3.3)')
+    throw validate.wrongKind(option, value, 'one scope per string: printable ASCII without spaces, quotes and backslashes (RFC 6749 §3.3)')
   }
   return value
 }
 
 function readOptions (name: ClaimKind, options: unknown): { match: 'any' | 'all', paths: readonly (readonly string[])[] } {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw kind.wrongKind(name, options, 'names, and then an object of options')
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) throw validate.wrongKind(name, options, 'names, and then an object of options')
   checkOptionNames(options, ['match', 'claim'], `${name}.`)
   const { match = 'any', claim }: { match?: unknown, claim?: unknown } = options
   return {
-    match: kind.oneOf('any', 'all')(match, `${name}.match`),
-    paths: claim === undefined ? defaultClaims[name] : [kind.oneOrSeveral(kind.text)(claim, `${name}.claim`)]
+    match: validate.oneOf('any', 'all')(match, `${name}.match`),
+    paths: claim === undefined ? defaultClaims[name] : [validate.oneOrSeveral(validate.text)(claim, `${name}.claim`)]
   }
 }
 
@@ -71,7 +71,7 @@ function claimGuard (name: ClaimKind, given: readonly unknown[]): Guard {
   const [first, ...rest] = given
   const listed = Array.isArray(first) || (rest.length === 1 && typeof rest[0] !== 'string')
   if (listed && rest.length > 1) throw badOption(name, 'takes a list of names and an object of options, or each name as an argument')
-  const names = kind.oneOrSeveral(name === 'scope' ? checkScope : kind.text)(listed ? first : given, name)
+  const names = validate.oneOrSeveral(name === 'scope' ? checkScope : validate.text)(listed ? first : given, name)
   const { match, paths } = readOptions(name, listed && rest.length === 1 ? rest[0] : {})
   const isScope = name === 'scope'
 

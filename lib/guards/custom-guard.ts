@@ -1,6 +1,6 @@
 import { after } from '../after.ts'
 import { checkOptionNames } from '../options/unknown.ts'
-import * as kind from '../options/validators.ts'
+import * as validate from '../options/validators.ts'
 import { claimsOf, toGuard } from './rule.ts'
 import type { FastifyRequest } from 'fastify'
 import type { JwtClaims, MaybePromise } from '../types/claims.ts'
@@ -27,10 +27,10 @@ export interface GuardOptions {
  * @throws `FST_JWT_BAD_OPTION` at once, when it is given no function.
  */
 export function guard (check: GuardFunction, options: GuardOptions = {}): Guard {
-  kind.callback<GuardFunction>()(check, 'guard')
+  validate.callback<GuardFunction>()(check, 'guard')
   checkOptionNames(options, ['message'], 'guard.')
   const { message = 'Access denied' } = options
-  const lack = Object.freeze({ message: kind.text(message, 'guard.message'), scopes: [] })
+  const lack = Object.freeze({ message: validate.text(message, 'guard.message'), scopes: [] })
 
   return toGuard({
     requirement: { kind: 'custom', message: lack.message },
