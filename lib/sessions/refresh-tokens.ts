@@ -10,27 +10,35 @@ import type { Store } from '../types/store.ts'
 
 /** Checks tokens against the store. */
 export interface StoreChecks {
-  /** Takes the token at the end of a text apart that is an opaque refresh token; `null` for any other, and with `refreshTokenFormat: 'jwt'`. */
+  /**
+   * Parses an opaque refresh token.
+   *
+   * @param text A text that ends with the token.
+   * @param start Where the token begins. Default: 0.
+   * @returns `null` for any other token, and with `refreshTokenFormat: 'jwt'`.
+   */
   parseOpaque (text: string, start?: number): OpaqueToken | null
   /**
-   * Verifies an opaque refresh token by its session.
+   * Verifies an opaque refresh token against its session in the store.
    *
    * @param now Milliseconds since the epoch.
-   * @throws `FST_JWT_REVOKED` for a session that is not there, `FST_JWT_INVALID_TOKEN`, `FST_JWT_STORE_UNAVAILABLE`
+   * @throws `FST_JWT_REVOKED` if there is no session, `FST_JWT_INVALID_TOKEN`, `FST_JWT_EXPIRED`, `FST_JWT_STORE_UNAVAILABLE`
    */
   verifyOpaque (token: string, parsed: OpaqueToken, now: number): MaybePromise<VerifiedToken>
   /**
-   * Refuses a token that is on the denylist, and a session's refresh token that is not its current one. The store is
-   * asked once, whatever it has to be asked.
+   * Refuses a token that is denied, and a session's refresh token that is not the current one. Takes one round trip to the
+   * store.
    *
-   * @param known What it has said already, when an opaque token was verified.
+   * @param known The answer of the store, if an opaque token was verified before.
    * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
    */
   refuseRevoked (claims: JwtClaims, known: RefreshTokenState | undefined, log: FastifyBaseLogger): MaybePromise<void>
 }
 
 /**
- * @param clockSkew How far the clock of this process and the store's may lie apart, in milliseconds.
+ * Creates the checks of tokens against a store.
+ *
+ * @param clockSkew How far the clocks of this process and of the store may differ, in milliseconds.
  */
 export function createStoreChecks (
   settings: Settings, store: Pick<Store, 'isDenied' | 'getSession'>, { refuseReused }: SessionEnder, clockSkew: number
@@ -39,20 +47,20 @@ export function createStoreChecks (
   const reuseInterval = settings.refreshReuseInterval * 1000
   const binding = bindingOf(settings)
 
-  /** Both questions are asked in the same breath, so that they cost one round trip. */
+  /** Sends both questions at once, so that they take one round trip. */
   function stateOf (jti: string | null, sid: string): MaybePromise<RefreshTokenState> {
     const denied = store.isDenied(jti, sid)
     if (!isPromise(denied)) return after(store.getSession(sid), session => ({ denied, session }))
-    // A function that is async throws nothing, which would leave the first promise to itself.
+    // `async` turns a throw into a rejection, so that the rejection of `denied` is handled in any case.
     const session = (async () => store.getSession(sid))()
     return Promise.all([denied, session]).then(([denied, session]) => ({ denied, session }))
   }
 
-  /** A refresh token has to be its session's current one, or to have been replaced so lately that it is a race. */
+  /** A refresh token must be the current one of its session, or one replaced within the reuse interval. */
   function checkState ({ denied, session }: RefreshTokenState, jti: string | undefined, log: FastifyBaseLogger): MaybePromise<void> {
     if (denied || session === null) throw errors.FST_JWT_REVOKED()
     if (jti === session.current.tokenId) return
-    // In doubt about the time it may pass here: the store decides by its own clock when it rotates.
+    // The clock skew is added, since the store decides again by its own clock when it rotates.
     const raced = reuseInterval > 0 && jti === session.previousTokenId &&
       session.rotatedAt !== null && Date.now() - session.rotatedAt < reuseInterval + clockSkew
     if (!raced) return refuseReused(session, log)
@@ -94,7 +102,7 @@ export function createStoreChecks (
     refuseRevoked ({ jti, sid, type }, known, log) {
       if (type === 'refresh' && sid !== undefined) return refuseRefreshToken(jti, sid, known, log)
       if (jti === undefined && sid === undefined) return
-      // What every request with an access token comes to: nothing is created that a synchronous store does not need.
+      // Every request with an access token comes here. With a synchronous store, nothing is allocated.
       const denied = store.isDenied(jti ?? null, sid ?? null)
       return isPromise(denied) ? denied.then(refuseDenied) : refuseDenied(denied)
     }

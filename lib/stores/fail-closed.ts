@@ -4,8 +4,8 @@ import type { MaybePromise } from '../types/claims.ts'
 import type { Store } from '../types/store.ts'
 
 /**
- * A store that fails closed: whatever it fails with, thrown or rejected, is a 503, so that no token passes for want
- * of an answer. What went wrong is the error's `cause`, for the log and not for the client.
+ * Wraps a store so that it fails closed: every error, thrown or rejected, becomes `FST_JWT_STORE_UNAVAILABLE` (503). So no
+ * token is accepted without an answer. The error of the store is the `cause`, for the log but not for the client.
  */
 export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 'close'> {
   function unavailable (cause: unknown): never {
@@ -26,7 +26,7 @@ export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 
   return {
     denyToken: (jti, sid, expiresAt) => ask(() => store.denyToken(jti, sid, expiresAt)),
     isDenied (jti, sid) {
-      // As `ask`, without creating anything: this is every request.
+      // The same as `ask`, without allocating a closure, since every request comes here.
       try {
         const denied = store.isDenied(jti, sid)
         return isPromise(denied) ? Promise.resolve(denied).catch(unavailable) : denied

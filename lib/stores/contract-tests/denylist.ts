@@ -6,7 +6,7 @@ import type { Store } from '../../types/store.ts'
 
 const hour = 3_600_000
 
-/** A check that began before the time, and was answered before it, must have found the denial. */
+/** Asserts a denial until a time. An answer that arrives after the time proves nothing. */
 async function deniedUntil (store: Store, jti: string | null, sid: string | null, time: number): Promise<void> {
   while (true) {
     const denied = await store.isDenied(jti, sid)

@@ -6,7 +6,7 @@ import type { Rotation, RotationResult, SessionRecord, Store } from '../../types
 
 const hour = 3_600_000
 
-/** Rotates, and insists on the outcome; the session as it is from then on. */
+/** Rotates, and asserts the outcome. @returns The session after the rotation. */
 async function rotate (
   store: Store, record: SessionRecord, outcome: 'rotated' | 'repeated' | 'reused', changes: Partial<Rotation> = {}
 ): Promise<SessionRecord> {
@@ -126,7 +126,7 @@ export const rotationContract: readonly StoreContractTest[] = [
     name: 'a rotation sets when the session expires: later, never or sooner',
     async run (store) {
       const identity = randomUUID()
-      // Where the rotations are not done before the session expires, it was the machine; then longer.
+      // A slow machine may not finish the rotations before the session expires. Then try with a longer lifetime.
       for (let life = 1000; ; life *= 2) {
         const [from, later] = [Date.now() + life, Date.now() + hour]
         const [longer, endless, sooner] =
