@@ -16,7 +16,7 @@ export interface JwtEvents {
   'refresh.reused': { sessionId: string, identity: string }
   /** `createSession` was called: a login. */
   'session.started': { sessionId: string, identity: string }
-  /** A refresh token was replaced. `repeated`: it had been already, and its successor was issued again within `refreshReuseInterval`. */
+  /** A refresh token was replaced. `repeated`: its successor was issued again, within `refreshReuseInterval`. */
   'session.rotated': { sessionId: string, identity: string, repeated: boolean }
   /** A session has ended: by the app (`revoked`), by the reuse of a refresh token, or at `sessionMaxAge` (`expired`). */
   'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' }

@@ -8,7 +8,10 @@ import type { HookOptions } from '../authenticate/check.ts'
 import type { JwtClaims, MaybePromise } from '../types/claims.ts'
 import type { JwtHook } from '../types/hooks.ts'
 
-/** A hook that checks what the user of a verified token may do. Created by `role`, `permission`, `scope`, `guard`, `anyOf`, `allOf` and `not`. */
+/**
+ * A hook that checks what the user of a verified token may do. Created by `role`, `permission`, `scope`, `guard`, `anyOf`,
+ * `allOf` and `not`.
+ */
 export type Guard = JwtHook
 
 /** What a guard requires, for documentation. @internal */

@@ -57,7 +57,7 @@ function joined (names: readonly string[]): string {
   return quoted.length === 0 ? `${last}` : `${quoted.join(', ')} and ${last}`
 }
 
-/** What to write instead of an unknown name: ours for it, the one that was misspelt, or any of those there are. */
+/** What to write instead of an unknown name: our name for it, the name that was probably meant, or a list of all. */
 export function remedyFor (name: string, known: readonly string[]): string {
   const ours = otherNames.get(name)
   if (ours?.every(option => known.includes(option)) === true) return `use ${joined(ours)}`

@@ -14,7 +14,7 @@ import type { RotatedToken, SessionStore } from '../types/store.ts'
 /** Replaces the refresh token of a request. @param claims New claims for the session; `null` keeps the old ones. */
 export type RotateSession = (request: FastifyRequest, claims: AdditionalClaims | null) => Promise<SessionTokens>
 
-/** Creates `rotateSession`: refresh-token rotation (RFC 9700 §4.14.2). The store decides in one atomic step which request was first. */
+/** Creates `rotateSession` (RFC 9700 §4.14.2). The store decides in one atomic step which request was first. */
 export function createRotateSession (
   settings: Settings, store: Pick<SessionStore, 'rotateSession'>, tokens: SessionTokenIssuer,
   { end, refuseReused }: SessionEnder

@@ -25,7 +25,7 @@ export interface SessionTokenIssuer {
   access (login: Login, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>): string
   /** Creates a refresh token with the `jti` and times of the record, so that it is the same each time. */
   refresh (login: Login, current: RotatedToken): string
-  /** When the record of a session may be deleted, in milliseconds since the epoch: at the `exp` of its refresh token, plus `leeway`. */
+  /** When the record of a session may be deleted, in milliseconds since the epoch: `leeway` after the `exp` of its refresh token. */
   recordExpiry (exp: number | null): number | null
   /** When every server refuses a token with this `exp`, in milliseconds since the epoch: `leeway` and a margin later. */
   surelyExpired (exp: number | null): number | null

@@ -84,7 +84,8 @@ export interface JwtExtended {
   /**
    * Sets the access cookie, and under double submit its CSRF cookie. Max-Age is what is left of the token's lifetime.
    *
-   * @throws `FST_JWT_COOKIE_TOO_LARGE` above 4,096 bytes; `FST_JWT_BAD_OPTION` if `tokenLocation` lacks `'cookies'` and `@fastify/cookie` is not registered.
+   * @throws `FST_JWT_COOKIE_TOO_LARGE` above 4,096 bytes; `FST_JWT_BAD_OPTION` if `tokenLocation` lacks `'cookies'` and
+   *   `@fastify/cookie` is not registered.
    */
   setAccessCookies (reply: FastifyReply, token: string): void
   /** Sets the refresh cookie, and under double submit its CSRF cookie. Errors as of `setAccessCookies`. */

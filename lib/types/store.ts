@@ -100,7 +100,7 @@ export interface SessionStore {
   createSession (session: SessionRecord): MaybePromise<void>
   /** The session, or `null` if it is unknown, ended or expired. */
   getSession (id: string): MaybePromise<SessionRecord | null>
-  /** Compares the presented token with the current one, and sets the next: see {@link RotationResult}. `reused` does not end the session. */
+  /** Replaces the current token if it is the presented one: see {@link RotationResult}. `reused` does not end the session. */
   rotateSession (id: string, rotation: Rotation): MaybePromise<RotationResult>
   /**
    * Ends a session and denies its `sid` in one step, so that none of its tokens is accepted any more. Denies it even if
@@ -115,7 +115,10 @@ export interface SessionStore {
   listSessions (identity: string): MaybePromise<SessionRecord[]>
 }
 
-/** Keeps revocations and sessions, as `MemoryStore` and `RedisStore` do. Test a store of your own with `fastify-jwt-extended/store-contract`. */
+/**
+ * Keeps revocations and sessions, as `MemoryStore` and `RedisStore` do. Test a store of your own with
+ * `fastify-jwt-extended/store-contract`.
+ */
 export interface Store extends Denylist, SessionStore {
   /** Called once at registration. A rejection stops start-up. */
   open? (): MaybePromise<void>

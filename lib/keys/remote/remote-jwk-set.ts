@@ -62,9 +62,9 @@ export interface RemoteJwkSet {
   find (header: Readonly<Record<string, unknown>>): MaybePromise<VerificationKey | null>
   /**
    * Fetches the keys again for a token without `kid` whose signature does not fit the key found: the issuer may have
-   * replaced its only key.
+   * replaced its only key. If the fetch fails, the old keys are used.
    *
-   * @returns `null` for a token with a `kid`, if the limit for unknown `kid`s is reached, or if the fetch fails.
+   * @returns `null` for a token with a `kid`, if the limit for unknown `kid`s is reached, or if there is no such key.
    */
   findAgain (header: Readonly<Record<string, unknown>>): MaybePromise<VerificationKey | null>
 }

@@ -65,7 +65,7 @@ export const denylistContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'a denial without end holds, and a later one of shorter life does not shorten it',
+    name: 'a later, shorter denial does not shorten an earlier one, and a denial without end holds',
     async run (store) {
       const [forEver, long, sid, ended] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()]
       await store.denyToken(forEver, null, null)
@@ -81,7 +81,7 @@ export const denylistContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'a denial is lengthened by a later one of longer life',
+    name: 'a later, longer denial lengthens an earlier one',
     async run (store) {
       const [token, ended] = [randomUUID(), randomUUID()]
       await store.denyToken(token, null, Date.now() + 200)
