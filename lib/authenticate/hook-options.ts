@@ -19,7 +19,7 @@ const table = {
   optional: { check: kind.oneOf(true, false, 'strict'), fallback: false },
   locations: { check: kind.oneOrSeveral<TokenLocation>(kind.oneOf('headers', 'cookies', 'queryString', 'json')), fallback: null },
   skipRevocationCheck: { check: kind.boolean, fallback: false }
-} as const satisfies { [Name in keyof Required<VerifyOptions>]: { check: kind.Kind<unknown>, fallback: unknown } }
+} as const satisfies { [Name in keyof Required<VerifyOptions>]: { check: kind.Validator<unknown>, fallback: unknown } }
 
 /** One object for each combination there is, so that `request.verifyJwt` finds the check it made the last time. */
 const combinations = new Map<string, HookOptions>()
@@ -30,7 +30,7 @@ export function resolveHookOptions (options: VerifyOptions): HookOptions {
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(table, name)) throw badOption(`verifyJwt.${name}`, `is unknown; the options are ${Object.keys(table).join(', ')}`)
   }
-  const read = <T>(name: keyof typeof table, { check, fallback }: { check: kind.Kind<T>, fallback: T }): T => {
+  const read = <T>(name: keyof typeof table, { check, fallback }: { check: kind.Validator<T>, fallback: T }): T => {
     const value = options[name]
     return value === undefined ? fallback : check(value, `verifyJwt.${name}`)
   }

@@ -7,12 +7,17 @@ import type { MaybePromise } from '../types/claims.ts'
 import type { SessionTokenIssuer } from './session-tokens.ts'
 import type { SessionRecord, SessionStore } from '../types/store.ts'
 
-/** Ends sessions, and with each at once all its tokens. */
+/** Ends sessions. All tokens of a session are refused as soon as it ends. */
 export interface SessionEnder {
-  /** @returns Whether there was such a session. */
+  /**
+   * Ends a session.
+   *
+   * @param cause Why, for the event.
+   * @returns Whether there was such a session.
+   */
   end (id: string, cause: JwtEvents['session.revoked']['cause'], log: FastifyBaseLogger): Promise<boolean>
   /**
-   * Ends the session of a refresh token that was replaced before: thief and owner can't be told apart, so it ends for both
+   * Ends the session of a refresh token that was reused. Nothing tells the thief from the owner, so it ends for both
    * (RFC 9700 §4.14.2).
    *
    * @param refusal Why the request is refused. Nothing happens unless it is `FST_JWT_REUSED` of `reused`.
@@ -34,7 +39,7 @@ export function reused (session: SessionRecord, errors: Errors): JwtError {
 export function createSessionEnder (store: Pick<SessionStore, 'endSession'>, tokens: SessionTokenIssuer): SessionEnder {
   const end: SessionEnder['end'] = async (id, cause, log) => {
     const now = Math.floor(Date.now() / 1000)
-    // As long as an access token of it may live that is made this moment.
+    // The denial must outlive an access token that is issued at this moment.
     const ended = await store.endSession(id, tokens.surelyExpired(tokens.accessExpiry(now, now)))
     if (ended) publish('session.revoked', { sessionId: id, cause }, log)
     return ended

@@ -4,10 +4,12 @@ import type { OpaqueToken } from '../types/verified-token.ts'
 /*
  * An opaque refresh token is 80 bytes in base64url: the session id (16), a secret (32), and a tag (32).
  *
- * The store keeps the token's hash and a salt, never the token. The next secret is derived from the presented one
- * and the salt, so that everybody who asks within the reuse interval gets the same successor, while neither a leaked
- * store nor an old token is enough to make it. The tag, keyed per session, proves that it was issued here, and for
- * which issuer and audience: a made-up one is refused, where it would else look like reuse and end somebody's session.
+ * The store keeps the hash of the token and a salt, never the token. The next secret is derived from the presented secret
+ * and the salt. So every request within the reuse interval gets the same successor, and neither a leaked store nor an old
+ * token is enough to compute it.
+ *
+ * The tag is an HMAC under a key of the session. It proves that this package issued the token, and for which issuer and
+ * audience. Without it, a made-up token would look like reuse, and anyone could end a session.
  */
 
 /** Characters of an opaque refresh token. */
@@ -15,7 +17,7 @@ export const opaqueTokenLength = 107
 
 const tokenPattern = /^[A-Za-z0-9_-]+$/
 
-/** Random that is kept of a session's current token: the tag key of the session, and the salt of this rotation. */
+/** The random values that the store keeps: the tag key of the session, and the salt of the current token. */
 interface Salt { readonly tagKey: string, readonly salt: string }
 
 function parseSalt (value: string): Salt {
@@ -32,7 +34,7 @@ function write (sessionId: string, secret: Buffer, salt: Salt, binding: string):
   return Buffer.concat(bytes).toString('base64url')
 }
 
-/** What a token is bound to, since it has no claims to say so: the issuer and the audience that a JWT would name. */
+/** What the tag binds a token to: the issuer and the audience, for which an opaque token has no claims. */
 export function bindingOf ({ issuer, audience }: { issuer: string | null, audience: readonly string[] | null }): string {
   return JSON.stringify([issuer, audience])
 }
@@ -42,49 +44,49 @@ export function newSalt (): string {
   return `${randomBytes(32).toString('base64url')}.${randomBytes(32).toString('base64url')}`
 }
 
-/** The salt of the next rotation: same tag key, new randomness. */
+/** The salt of the next rotation: the same tag key, and a new random value. */
 export function nextSalt (salt: string): string {
   return `${parseSalt(salt).tagKey}.${randomBytes(32).toString('base64url')}`
 }
 
-/** The first token of a session, 256 bits of randomness. */
+/** The first token of a session, with a secret of 256 random bits. */
 export function firstToken (sessionId: string, salt: string, binding: string): string {
   return write(sessionId, randomBytes(32), parseSalt(salt), binding)
 }
 
-/** The successor of a token: the same for all who ask with the same salt. */
+/** The successor of a token. The same salt gives the same successor. */
 export function successorOf (token: OpaqueToken, salt: string, binding: string): string {
   const parsed = parseSalt(salt)
   const secret = createHmac('sha256', token.secret).update(parsed.salt).digest()
   return write(token.sessionId, secret, parsed, binding)
 }
 
-/** Takes a token apart; `null` when it has not the form of one. */
+/** Parses an opaque refresh token; `null` if it is none. */
 export function parseToken (token: string): OpaqueToken | null {
   if (typeof token !== 'string' || token.length !== opaqueTokenLength || !tokenPattern.test(token)) return null
   const bytes = Buffer.from(token, 'base64url')
-  // 80 bytes leave two unused bits in the last character; a second spelling is no token of ours (RFC 4648 §3.5).
+  // The last character has two unused bits. Only the canonical encoding is accepted (RFC 4648 §3.5).
   if (bytes.toString('base64url') !== token) return null
   const hex = bytes.toString('hex', 0, 16)
   const sessionId = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
   return { sessionId, secret: bytes.subarray(16, 48), tag: bytes.subarray(48) }
 }
 
-/** Whether this package issued the token, in a session with this salt. */
+/** Whether this package issued the token for the session with this salt, and for this issuer and audience. */
 export function isGenuine (token: OpaqueToken, salt: string, binding: string): boolean {
-  // A session of JWTs has no key, and with an empty one anybody could make the tag.
+  // A session with JWTs has no tag key. With an empty key, anyone could compute the tag.
   const parsed = parseSalt(salt)
   return parsed.tagKey !== '' && timingSafeEqual(token.tag, tagOf(token.sessionId, token.secret, parsed, binding))
 }
 
-/** What a store keeps in place of a token. */
+/** The hash that a store keeps instead of a token: SHA-256 in base64url. */
 export function hashOf (token: string): string {
   return createHash('sha256').update(token).digest('base64url')
 }
 
 /**
- * The double-submit CSRF token of an opaque token, which has no claims to hold one: derived from it, so that nothing
- * has to be kept, and one-way, so that the script that reads it learns nothing of the token.
+ * The double-submit CSRF token of an opaque token. It is derived from the token, which has no claims to hold one. The
+ * derivation is one-way, so that a script that reads it learns nothing about the token.
  */
 export function opaqueCsrfToken (token: string): string {
   return createHmac('sha256', token).update('csrf').digest('base64url')

@@ -12,23 +12,24 @@ export interface RefreshTokenChecks {
   /** Parses an opaque refresh token; `null` for any other token, and with `refreshTokenFormat: 'jwt'`. */
   parseOpaque (token: string): OpaqueToken | null
   /**
-   * Verifies an opaque refresh token by its session.
+   * Verifies an opaque refresh token against its session in the store.
    *
-   * @throws `FST_JWT_REVOKED` for a session that is not there, `FST_JWT_INVALID_TOKEN`, `FST_JWT_STORE_UNAVAILABLE`
+   * @throws `FST_JWT_REVOKED` if there is no session, `FST_JWT_INVALID_TOKEN`, `FST_JWT_EXPIRED`, `FST_JWT_STORE_UNAVAILABLE`
    */
   verifyOpaque (token: string, parsed: OpaqueToken): MaybePromise<VerifiedToken>
   /**
-   * Refuses a refresh token that is on the denylist, or is not the current one of its session. The store is asked once,
-   * whatever it has to be asked.
+   * Refuses a refresh token that is denied, or that is not the current one of its session. Takes one round trip to the store.
    *
-   * @param known The store's answer, if an opaque token was verified with it.
+   * @param known The answer of the store, if an opaque token was verified before.
    * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
    */
   refuseReplaced (jti: string | null, sid: string, known: RefreshTokenState | undefined): MaybePromise<void>
 }
 
 /**
- * @param clockSkew How far the clock of this process and the store's may lie apart, in milliseconds.
+ * Creates the checks of tokens against a store.
+ *
+ * @param clockSkew How far the clocks of this process and of the store may differ, in milliseconds.
  */
 export function createRefreshTokenChecks (
   settings: Settings, store: Pick<Store, 'isDenied' | 'getSession'>, clockSkew: number
@@ -37,20 +38,20 @@ export function createRefreshTokenChecks (
   const reuseInterval = settings.refreshReuseInterval * 1000
   const binding = bindingOf(settings)
 
-  /** Both questions are asked in the same breath, so that they cost one round trip. */
+  /** Sends both questions at once, so that they take one round trip. */
   function stateOf (jti: string | null, sid: string): MaybePromise<RefreshTokenState> {
     const denied = store.isDenied(jti, sid)
     if (!isPromise(denied)) return after(store.getSession(sid), session => ({ denied, session }))
-    // A function that is async throws nothing, which would leave the first promise to itself.
+    // `async` turns a throw into a rejection, so that the rejection of `denied` is handled in any case.
     const session = (async () => store.getSession(sid))()
     return Promise.all([denied, session]).then(([denied, session]) => ({ denied, session }))
   }
 
-  /** A refresh token has to be its session's current one, or to have been replaced so lately that it is a race. */
+  /** A refresh token must be the current one of its session, or one replaced within the reuse interval. */
   function checkState ({ denied, session }: RefreshTokenState, jti: string | null): void {
     if (denied || session === null) throw errors.FST_JWT_REVOKED()
     if (jti === session.current.tokenId) return
-    // In doubt about the time it may pass here: the store decides by its own clock when it rotates.
+    // The clock skew is added, since the store decides again by its own clock when it rotates.
     const raced = reuseInterval > 0 && jti === session.previousTokenId &&
       session.rotatedAt !== null && Date.now() - session.rotatedAt < reuseInterval + clockSkew
     if (!raced) throw reused(session, errors)

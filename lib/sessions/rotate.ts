@@ -12,10 +12,10 @@ import type { SessionEnder } from './end.ts'
 import type { SessionTokenIssuer } from './session-tokens.ts'
 import type { RotatedToken, SessionStore } from '../types/store.ts'
 
-/** Replaces the refresh token of a request; `null` claims keep those of the session. */
+/** Replaces the refresh token of a request. @param claims New claims for the session; `null` keeps the old ones. */
 export type RotateSession = (request: FastifyRequest, claims: AdditionalClaims | null) => Promise<SessionTokens>
 
-/** Refresh-token rotation (RFC 9700 §4.14.2). The store decides, in one step, who is first and who is late. */
+/** Creates `rotateSession` (RFC 9700 §4.14.2). The store decides in one atomic step which request was first. */
 export function createRotateSession (
   settings: Settings, store: Pick<SessionStore, 'rotateSession'>, tokens: SessionTokenIssuer,
   { end, endReused }: SessionEnder
@@ -25,10 +25,10 @@ export function createRotateSession (
 
   const rotate: RotateSession = async (request, claims) => {
     const authentication = request[kAuthentication]
-    if (authentication === undefined) throw new TypeError('rotateSession takes a request that refreshTokenRequired has let in')
+    if (authentication === undefined) throw new TypeError('rotateSession takes a request that refreshTokenRequired has accepted')
     const { claims: { type, identity, sid, jti, auth_time: login }, opaque } = authentication.verified
     if (type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
-    // A refresh token of no session: made by createRefreshToken, say.
+    // The token belongs to no session: `createRefreshToken` creates such tokens.
     if (sid === undefined || jti === undefined || login === undefined) throw errors.FST_JWT_INVALID_TOKEN('sid')
 
     const now = Math.floor(Date.now() / 1000)
@@ -41,7 +41,7 @@ export function createRotateSession (
     const salt = opaque === undefined ? '' : nextSalt(opaque.session.current.salt)
     const tokenId = opaque === undefined ? randomUUID() : hashOf(successorOf(opaque.parsed, salt, binding))
     const next: RotatedToken = { tokenId, issuedAt: now, expiresAt, salt }
-    // What can't be written must not use up the token.
+    // Throws if the claims can't be written, before the refresh token is used up.
     tokens.access(owner, now, claims ?? {}, false)
 
     const result = await store.rotateSession(sid, {
@@ -57,7 +57,7 @@ export function createRotateSession (
     if (result.outcome === 'reused') throw reused(result.session, errors)
 
     const { current, claims: kept, identity: ofSession } = result.session
-    // The store's word: a key that decodeKey gives may be somebody else's, who writes what they like into a token.
+    // The identity of the store is the right one: whoever holds a key that `decodeKey` returns can write any identity.
     owner.identity = ofSession
     publish('session.rotated', { sessionId: sid, identity: ofSession, repeated: result.outcome === 'repeated' }, request.log)
     return {

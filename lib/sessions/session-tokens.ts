@@ -4,36 +4,38 @@ import type { CreateSessionOptions } from '../types/app-jwt.ts'
 import type { AdditionalClaims } from '../types/claims.ts'
 import type { RotatedToken } from '../types/store.ts'
 
-/** What is known of a token outlives it by so much: clocks differ, and it may be issued as its session ends. Seconds. */
+/** Seconds for which a denial outlives its token: clocks differ, and a token may be issued while its session ends. */
 const margin = 60
 
-/** Who a session belongs to and since when. */
+/** The identity and the start of a session. */
 export interface Login {
   readonly identity: string
   readonly sid: string
-  /** Time of the login, the `auth_time` claim, seconds since the epoch. */
+  /** When the user logged in, the `auth_time` claim, seconds since the epoch. */
   readonly login: number
 }
 
-/** How long the tokens of a session live, and the tokens themselves. */
+/** Creates the tokens of a session, and decides when they expire. */
 export interface SessionTokenIssuer {
-  /** `exp` of an access token made now. All times are seconds since the epoch; `null` for never. */
+  /** `exp` of an access token created now. Times are seconds since the epoch; `null` for never. */
   accessExpiry (now: number, login: number): number | null
-  /** `exp` of a refresh token made now. */
+  /** `exp` of a refresh token created now. */
   refreshExpiry (now: number, login: number): number | null
+  /** Creates an access token. */
   access (login: Login, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>): string
-  /** The same token, `jti` and times, whenever it is asked for. */
+  /** Creates a refresh token with the `jti` and times of the record, so that it is the same each time. */
   refresh (login: Login, current: RotatedToken): string
-  /** When the record of a session may go, in milliseconds since the epoch: the `exp` of its refresh token, and `leeway`. */
+  /** When the record of a session may be deleted, in milliseconds since the epoch: `leeway` after the `exp` of its refresh token. */
   recordExpiry (exp: number | null): number | null
-  /** When a token with this `exp` is surely refused for its age, in milliseconds since the epoch. */
+  /** When every server refuses a token with this `exp`, in milliseconds since the epoch: `leeway` and a margin later. */
   surelyExpired (exp: number | null): number | null
 }
 
+/** Creates the functions behind the tokens of sessions. */
 export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssuer): SessionTokenIssuer {
   const { accessExpires, refreshExpires, sessionMaxAge, leeway } = settings
 
-  /** After this life, but no later than the session may last. */
+  /** Now plus a lifetime, but not after the end of the session. */
   function expiry (now: number, life: number | false, login: number): number | null {
     const end = Math.min(life === false ? Infinity : now + life, sessionMaxAge === false ? Infinity : login + sessionMaxAge)
     return end === Infinity ? null : Math.floor(end)

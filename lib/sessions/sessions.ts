@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { isJwtError } from '../errors.ts'
+import { checkCallOptionNames } from '../options/unknown.ts'
 import { publish } from '../events.ts'
 import { readIdentity } from '../jwt/claims.ts'
 import { createSessionEnder } from './end.ts'
@@ -19,10 +20,10 @@ import type { OpaqueToken } from '../types/verified-token.ts'
 import type { RefreshTokenChecks } from './refresh-tokens.ts'
 import type { RotatedToken, SessionInfo, Store } from '../types/store.ts'
 
-/** How far the clocks of this process and of a store elsewhere may lie apart. Milliseconds. */
-const foreignClockSkew = 5000
+/** How far the clocks of this process and of a remote store may differ, in milliseconds. */
+const remoteClockSkew = 5000
 
-/** Revocation and refresh-token rotation over a store. Each method rejects with `FST_JWT_STORE_UNAVAILABLE` when it fails. */
+/** Revocation and sessions in a store. Each method rejects with `FST_JWT_STORE_UNAVAILABLE` if the store fails. */
 export interface Sessions extends RefreshTokenChecks, Pick<SessionEnder, 'endReused'> {
   create (subject: Identity | object, options?: CreateSessionOptions): Promise<SessionTokens>
   rotate (request: FastifyRequest, options?: { claims?: AdditionalClaims }): Promise<SessionTokens>
@@ -33,19 +34,23 @@ export interface Sessions extends RefreshTokenChecks, Pick<SessionEnder, 'endReu
   revokeOpaqueToken (token: string, parsed: OpaqueToken): Promise<void>
 }
 
-/** @param log Where events that no request causes are written. */
+/**
+ * Creates the functions behind the asynchronous half of `app.jwt`.
+ *
+ * @param log The log for events outside of requests.
+ */
 export function createSessions (settings: Settings, issuer: TokenIssuer, given: Store, log: FastifyBaseLogger): Sessions {
   const { errors } = settings
   const store = failClosed(given, errors)
   const tokens = createSessionTokenIssuer(settings, issuer)
   const ender = createSessionEnder(store, tokens)
-  const checks = createRefreshTokenChecks(settings, store, given instanceof MemoryStore ? 0 : foreignClockSkew)
+  const checks = createRefreshTokenChecks(settings, store, given instanceof MemoryStore ? 0 : remoteClockSkew)
   const rotate = createRotateSession(settings, store, tokens, ender)
   const withOpaqueTokens = settings.refreshTokenFormat === 'opaque'
   const binding = bindingOf(settings)
 
   async function create (subject: Identity | object, options: CreateSessionOptions = {}): Promise<SessionTokens> {
-    const { claims = {}, fresh = true, metadata = {} } = checkOptions(options, ['claims', 'fresh', 'metadata'])
+    const { claims = {}, fresh = true, metadata = {} } = checkCallOptionNames(options, ['claims', 'fresh', 'metadata'])
     checkMetadata(metadata)
     const createdAt = Date.now()
     const now = Math.floor(createdAt / 1000)
@@ -54,7 +59,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
     const salt = withOpaqueTokens ? newSalt() : ''
     const opaqueToken = withOpaqueTokens ? firstToken(owner.sid, salt, binding) : null
     const current: RotatedToken = { tokenId: opaqueToken === null ? randomUUID() : hashOf(opaqueToken), issuedAt: now, expiresAt, salt }
-    // Tokens first: claims that can't be written must not leave a session behind.
+    // Create the tokens first: claims that can't be written must not leave a session behind.
     const accessToken = tokens.access(owner, now, claims, fresh)
     const refreshToken = opaqueToken ?? tokens.refresh(owner, current)
     await store.createSession({
@@ -74,15 +79,15 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
     return { sessionId: owner.sid, accessToken, refreshToken }
   }
 
-  /** An identity as `request.jwtIdentity` has it, or what `userIdentity` makes of an object. */
-  function nameOf (subject: Identity | object): string {
+  /** Reads an identity; an object goes through the `userIdentity` option. @throws {TypeError} */
+  function toIdentity (subject: Identity | object): string {
     const identity = typeof subject === 'object' ? issuer.identityOf(subject) : readIdentity(subject)
-    if (identity === null) throw new TypeError('Sessions are listed and ended by an identity: a non-empty string, a finite number, or an object for userIdentity')
+    if (identity === null) throw new TypeError('Sessions need an identity: a non-empty string, a finite number, or an object for the userIdentity option')
     return identity
   }
 
   async function revokeToken ({ jti, sid, exp }: JwtClaims): Promise<void> {
-    // Of another library: without an id it can't be told from its like.
+    // Another library's token may have no id to deny it by.
     if (jti === undefined) throw errors.FST_JWT_INVALID_TOKEN('jti')
     await store.denyToken(jti, sid ?? null, tokens.surelyExpired(exp ?? null))
     publish('token.revoked', { jti, sessionId: sid ?? null }, log)
@@ -92,10 +97,10 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
     ...checks,
     endReused: ender.endReused,
     create,
-    rotate: async (request, options = {}) => rotate(request, checkOptions(options, ['claims']).claims ?? null),
+    rotate: async (request, options = {}) => rotate(request, checkCallOptionNames(options, ['claims']).claims ?? null),
 
     async list (subject) {
-      const sessions = await store.listSessions(nameOf(subject))
+      const sessions = await store.listSessions(toIdentity(subject))
       return sessions.map(({ id, createdAt, lastUsedAt, current, metadata }) => ({
         id,
         createdAt: new Date(createdAt),
@@ -106,13 +111,13 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
     },
 
     async revoke (id) {
-      if (typeof id !== 'string') throw new TypeError('revokeSession takes a session id, the sid claim of a token; this is none')
+      if (typeof id !== 'string') throw new TypeError(`revokeSession expects a session id (the \`sid\` claim), got ${typeof id}`)
       return ender.end(id, 'revoked', log)
     },
 
     async revokeAll (subject, options = {}) {
-      const { except } = checkOptions(options, ['except'])
-      const sessions = await store.listSessions(nameOf(subject))
+      const { except } = checkCallOptionNames(options, ['except'])
+      const sessions = await store.listSessions(toIdentity(subject))
       const ended = await Promise.all(sessions.filter(({ id }) => id !== except).map(({ id }) => ender.end(id, 'revoked', log)))
       return ended.filter(Boolean).length
     },
@@ -124,7 +129,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
       try {
         ({ claims } = await checks.verifyOpaque(token, parsed))
       } catch (error) {
-        // What is refused for good already needs no denial, so that to log out twice is no error.
+        // A token that is refused for good needs no denial. So logging out twice is no error.
         if (isJwtError(error) && (error.code === 'FST_JWT_REVOKED' || error.code === 'FST_JWT_EXPIRED')) return
         throw error
       }
@@ -133,15 +138,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
   }
 }
 
-/** A misspelt option would silently be another one. */
-function checkOptions<T extends object> (options: T, known: readonly string[]): T {
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw new TypeError(`Unknown option '${name}'; the options are ${known.join(', ')}`)
-  }
-  return options
-}
-
-/** Found here rather than by a store, whose complaint would read as an outage. */
+/** Checked before the store is called: there, an error would be reported as an outage. */
 function checkMetadata (metadata: unknown): void {
   if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) throw new TypeError("'metadata' must be a plain object")
   JSON.stringify(metadata)

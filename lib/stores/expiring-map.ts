@@ -6,21 +6,20 @@ interface Entry<V> {
 /** How often expired entries are removed, in milliseconds. */
 const sweepInterval = 1000
 
-/** Entries removed in one go, so that a million that expire together do not stop the event loop for long. */
+/** Entries removed at once, so that a million that expire together do not block the event loop for long. */
 const sweepLimit = 10_000
 
 /**
- * A map whose entries are there until a time on the wall clock, neither shorter nor longer: nothing is
- * ever evicted to make room, which is what tells a denylist from a cache.
+ * A map whose entries expire at a time on the wall clock. Unlike a cache, it never evicts an entry to make room.
  *
- * Why not a package: an LRU evicts; and `@isaacs/ttlcache` keys its buckets by `performance.now()` and
- * relies on V8 ordering integer keys, which V8 promises below 2³² only (49.7 days of uptime plus life),
- * and filters a whole bucket at each renewal, which whole-second `exp` claims make large.
+ * Keys that expire in the same second share a bucket. `get`, `has`, `set` and `delete` are O(1). Removal is O(1) per entry,
+ * by one unreferenced timer that runs only while an entry can expire. An expired entry that is not removed yet is not found
+ * either, since reads compare with the clock. An entry costs about 120 bytes beside its key and value (measured by the test
+ * of `MemoryStore`).
  *
- * Keys due in the same second share a bucket. `get`, `has`, `set` and `delete` are O(1), removal is
- * O(1) an entry, by one unreferenced timer that runs while there is something to expire. What is due
- * but not yet removed is not found either: reading compares with the clock. About 120 bytes an entry
- * beside its key and value (`test/sessions/memory-store.test.ts` measures it).
+ * Why no package: an LRU evicts. `@isaacs/ttlcache` keys its buckets by `performance.now()` and relies on the order of
+ * integer keys, which V8 guarantees only below 2³²: 49.7 days of uptime and lifetime. It also filters a whole bucket at
+ * each renewal, and `exp` in whole seconds makes large buckets.
  */
 export class ExpiringMap<V> {
   readonly #entries = new Map<string, Entry<V>>()
@@ -30,17 +29,17 @@ export class ExpiringMap<V> {
   /** The second up to which buckets have been emptied. */
   #swept = 0
 
-  /** @param onExpire Told of each entry that is removed because its time is over. */
+  /** @param onExpire Called for each entry that is removed because it has expired. */
   constructor (onExpire?: (key: string, value: V) => void) {
     this.#onExpire = onExpire
   }
 
-  /** Entries held, those due but not yet removed included. */
+  /** The number of entries, including those that have expired but are not removed yet. */
   get size (): number {
     return this.#entries.size
   }
 
-  /** When an entry expires, in milliseconds since the epoch, `Infinity` for never; `undefined` when there is none. */
+  /** When an entry expires, in milliseconds since the epoch; `Infinity` for never, `undefined` if there is none. */
   expiry (key: string): number | undefined {
     return this.#live(key)?.expiresAt
   }
@@ -95,7 +94,7 @@ export class ExpiringMap<V> {
     const bucket = this.#buckets.get(second)
     if (bucket === undefined) this.#buckets.set(second, new Set([key]))
     else bucket.add(key)
-    // What is due already would otherwise wait in a bucket that has been passed.
+    // The bucket may have been swept already, if the entry has expired.
     this.#swept = Math.min(this.#swept, second - 1)
     this.#timer ??= setTimeout(this.#sweep, sweepInterval).unref()
   }
@@ -114,15 +113,15 @@ export class ExpiringMap<V> {
       left = this.#empty(second, left)
       if (left === 0) break
     }
-    // With the limit reached there may be more, and the next round finds it. A clock set back takes
-    // `#swept` back with it, or what is added from then on would be passed over.
+    // If the limit is reached, the next round goes on from the same second. If the clock was set back, `#swept` goes back
+    // too: otherwise the sweep would skip entries that are added from then on.
     if (left > 0) this.#swept = now
     this.#timer = this.#buckets.size === 0
       ? undefined
       : setTimeout(this.#sweep, left > 0 ? sweepInterval : 1).unref()
   }
 
-  /** The buckets whose time has come: by counting seconds, or by looking at all where that is less work. */
+  /** The seconds whose buckets have expired. Counts seconds, or looks at all buckets if those are fewer. */
   #due (now: number): Iterable<number> {
     const seconds = now - this.#swept
     if (seconds > this.#buckets.size) return [...this.#buckets.keys()].filter(second => second <= now)

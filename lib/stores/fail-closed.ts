@@ -12,8 +12,8 @@ export function storeUnavailable (errors: Errors, cause: unknown): JwtError {
 }
 
 /**
- * A store that fails closed: whatever it fails with, thrown or rejected, is a 503, so that no token passes for want
- * of an answer. What went wrong is the error's `cause`, for the log and not for the client.
+ * Wraps a store so that it fails closed: every error, thrown or rejected, becomes `FST_JWT_STORE_UNAVAILABLE` (503). So no
+ * token is accepted without an answer. The error of the store is the `cause`, for the log but not for the client.
  */
 export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 'close'> {
   function unavailable (cause: unknown): never {

@@ -9,22 +9,21 @@ function orNever (expiresAt: number | null): number {
   return expiresAt ?? Infinity
 }
 
-/** A deep, frozen copy, of what JSON can hold: what a store in another process would give back. */
+/** A deep, frozen copy by way of JSON, as a store in another process would return it. */
 function frozenCopy<T> (value: T): T {
   return JSON.parse(JSON.stringify(value), (_key, part: unknown) =>
     typeof part === 'object' && part !== null ? Object.freeze(part) : part)
 }
 
 /**
- * Revocations and sessions in the memory of this process: the default store. Every method returns a
- * value rather than a promise, so that a request makes none.
+ * Keeps revocations and sessions in the memory of this process: the default store. Every method is synchronous, so that a
+ * request creates no promise.
  *
- * For one process. With several, a token revoked in one would pass in the others, and a restart forgets
- * everything: use {@link RedisStore} or a store of your own there.
+ * Use it in one process only. With several, a token revoked in one would be accepted by the others. A restart forgets
+ * everything. Use {@link RedisStore} or a store of your own instead.
  *
- * Nothing is evicted before its expiry, so memory is the number of live revocations and sessions: about
- * 200 bytes for a revocation, and its claims and metadata for a session. A token is found by its `jti`
- * alone, which is unique (RFC 7519 §4.1.7).
+ * Nothing is evicted before it expires. A revocation takes about 200 bytes; a session takes its claims and metadata too. A
+ * token is denied by its `jti` alone, which is unique (RFC 7519 §4.1.7).
  *
  * @example
  * ```ts
@@ -97,7 +96,7 @@ export class MemoryStore implements Store {
       const session = this.#sessions.get(id)
       if (session !== undefined) sessions.push(session)
     }
-    // Newest first among those of the same millisecond too: a Set keeps the order of insertion.
+    // `reverse`, so that of the same millisecond, too, the newest is first: a Set keeps the order of insertion.
     return sessions.reverse().sort((a, b) => b.createdAt - a.createdAt)
   }
 
@@ -109,7 +108,7 @@ export class MemoryStore implements Store {
     this.#sessionsOf.clear()
   }
 
-  /** A denial is never shortened: asked twice, the later time holds. */
+  /** Denies an id. If it is denied already, the later time holds. */
   #deny (denials: ExpiringMap<null>, id: string, expiresAt: number | null): void {
     denials.set(id, null, Math.max(orNever(expiresAt), denials.expiry(id) ?? 0))
   }

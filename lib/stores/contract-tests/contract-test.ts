@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { Rotation, RotatedToken, SessionRecord, Store } from '../../types/store.ts'
 
-/** One rule that every store keeps. */
+/** A test of one rule that every store must keep. */
 export interface StoreContractTest {
   /** The rule, as a sentence. */
   readonly name: string
-  /** Rejects with an `AssertionError` when the store breaks the rule. */
+  /** Rejects with an `AssertionError` if the store breaks the rule. */
   readonly run: (store: Store) => Promise<void>
 }
 
 const hour = 3_600_000
 
-/** Ids and identities that a careless key, query or delimiter would trip over. @internal */
+/** Ids and identities that break careless keys, queries and delimiters. @internal */
 export const awkward: readonly string[] = [
   '', ' ', 'with space', '{brace}', '{}', '}{', 'a:b', "quote ' and \"", 'percent %s %', 'back\\slash',
   'new\nline', 'zoë ☃ 𝒳', '__proto__', 'null', '*', '-- ; DROP TABLE sessions', 'long'.repeat(500)
@@ -22,7 +22,7 @@ export function sleep (milliseconds: number): Promise<void> {
   return new Promise(resolve => { setTimeout(resolve, milliseconds) })
 }
 
-/** What JSON keeps of a value, so that a store may hand out a copy with another prototype. @internal */
+/** A copy by way of JSON, since a store may return objects with another prototype. @internal */
 export function plain (value: unknown): unknown {
   return JSON.parse(JSON.stringify(value))
 }
@@ -33,7 +33,7 @@ export function refreshToken (changes: Partial<RotatedToken> = {}): RotatedToken
   return { tokenId: randomUUID(), issuedAt: now, expiresAt: now + 3600, salt: '', ...changes }
 }
 
-/** A session just started, with an id and an identity of its own. @internal */
+/** A new session, with an id and an identity of its own. @internal */
 export function session (changes: Partial<SessionRecord> = {}): SessionRecord {
   const now = Date.now()
   return {
@@ -52,7 +52,7 @@ export function session (changes: Partial<SessionRecord> = {}): SessionRecord {
   }
 }
 
-/** The rotation that presents a session's current refresh token, unless told otherwise. @internal */
+/** A rotation that presents a session's current refresh token. @internal */
 export function rotationOf (record: SessionRecord, changes: Partial<Rotation> = {}): Rotation {
   const now = Date.now()
   return {

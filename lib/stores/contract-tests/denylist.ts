@@ -6,7 +6,7 @@ import type { Store } from '../../types/store.ts'
 
 const hour = 3_600_000
 
-/** A check that began before the time, and was answered before it, must have found the denial. */
+/** Asserts a denial until a time. An answer that arrives after the time proves nothing. */
 async function deniedUntil (store: Store, jti: string | null, sid: string | null, time: number): Promise<void> {
   while (true) {
     const denied = await store.isDenied(jti, sid)
@@ -65,7 +65,7 @@ export const denylistContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'a denial without end holds, and a later one of shorter life does not shorten it',
+    name: 'a later, shorter denial does not shorten an earlier one, and a denial without end holds',
     async run (store) {
       const [forEver, long, sid, ended] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()]
       await store.denyToken(forEver, null, null)
@@ -81,7 +81,7 @@ export const denylistContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'a denial is lengthened by a later one of longer life',
+    name: 'a later, longer denial lengthens an earlier one',
     async run (store) {
       const [token, ended] = [randomUUID(), randomUUID()]
       await store.denyToken(token, null, Date.now() + 200)

@@ -6,7 +6,7 @@ import type { Rotation, RotationResult, SessionRecord, Store } from '../../types
 
 const hour = 3_600_000
 
-/** Rotates, and insists on the outcome; the session as it is from then on. */
+/** Rotates, and asserts the outcome. @returns The session after the rotation. */
 async function rotate (
   store: Store, record: SessionRecord, outcome: 'rotated' | 'repeated' | 'reused', changes: Partial<Rotation> = {}
 ): Promise<SessionRecord> {
@@ -46,7 +46,7 @@ export const rotationContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'of hundreds who present one token at once, one rotates it and all get the same successor',
+    name: 'if hundreds of calls present one token at once, one rotates it and all get the same successor',
     async run (store) {
       const record = await start(store)
       const results = await Promise.all(Array.from({ length: 300 }, async () =>
@@ -60,7 +60,7 @@ export const rotationContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'a token just replaced gets its successor within the reuse interval, and is reused after it',
+    name: 'a replaced token gets its successor within the reuse interval, and counts as reused after it',
     async run (store) {
       const record = await start(store)
       const rotated = await rotate(store, record, 'rotated')
@@ -73,7 +73,7 @@ export const rotationContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'with a reuse interval of 0 a replaced token is reused at once',
+    name: 'with a reuse interval of 0, a replaced token counts as reused at once',
     async run (store) {
       const record = await start(store)
       await rotate(store, record, 'rotated', { reuseInterval: 0 })
@@ -81,7 +81,7 @@ export const rotationContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'a token replaced twice, or never of this session, is reused whatever the interval',
+    name: 'a token that was replaced twice, or never belonged to the session, counts as reused whatever the interval',
     async run (store) {
       const record = await start(store)
       await rotate(store, record, 'reused', { presented: randomUUID() })
@@ -106,7 +106,7 @@ export const rotationContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'accessExpiresAt is the later of the old and the new, never being later than any time',
+    name: 'accessExpiresAt becomes the later of the old and the new one, and null is later than any time',
     async run (store) {
       const now = Date.now()
       const cases: Array<[number | null, number | null, number | null]> = [
@@ -126,7 +126,7 @@ export const rotationContract: readonly StoreContractTest[] = [
     name: 'a rotation sets when the session expires: later, never or sooner',
     async run (store) {
       const identity = randomUUID()
-      // Where the rotations are not done before the session expires, it was the machine; then longer.
+      // A slow machine may not finish the rotations before the session expires. Then try with a longer lifetime.
       for (let life = 1000; ; life *= 2) {
         const [from, later] = [Date.now() + life, Date.now() + hour]
         const [longer, endless, sooner] =
@@ -147,7 +147,7 @@ export const rotationContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'a session that is unknown, ended or expired is unknown to a rotation',
+    name: 'the rotation of an unknown, ended or expired session has the outcome unknown',
     async run (store) {
       assert.equal((await store.rotateSession(randomUUID(), rotationOf(session()))).outcome, 'unknown')
       const [ended, expired] = [await start(store), await start(store, { expiresAt: Date.now() + 200 })]

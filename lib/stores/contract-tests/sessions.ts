@@ -26,7 +26,7 @@ export const sessionContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'what the caller does to its objects afterwards changes nothing in the store',
+    name: 'later changes to the objects of the caller do not change the store',
     async run (store) {
       const metadata = { device: 'laptop', seen: { at: 1 } }
       const record = session({ metadata, claims: { roles: ['reader'] } })
@@ -40,14 +40,14 @@ export const sessionContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'a session nobody created is not there',
+    name: 'a session that was never created is not found',
     async run (store) {
       assert.equal(await store.getSession(randomUUID()), null)
       assert.deepEqual(await store.listSessions(randomUUID()), [])
     }
   },
   {
-    name: 'a session is there until it expires, and not after',
+    name: 'a session is found until it expires, and not after',
     async run (store) {
       const expiresAt = Date.now() + 1000
       const record = session({ expiresAt })
@@ -66,7 +66,7 @@ export const sessionContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'a session that ends is gone, and denied in the same step; the second time there is none',
+    name: 'an ended session is gone and denied at once, and cannot be ended again',
     async run (store) {
       const record = session()
       await store.createSession(record)
@@ -81,7 +81,7 @@ export const sessionContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'ending a session that is not there denies it all the same, and says that there was none',
+    name: 'ending an unknown session denies it, and returns false',
     async run (store) {
       const id = randomUUID()
       assert.equal(await store.endSession(id, Date.now() + hour), false)
@@ -89,7 +89,7 @@ export const sessionContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'of many who end a session at once, one is told that there was one',
+    name: 'if many calls end a session at once, one of them gets true',
     async run (store) {
       const record = session()
       await store.createSession(record)
@@ -111,7 +111,7 @@ export const sessionContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'the sessions of an identity are listed newest first, and those of nobody else',
+    name: 'the sessions of an identity, and no others, are listed, newest first',
     async run (store) {
       const identity = randomUUID()
       const now = Date.now()

@@ -4,22 +4,23 @@ function sha256 (text: string): string {
   return createHash('sha256').update(text).digest('base64url')
 }
 
-/** Our own ids read as they are; any other is hashed, so that no brace, colon or length of it matters. */
+/** The part of a key for an id. An id that may contain braces or colons, or is long, is hashed. */
 function tag (id: string): string {
   return /^[\w-]{1,64}$/.test(id) ? id : `~${sha256(id)}`
 }
 
-/** The keys of a store. The part in braces is what a Redis Cluster chooses the slot by. */
+/** The names of the keys. The part in braces is the hash tag, which decides the slot in a Redis Cluster. */
 export interface RedisKeys {
   session (sid: string): string
   deniedSession (sid: string): string
-  /** In the slot of its session, where it has one. */
+  /** In the slot of its session, if it has one. */
   deniedToken (jti: string, sid: string | null): string
   /** Hashed, since an identity may be an e-mail address. */
   sessionsOf (identity: string): string
   probe (index: number): string
 }
 
+/** @param prefix What every key begins with. */
 export function redisKeys (prefix: string): RedisKeys {
   return {
     session: sid => `${prefix}session:{${tag(sid)}}`,

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** A Lua script, and the name by which a server that has seen it knows it. */
+/** A Lua script, and the SHA-1 for `EVALSHA`. */
 export interface RedisScript {
   readonly source: string
   readonly sha: string
@@ -11,31 +11,31 @@ function script (source: string): RedisScript {
 }
 
 /**
- * The fields of a session's hash, in the order in which they are read. An empty string stands for
- * `null`. `claims` and `metadata` are JSON that no script looks into: Lua would turn `[]` into `{}`.
+ * The fields of a session's hash, in the order in which they are read. An empty string stands for `null`. `claims` and
+ * `metadata` are JSON. No script parses them, since Lua would turn `[]` into `{}`.
  */
 export const sessionFields = [
   'identity', 'createdAt', 'lastUsedAt', 'expiresAt', 'accessExpiresAt', 'tokenId', 'issuedAt',
   'tokenExpiresAt', 'salt', 'previousTokenId', 'rotatedAt', 'claims', 'metadata'
 ] as const
 
-// Times and lives are milliseconds. A life that is there already is only ever lengthened.
+// Times are milliseconds since the epoch, TTLs are milliseconds. A TTL is never shortened.
 
-/** KEYS: the denial. ARGV: its life. */
+/** KEYS: the denial. ARGV: its TTL. */
 export const denyScript = script(`
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then
   redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
 end`)
 
-/** KEYS: the session. ARGV: its life, then field and value in turn. */
+/** KEYS: the session. ARGV: its TTL, then fields and values in turn. */
 export const createScript = script(`
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 redis.call('PEXPIRE', KEYS[1], ARGV[1])`)
 
 /**
- * KEYS: the list of an identity's sessions. ARGV: the session, when it expires, its life, and the time
- * up to which sessions have expired for certain.
+ * KEYS: the list of an identity's sessions. ARGV: the session, when it expires, its TTL, and the time before which every
+ * session on the list has expired.
  */
 export const listScript = script(`
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[4])
@@ -45,9 +45,9 @@ if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then
 end`)
 
 /**
- * KEYS: the session. ARGV: the server's time after which nobody waits for the answer ('' for unknown),
- * the presented token, the caller's time, the reuse interval, the session's life, and the new values.
- * Answers the outcome, the server's time, and the session's fields.
+ * KEYS: the session. ARGV: the caller's deadline by the clock of the server ('' if unknown), the presented token, the
+ * caller's time, the reuse interval, the session's TTL, and the new values. Returns the outcome, the server's time, and the
+ * session's fields.
  */
 export const rotateScript = script(`
 local clock = redis.call('TIME')
@@ -76,8 +76,8 @@ end
 return {outcome, time, redis.call('HMGET', KEYS[1], '${sessionFields.join("', '")}')}`)
 
 /**
- * KEYS: the session, its denial. ARGV: the denial's life, that of one without end, the caller's time,
- * and how much longer than its expiry a key is kept. Answers whether the session was live, and whose.
+ * KEYS: the session, its denial. ARGV: the TTL of the denial, the TTL of a denial without end, the caller's time, and how
+ * much longer than its expiry a key is kept. Returns whether the session was live, and its identity.
  */
 export const endScript = script(`
 local old = redis.call('HMGET', KEYS[1], 'identity', 'expiresAt', 'accessExpiresAt')
@@ -96,7 +96,7 @@ end
 if old[1] and (old[2] == '' or tonumber(old[2]) > tonumber(ARGV[3])) then return {1, old[1]} end
 return {0}`)
 
-/** KEYS: any. Does once what the other scripts do, and leaves nothing. */
+/** KEYS: any. Calls every command of the other scripts once, and leaves nothing behind. */
 export const probeScript = script(`
 redis.call('TIME')
 redis.call('ZADD', KEYS[1], 'GT', 1, 'probe')

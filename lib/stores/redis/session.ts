@@ -3,7 +3,7 @@ import type { SessionRecord } from '../../types/store.ts'
 
 type Field = typeof sessionFields[number]
 
-/** `null` as the store writes it. */
+/** Writes a value; `null` is an empty string. */
 export function written (value: number | string | null): string {
   return value === null ? '' : String(value)
 }
@@ -12,7 +12,7 @@ function time (value: string): number | null {
   return value === '' ? null : Number(value)
 }
 
-/** A session as field and value in turn. */
+/** A session as fields and values in turn. */
 export function writeSession (session: SessionRecord): string[] {
   const { current } = session
   const values: Record<Field, string> = {
@@ -33,7 +33,7 @@ export function writeSession (session: SessionRecord): string[] {
   return Object.entries(values).flat()
 }
 
-/** A session from the values of `sessionFields`; `null` when the key is not there. */
+/** Reads a session from the values of `sessionFields`; `null` if the key does not exist. */
 export function readSession (id: string, values: readonly unknown[]): SessionRecord | null {
   if (values[0] === null || values[0] === undefined) return null
   const read = Object.fromEntries(sessionFields.map((field, index) => [field, String(values[index])])) as Record<Field, string>

@@ -1,4 +1,5 @@
 import { badOption } from '../../errors.ts'
+import { checkOptionNames } from '../../options/unknown.ts'
 import { connectionOf } from './client.ts'
 import { redisKeys } from './keys.ts'
 import { checkRequirements, redisErrorCode } from './requirements.ts'
@@ -12,30 +13,28 @@ import type { MaybePromise } from '../../types/claims.ts'
 
 /** Options of {@link RedisStore}. */
 export interface RedisStoreOptions {
-  /**
-   * What every key begins with; default `'fastify-jwt:'`. Apps that share a Redis, and not their
-   * tokens, each take their own.
-   */
+  /** What every key begins with. Apps that share a Redis but not their tokens need different ones. Default: `'fastify-jwt:'`. */
   prefix?: string
-  /** How long Redis may take to answer, in milliseconds, before a request is refused; default 2000. */
+  /** Milliseconds that Redis may take to answer; then the request is a 503. Default: 2,000. */
   commandTimeout?: number
   /**
-   * How far the clocks of the servers may be apart, in milliseconds; default 10,000. Every key is kept
-   * that much longer than its token lives, so that a server whose clock is behind forgets nothing early.
+   * Milliseconds by which the clocks of the servers may differ. Every key is kept that much longer than its token lives, so
+   * that no denial is lost early on a server whose clock is behind. Default: 10,000.
    */
   clockSkew?: number
   /**
-   * Accept a Redis whose `maxmemory-policy` may evict keys, and with them revocations: a revoked token
-   * could pass once memory is short. Default `false`.
+   * Accept a Redis whose `maxmemory-policy` may evict keys. When memory is short, it could lose a revocation, and a revoked
+   * token would be accepted again. Default: `false`.
    */
   allowEviction?: boolean
 }
 
-/** A life for what has no end: 100 years, in milliseconds, so that every key carries a TTL. */
+/** The TTL of a key that never expires: 100 years, in milliseconds. So every key has a TTL. */
 const forEver = 100 * 365 * 86_400_000
 
-/** One call of a method, which has one time-out however many commands it sends. */
+/** One call of a method. It has one time-out for all of its commands. */
 interface Call {
+  /** `true` after the time-out. */
   over: boolean
   readonly startedAt: number
 }
@@ -44,17 +43,15 @@ const defaults: Readonly<Required<RedisStoreOptions>> =
   { prefix: 'fastify-jwt:', commandTimeout: 2000, clockSkew: 10_000, allowEviction: false }
 
 function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> {
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(defaults, name)) throw badOption(`store.${name}`, `is none of RedisStore's: ${Object.keys(defaults).join(', ')}`)
-  }
+  checkOptionNames(given, Object.keys(defaults), 'store.')
   const options = { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
   if (typeof options.prefix !== 'string' || !/^[^{}]*(\{[^{}]+\}[^{}]*)?$/.test(options.prefix)) {
-    throw badOption('store.prefix', 'takes a string, with no braces but those of one whole hash tag')
+    throw badOption('store.prefix', 'takes a string without braces, or with one complete hash tag')
   }
   for (const [name, least] of [['commandTimeout', 1], ['clockSkew', 0]] as const) {
     const value = options[name]
     if (!Number.isInteger(value) || value < least || value > 2 ** 31 - 1) {
-      throw badOption(`store.${name}`, `takes a whole number of milliseconds from ${least}, not ${String(value)}`)
+      throw badOption(`store.${name}`, `takes a whole number of milliseconds of at least ${least}, got ${String(value)}`)
     }
   }
   if (typeof options.allowEviction !== 'boolean') throw badOption('store.allowEviction', 'takes true or false')
@@ -62,24 +59,22 @@ function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> 
 }
 
 /**
- * Revocations and sessions on Redis (6.2 or later) or Valkey, for any number of servers: what one
- * revokes, every other refuses at once. Single node, Sentinel or Cluster, by a client of `ioredis`,
- * `iovalkey`, node-redis or `@fastify/redis`, which stays yours to connect and to close. A client of
- * node-redis needs an `error` listener, or a lost connection ends the process.
+ * Keeps revocations and sessions on Redis (6.2 or later) or Valkey (7.2 or later), for any number of servers: what one
+ * server revokes, all others refuse at once. Takes a client of `ioredis`, `iovalkey`, node-redis or `@fastify/redis`: single
+ * node, Sentinel or Cluster. The app connects and closes the client. A client of node-redis needs an `error` listener:
+ * without one, a lost connection ends the process.
  *
- * Asking whether a token is denied is one `EXISTS`. Every change is one script on keys that share a
- * hash slot, so atomic on a Cluster too; the list of an identity's sessions is apart, written before a
- * session is and before its tokens are handed out, so that no session anyone can use is missing there.
- * Every key carries a TTL, counted from the life that is left rather than as a date: a command that is
- * late keeps a key longer, never shorter, whatever time it is on Redis. The reuse interval is decided
- * by the clock of Redis, the one clock that all servers share.
+ * To check a token is one `EXISTS`. Every change is one script on keys in one hash slot, so that it is atomic on a Cluster
+ * too. The list of an identity's sessions is in another slot. It is written before the session and before its tokens are
+ * returned, so that it has every session that can be used.
  *
- * A Redis that does not answer in `commandTimeout` is an error, and so a 503. A rotation that was still
- * on its way then does nothing if it arrives later: nobody would learn of the successor, and the old
- * token, shown again, would look stolen.
+ * Every key has a TTL. It is sent as a duration, not as a date: a late command keeps a key longer, never shorter, whatever
+ * the clock of Redis says. The reuse interval is measured by the clock of Redis, which all servers share.
  *
- * Redis as durable as it is configured: revocations not on disk (`appendonly yes`) or on a replica are
- * gone after a crash.
+ * A Redis that does not answer within `commandTimeout` is a 503. A rotation that arrives at Redis after that does nothing:
+ * the client would not get the successor, and the old token would look stolen when it comes again.
+ *
+ * Durability is that of Redis: revocations that are neither on disk (`appendonly yes`) nor on a replica are lost in a crash.
  *
  * @example
  * ```ts
@@ -91,12 +86,12 @@ export class RedisStore implements Store {
   readonly #connection: RedisConnection
   readonly #keys: RedisKeys
   readonly #options: Required<RedisStoreOptions>
-  /** How far the clock of Redis is ahead of ours, in milliseconds; learnt from its answers. */
+  /** Milliseconds by which the clock of Redis is ahead of ours. Each rotation measures it. */
   #clockOffset: number | undefined
 
   /**
    * @param client A client, connected or connecting.
-   * @throws `FST_JWT_BAD_OPTION` when it is none, or an option is not understood.
+   * @throws `FST_JWT_BAD_OPTION` if it is not a client, or an option is unknown or invalid.
    */
   constructor (client: RedisClient, options: RedisStoreOptions = {}) {
     this.#connection = connectionOf(client)
@@ -105,7 +100,7 @@ export class RedisStore implements Store {
   }
 
   /**
-   * Whether Redis answers, is recent enough, takes writes and scripts, and evicts nothing.
+   * Checks that Redis answers, is recent enough, accepts writes and scripts, and evicts nothing.
    *
    * @throws `FST_JWT_BAD_OPTION` with the remedy.
    */
@@ -115,7 +110,7 @@ export class RedisStore implements Store {
 
   async denyToken (jti: string, sid: string | null, expiresAt: number | null): Promise<void> {
     await this.#inTime(call =>
-      this.#run(call, denyScript, [this.#keys.deniedToken(jti, sid)], [this.#life(expiresAt)]))
+      this.#run(call, denyScript, [this.#keys.deniedToken(jti, sid)], [this.#ttl(expiresAt)]))
   }
 
   isDenied (jti: string | null, sid: string | null): MaybePromise<boolean> {
@@ -131,7 +126,7 @@ export class RedisStore implements Store {
     const fields = writeSession(session)
     await this.#inTime(async call => {
       await this.#list(call, session)
-      await this.#run(call, createScript, [this.#keys.session(session.id)], [this.#life(session.expiresAt), ...fields])
+      await this.#run(call, createScript, [this.#keys.session(session.id)], [this.#ttl(session.expiresAt), ...fields])
     })
   }
 
@@ -142,7 +137,7 @@ export class RedisStore implements Store {
   async rotateSession (id: string, rotation: Rotation): Promise<RotationResult> {
     return this.#inTime(async call => {
       let reply = await this.#rotate(call, id, rotation)
-      // Not late, since we are still here: the clock of Redis has changed. The answer told us how.
+      // The call is still waiting, so it is not late: the clock of Redis was changed, and the reply has brought its time.
       if (reply.outcome === 'late') reply = await this.#rotate(call, id, rotation)
       const { outcome, session } = reply
       if (session === null) {
@@ -150,21 +145,21 @@ export class RedisStore implements Store {
         throw new Error('The clock of Redis is not steady enough to rotate a session')
       }
       if (outcome === 'reused') return { outcome, session }
-      // Before anybody has the successor, so that what can be used is listed. `repeated` does it
-      // again, since it answers for a rotation that may not have come so far.
+      // Before the successor is returned, so that every usable session is listed. `repeated` writes the list too, since the
+      // rotation it repeats may have failed here.
       await this.#list(call, session)
       return { outcome: outcome === 'rotated' ? outcome : 'repeated', session }
     })
   }
 
   async endSession (id: string, denyUntil: number | null): Promise<boolean> {
-    const keys = [this.#keys.session(id), this.#keys.deniedSession(id)]
+    const keys: [string, string] = [this.#keys.session(id), this.#keys.deniedSession(id)]
     const [existed, identity] = await this.#inTime(call => this.#run(call, endScript, keys, [
-      this.#life(denyUntil), String(forEver), String(Date.now()), String(this.#options.clockSkew)
+      this.#ttl(denyUntil), String(forEver), String(Date.now()), String(this.#options.clockSkew)
     ])) as [existed: number | string, identity?: string]
     if (identity !== undefined) {
       const key = this.#keys.sessionsOf(identity)
-      // The session has ended, whatever becomes of this: the list is read with an eye to what is gone.
+      // If this fails, nothing is wrong: `listSessions` skips sessions that have ended.
       this.#inTime(() => this.#connection.send(key, 'ZREM', [key, id])).catch(() => {})
     }
     return Number(existed) === 1
@@ -191,7 +186,7 @@ export class RedisStore implements Store {
       ? ''
       : String(call.startedAt + this.#clockOffset + this.#options.commandTimeout)
     const [outcome, time, values] = await this.#run(call, rotateScript, [this.#keys.session(id)], [
-      deadline, rotation.presented, String(rotation.now), String(rotation.reuseInterval), this.#life(rotation.expiresAt),
+      deadline, rotation.presented, String(rotation.now), String(rotation.reuseInterval), this.#ttl(rotation.expiresAt),
       written(rotation.expiresAt), written(rotation.accessExpiresAt),
       next.tokenId, String(next.issuedAt), written(next.expiresAt), next.salt,
       rotation.claims === null ? '' : JSON.stringify(rotation.claims)
@@ -204,38 +199,38 @@ export class RedisStore implements Store {
   async #list (call: Call, { id, identity, expiresAt }: SessionRecord): Promise<void> {
     const expired = Date.now() - this.#options.clockSkew
     await this.#run(call, listScript, [this.#keys.sessionsOf(identity)],
-      [id, expiresAt === null ? '+inf' : String(expiresAt), this.#life(expiresAt), String(expired)])
+      [id, expiresAt === null ? '+inf' : String(expiresAt), this.#ttl(expiresAt), String(expired)])
   }
 
-  /** The life of a key, in milliseconds. */
-  #life (expiresAt: number | null): string {
+  /** The TTL of a key, in milliseconds. */
+  #ttl (expiresAt: number | null): string {
     return String(expiresAt === null ? forEver : Math.max(1, Math.ceil(expiresAt - Date.now() + this.#options.clockSkew)))
   }
 
-  async #run (call: Call, { sha, source }: RedisScript, keys: string[], args: string[]): Promise<unknown> {
+  async #run (call: Call, { sha, source }: RedisScript, keys: [string, ...string[]], args: string[]): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args]
     try {
-      return await this.#change(call, keys, 'EVALSHA', [sha, ...rest])
+      return await this.#change(call, keys[0], 'EVALSHA', [sha, ...rest])
     } catch (error) {
-      // A server that has not seen the script yet, or has been restarted, or has taken over.
+      // The server does not have the script: it is new, or was restarted, or has taken over.
       if (redisErrorCode(error) !== 'NOSCRIPT') throw error
-      return this.#change(call, keys, 'EVAL', [source, ...rest])
+      return this.#change(call, keys[0], 'EVAL', [source, ...rest])
     }
   }
 
-  /** A change, unless its caller has been told already that it failed. */
-  async #change (call: Call, keys: string[], command: string, args: string[]): Promise<unknown> {
-    if (call.over) throw new Error('The time is over')
-    return this.#connection.send(keys[0] as string, command, args)
+  /** Sends a change, unless the call has timed out: then its caller has been told that it failed. */
+  async #change (call: Call, key: string, command: string, args: string[]): Promise<unknown> {
+    if (call.over) throw new Error('The call has timed out')
+    return this.#connection.send(key, command, args)
   }
 
-  /** The answer, or a rejection once the time is over; what comes later is dropped. */
+  /** Runs a call with a time-out. A later result is dropped. */
   #inTime<T> (work: (call: Call) => Promise<T>): Promise<T> {
     const call: Call = { over: false, startedAt: Date.now() }
     const { commandTimeout } = this.#options
     return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => {
-        // Where this process was the one that was busy, the answer is there already, and is read before this runs.
+        // If this process was busy, the reply has arrived already, and is read before the callback runs.
         setImmediate(() => {
           call.over = true
           reject(new Error(`Redis did not answer within ${commandTimeout} ms`))
