@@ -88,12 +88,17 @@ const maxCookieValues = 8
  */
 function cookieLocator (settings: Settings, type: TokenType): Locator {
   const name = type === 'access' ? settings.accessCookieName : settings.refreshCookieName
+  const { errors } = settings
   return {
     location: 'cookies',
     cookie: type,
     find (request) {
       const cookies = request.cookies ?? request.server.parseCookie(request.headers.cookie ?? '')
-      return cookies[name] || undefined
+      // A hook of the app may have put anything there.
+      const value: unknown = cookies[name]
+      if (value === undefined || value === null || value === '') return undefined
+      if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST(`Cookie ${name} is not a string`)
+      return value
     },
     others ({ headers, server }, found) {
       const values = (headers.cookie ?? '').split(';').flatMap(pair => server.parseCookie(pair)[name] || [])

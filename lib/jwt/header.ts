@@ -3,8 +3,8 @@ import { isUsableType } from './explicit-typing.ts'
 import type { Errors } from '../errors.ts'
 import type { JwtHeader } from '../types/claims.ts'
 
-/** Distinct headers kept. An app that puts something else into each header gains nothing from them. */
-const maxHeaders = 100
+/** Headers kept: as many as keys sign at one time. An app that puts something else into each header gains nothing from them. */
+const maxHeaders = 8
 
 /**
  * Creates the check of a header whose signature was verified. The key has checked `alg` and `crit`.
@@ -13,17 +13,21 @@ const maxHeaders = 100
  */
 export function createHeaderCheck (errors: Errors): (token: string, header: JwtHeader) => JwtHeader {
   // Nearly all tokens of a key have the same header: one object, checked and frozen, serves them all.
-  const known = new Map<string, JwtHeader>()
+  const known: { readonly text: string, readonly header: JwtHeader }[] = []
 
   return function checkHeader (token, header) {
-    const text = token.slice(0, token.indexOf('.'))
-    const checked = known.get(text)
-    if (checked !== undefined) return checked
+    for (let i = 0; i < known.length; i++) {
+      const { text, header } = known[i] as typeof known[number]
+      if (token.startsWith(text)) return header
+    }
     if (!freezeUtf8(token, 0, header)) throw errors.FST_JWT_INVALID_TOKEN('malformed')
     if (header['kid'] !== undefined && typeof header['kid'] !== 'string') throw errors.FST_JWT_INVALID_TOKEN('kid')
     if (!isUsableType(header['typ'])) throw errors.FST_JWT_INVALID_TOKEN('typ')
-    // A copy of the text: a slice would keep the whole token alive.
-    if (known.size < maxHeaders) known.set(Buffer.from(text, 'latin1').toString('latin1'), header)
+    if (known.length < maxHeaders) {
+      // With its dot, so that it is no part of a longer one. A copy: a slice would keep the whole token alive.
+      const text = Buffer.from(token.slice(0, token.indexOf('.') + 1), 'latin1').toString('latin1')
+      known.push({ text, header })
+    }
     return header
   }
 }

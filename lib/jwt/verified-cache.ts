@@ -1,10 +1,11 @@
-/** Characters of a token's end by which it is looked up: of the signature, so as good as random. */
-const keyLength = 12
+/** Characters of a token's end that are hashed: of the signature, so as good as random. */
+const hashedLength = 6
 
 /** A full cache takes one new token in so many, so that part of a working set that does not fit stays in it. */
 const admitOneIn = 8
 
 interface Entry<T> {
+  readonly hash: number
   readonly token: string
   readonly value: T
   /** Found since the hand passed. */
@@ -14,17 +15,17 @@ interface Entry<T> {
 /**
  * Remembers verified tokens, so that their signature is not checked again.
  *
- * A token is found by the end of its signature, and then compared as a whole. When the cache is full, a new token takes the
- * place of one that was not used of late (second chance), and only one new token in eight is taken: with twice as many
- * tokens in turn as there is room for, a cache that takes every one would find none of them.
+ * A token is found by a hash of the end of its signature, and then compared as a whole. When the cache is full, a new token
+ * takes the place of one that was not used of late (second chance), and only one new token in eight is taken: with twice as
+ * many tokens in turn as there is room for, a cache that takes every one would find none of them.
  *
- * `get` and `set` are O(1), `set` on average. An entry costs the token, its claims and about 120 bytes. Only verified tokens
- * are stored, so nobody without valid tokens can fill it.
+ * `get` and `set` are O(1), `set` on average. An entry costs the token, its claims and about 100 bytes. Only verified tokens
+ * are stored, so nobody without valid tokens can fill it. Of tokens with the same hash, the last one is kept.
  */
 export class VerifiedCache<T> {
-  readonly #entries = new Map<string, Entry<T>>()
-  /** The keys of all entries, around which the hand moves. */
-  readonly #ring: string[] = []
+  readonly #entries = new Map<number, Entry<T>>()
+  /** All entries, around which the hand moves. */
+  readonly #ring: Entry<T>[] = []
   readonly #size: number
   #hand = 0
   #turnedAway = 0
@@ -35,20 +36,22 @@ export class VerifiedCache<T> {
   }
 
   get (token: string): T | undefined {
-    const entry = this.#entries.get(token.slice(-keyLength))
+    const entry = this.#entries.get(hashOf(token))
     if (entry === undefined || entry.token !== token) return undefined
     if (!entry.used) entry.used = true
     return entry.value
   }
 
   set (token: string, value: T): void {
-    const key = flatCopy(token.slice(-keyLength))
-    if (!this.#entries.has(key)) {
-      if (this.#ring.length < this.#size) this.#ring.push(key)
-      else if (!this.#admits()) return
-      else this.#replace(key)
-    }
-    this.#entries.set(key, { token: flatCopy(token), value, used: false })
+    const full = this.#ring.length >= this.#size
+    // Decided before anything is copied: with many tokens in turn, most are turned away.
+    if (full && !this.#admits()) return
+    const entry: Entry<T> = { hash: hashOf(token), token: flatCopy(token), value, used: false }
+    const twin = this.#entries.get(entry.hash)
+    if (twin !== undefined) this.#ring[this.#ring.indexOf(twin)] = entry
+    else if (full) this.#replace(entry)
+    else this.#ring.push(entry)
+    this.#entries.set(entry.hash, entry)
   }
 
   #admits (): boolean {
@@ -57,20 +60,26 @@ export class VerifiedCache<T> {
     return this.#turnedAway === 0
   }
 
-  /** Moves the hand to an entry that was not used since it last passed, and gives its place to another key. */
-  #replace (key: string): void {
+  /** Moves the hand to an entry that was not used since it last passed, and gives its place to another. */
+  #replace (entry: Entry<T>): void {
     for (;; this.#hand = (this.#hand + 1) % this.#size) {
-      const old = this.#ring[this.#hand] as string
-      const entry = this.#entries.get(old) as Entry<T>
-      if (!entry.used) {
-        this.#entries.delete(old)
-        this.#ring[this.#hand] = key
+      const old = this.#ring[this.#hand] as Entry<T>
+      if (!old.used) {
+        this.#entries.delete(old.hash)
+        this.#ring[this.#hand] = entry
         this.#hand = (this.#hand + 1) % this.#size
         return
       }
-      entry.used = false
+      old.used = false
     }
   }
+}
+
+/** 32 bits of the characters before the last, which has unused bits. */
+function hashOf (token: string): number {
+  let hash = 0
+  for (let i = token.length - 1 - hashedLength; i < token.length - 1; i++) hash = (Math.imul(hash, 67) + token.charCodeAt(i)) | 0
+  return hash
 }
 
 /** A copy: a slice would keep the whole header alive that it was cut out of. */

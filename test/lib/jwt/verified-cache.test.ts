@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { VerifiedCache } from '../../../lib/jwt/verified-cache.ts'
+
+const tokens = (count: number): string[] => Array.from({ length: count }, () => `header.claims.${randomBytes(32).toString('base64url')}`)
+
+/** Asks for each token, and stores those that are not found, as a verifier does. Returns how many were found. */
+function ask (cache: VerifiedCache<string>, wanted: readonly string[]): number {
+  let found = 0
+  for (const token of wanted) {
+    if (cache.get(token) === token) found++
+    else cache.set(token, token)
+  }
+  return found
+}
+
+t.test('a token is found from the second time on', async t => {
+  const cache = new VerifiedCache<string>(10)
+  const known = tokens(10)
+  t.equal(ask(cache, known), 0)
+  t.equal(ask(cache, known), 10)
+})
+
+t.test('tokens in turn are all found, up to the size', async t => {
+  for (const size of [1, 2, 10, 500, 1000, 1024]) {
+    const cache = new VerifiedCache<string>(size)
+    const inTurn = tokens(size)
+    ask(cache, inTurn)
+    for (let round = 0; round < 10; round++) t.equal(ask(cache, inTurn), size, `${size} of ${size}`)
+  }
+})
+
+t.test('of more tokens in turn than fit, most of those that fit are found each time', async t => {
+  const size = 1000
+  for (const factor of [1.5, 2, 3, 10]) {
+    const cache = new VerifiedCache<string>(size)
+    const inTurn = tokens(size * factor)
+    for (let round = 0; round < 3; round++) ask(cache, inTurn)
+    // A cache that takes every token would find none.
+    t.ok(ask(cache, inTurn) > size / 3, `${inTurn.length} tokens in turn`)
+  }
+})
+
+t.test('tokens that have gone out of use make room for those in use', async t => {
+  const cache = new VerifiedCache<string>(100)
+  const before = tokens(100)
+  for (let round = 0; round < 5; round++) ask(cache, before)
+  const after = tokens(100)
+  for (let round = 0; round < 100; round++) ask(cache, after)
+  t.equal(ask(cache, after), 100)
+})
+
+t.test('a token in use stays, whatever comes once', async t => {
+  const cache = new VerifiedCache<string>(10)
+  const [inUse] = tokens(1) as [string]
+  ask(cache, [inUse])
+  for (const once of tokens(1000)) {
+    ask(cache, [once])
+    t.equal(cache.get(inUse), inUse)
+  }
+})
+
+t.test('what ends like a token that is known is not that token', async t => {
+  const cache = new VerifiedCache<string>(10)
+  const [token] = tokens(1) as [string]
+  cache.set(token, 'sound')
+  const others = [
+    token.replace('claims', 'others'), token.slice(1), `x${token}`, token.slice(-12), token.slice(-32), token.slice(-11), '', '.', 'a.b.c'
+  ]
+  for (const other of others) t.equal(cache.get(other), undefined, other)
+  t.equal(cache.get(token), 'sound')
+})
+
+t.test('of two tokens with the same end, the one stored last is known, and never one for the other', async t => {
+  const cache = new VerifiedCache<string>(2)
+  const [token, another] = tokens(2) as [string, string]
+  const twin = token.replace('claims', 'others')
+  cache.set(token, 'first')
+  cache.set(twin, 'second')
+  t.strictSame([cache.get(token), cache.get(twin)], [undefined, 'second'])
+  cache.set(another, 'third')
+  t.strictSame([cache.get(twin), cache.get(another)], ['second', 'third'], 'and they took one place together')
+})
+
+t.test('a size of 0 stores nothing', async t => {
+  const cache = new VerifiedCache<string>(0)
+  const [token] = tokens(1) as [string]
+  for (let times = 0; times < 100; times++) cache.set(token, 'sound')
+  t.equal(cache.get(token), undefined)
+})
