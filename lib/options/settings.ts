@@ -4,7 +4,7 @@ import type { Kind } from './validators.ts'
 import type { Errors } from '../errors.ts'
 import type { JwtErrorCode } from '../types/errors.ts'
 import type { CallbackOptions, JwtExtendedOptions, KeyOptions, LocationOptions, CsrfProtection } from '../types/options.ts'
-import type { Store } from '../types/store.ts'
+import type { SessionLimit, SplitStore, Store } from '../types/store.ts'
 import type { TokenLocation } from '../types/hooks.ts'
 
 /** A callback option, without its `undefined`. */
@@ -26,11 +26,33 @@ function option<T> (check: Kind<T>, fallback: unknown = null): Option<T, unknown
   return { check, fallback }
 }
 
-const store: Kind<Store> = (value, name) => {
-  const methods = ['denyToken', 'isDenied', 'createSession', 'getSession', 'rotateSession', 'endSession', 'listSessions']
+const denylistMethods = ['denyToken', 'denySession', 'isDenied']
+const sessionMethods = ['createSession', 'getSession', 'getSessionState', 'replaceSession', 'endSession', 'endSessions', 'listSessions']
+
+function checkMethods (value: unknown, name: string, methods: readonly string[]): void {
   const missing = methods.find(method => typeof (value as Record<string, unknown> | null)?.[method] !== 'function')
   if (missing !== undefined) throw badOption(name, `takes a store such as new RedisStore(client), or false; this one has no method ${missing}`)
+}
+
+/** A whole store, or a denylist and sessions apart. */
+const store: Kind<Store | SplitStore> = (value, name) => {
+  if (typeof value === 'object' && value !== null && 'denylist' in value && 'sessions' in value) {
+    checkMethods(value.denylist, `${name}.denylist`, denylistMethods)
+    checkMethods(value.sessions, `${name}.sessions`, sessionMethods)
+    return value as SplitStore
+  }
+  checkMethods(value, name, [...denylistMethods, ...sessionMethods, 'checkToken'])
   return value as Store
+}
+
+const sessionLimit: Kind<SessionLimit> = (value, name) => {
+  const { max, whenFull = 'endOldest', ...others } = (typeof value === 'object' && value !== null ? value : { max: value }) as Record<string, unknown>
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) throw badOption(`${name}.${unknown}`, 'is unknown; maxSessions takes a number, or max and whenFull')
+  return Object.freeze({
+    max: kind.integer(1)(max, name),
+    whenFull: kind.oneOf('endOldest', 'refuse')(whenFull, `${name}.whenFull`)
+  })
 }
 
 const messages: Kind<Partial<Record<JwtErrorCode, string>>> = (value, name) => {
@@ -140,6 +162,8 @@ const table = {
 
   store: option(kind.orFalse(store)),
   refreshReuseInterval: option(kind.seconds, 10),
+  refreshUntilUsed: option(kind.boolean, true),
+  maxSessions: option(sessionLimit),
   refreshTokenFormat: option(kind.oneOf('jwt', 'opaque'), 'jwt'),
   sessionMaxAge: option(kind.orFalse(kind.lifetime), false),
 
@@ -194,7 +218,7 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
 
 /** The claims this package writes or reads itself, in the order of the design, §2.3. */
 export const ownedClaims = [
-  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'auth_time'
+  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'auth_time'
 ] as const
 
 /** What can't be said of one option alone. */
@@ -229,7 +253,7 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
   if (settings.implicitRefresh !== false && !cookies) throw badOption('implicitRefresh', "renews cookies; add 'cookies' to tokenLocation")
   if (settings.skipPaths.length > 0 && settings.protect !== true) throw badOption('skipPaths', 'does nothing without protect: true; add it')
   if (settings.store === false) {
-    for (const name of ['refreshReuseInterval', 'refreshTokenFormat', 'sessionMaxAge']) {
+    for (const name of ['refreshReuseInterval', 'refreshUntilUsed', 'refreshTokenFormat', 'sessionMaxAge', 'maxSessions']) {
       if (given.get(name) !== undefined) throw badOption(name, 'needs a store for sessions; leave store out, or give one')
     }
   }

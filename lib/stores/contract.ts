@@ -1,5 +1,5 @@
 import { denylistContract } from './contract-tests/denylist.ts'
-import { rotationContract } from './contract-tests/rotation.ts'
+import { replacingContract } from './contract-tests/replacing.ts'
 import { sessionContract } from './contract-tests/sessions.ts'
 import type { StoreContractTest } from './contract-tests/contract-test.ts'
 import type { MaybePromise } from '../types/claims.ts'
@@ -12,7 +12,7 @@ export type { StoreContractTest } from './contract-tests/contract-test.ts'
  * random, so that they may run side by side and on a store that is in use.
  */
 export const storeContract: readonly StoreContractTest[] =
-  Object.freeze([...denylistContract, ...sessionContract, ...rotationContract])
+  Object.freeze([...denylistContract, ...sessionContract, ...replacingContract])
 
 /**
  * Declares a test for each rule of the contract, with the test function of any framework: tap's
@@ -38,14 +38,23 @@ export const storeContract: readonly StoreContractTest[] =
  * testStore((name, run) => t.test(name, run), () => store)
  * ```
  *
+ * Each failure says what users of the store would lose.
+ *
  * @param test Takes a name and a function whose rejection, with an `AssertionError`, fails the test.
  * @param store Gives the store, anew or the same, once per test; closing it is the caller's.
  */
 export function testStore (
   test: (name: string, run: () => Promise<void>) => unknown, store: () => MaybePromise<Store>
 ): void {
-  for (const { name, run } of storeContract) {
+  for (const { name, lost, run } of storeContract) {
     // eslint-disable-next-line no-void -- node:test returns a promise that it looks after itself
-    void test(name, async () => run(await store()))
+    void test(name, async () => {
+      try {
+        await run(await store())
+      } catch (error) {
+        if (error instanceof Error) error.message += `\nWithout this rule: ${lost}`
+        throw error
+      }
+    })
   }
 }

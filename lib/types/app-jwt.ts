@@ -131,14 +131,16 @@ export interface JwtExtended {
    */
   listSessions (identity: Identity | object): Promise<SessionInfo[]>
   /**
-   * Ends a session: its tokens are refused from now on, on every server that shares the store. Whose session it is, is
-   * yours to check, where a client names it: it must be one of `listSessions`.
+   * Ends a session: its tokens are refused from now on, on every server that shares the store. If a client names the session,
+   * check that it is one of `listSessions`.
    *
-   * @param id The `sid` claim of its tokens.
+   * A session that is not in the store may be another issuer's: its tokens are refused from now on, too.
+   *
+   * @param session The `sid` claim of its tokens, or the claims of one of them.
    * @returns `false` when there was none.
    * @throws `FST_JWT_STORE_UNAVAILABLE`
    */
-  revokeSession (id: string): Promise<boolean>
+  revokeSession (session: string | JwtClaims): Promise<boolean>
   /**
    * Ends every session of an identity, but for the one whose id is `except`.
    *

@@ -69,6 +69,8 @@ export interface DecodedToken {
 export interface SigningKey {
   readonly keyId: string | undefined
   readonly algorithm: Algorithm
+  /** Derived from it, for opaque refresh tokens. */
+  readonly opaqueKey: Uint8Array
   /**
    * Signs claims that carry their own `iat`, `nbf` and `exp`; `headers` are added to `alg`, `typ` and `kid`.
    *
@@ -94,5 +96,7 @@ export interface KeySet {
   /** The first key, or `null` when it only verifies. */
   readonly signing: SigningKey | null
   readonly verification: readonly VerificationKey[]
+  /** For opaque refresh tokens: of each key that signs, the first one first. */
+  readonly opaqueKeys: readonly Uint8Array[]
   readonly jwks: JSONWebKeySet
 }

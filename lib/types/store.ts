@@ -1,126 +1,189 @@
 import type { MaybePromise } from './claims.ts'
 
-/**
- * What a store holds of one session. Refresh tokens appear only as `tokenId`: the `jti` of a JWT, or
- * the SHA-256 of an opaque token, so that a leaked store holds nothing that can be presented.
- * Times are milliseconds since the epoch.
+/*
+ * The contract between this package and a store, version 2. Times are milliseconds since the epoch unless they say otherwise;
+ * `null` is "never". What comes in is copied, as JSON would, and what goes out may be kept: a change to either is no change to
+ * the store. `fastify-jwt-extended/store-contract` tests each rule.
  */
-export interface SessionRecord {
-  /** Session id, the `sid` claim. */
-  readonly id: string
-  /** Who is logged in. */
-  readonly identity: string
-  readonly createdAt: number
-  /** The login, or the last rotation. */
-  readonly lastUsedAt: number
-  /** When the current refresh token expires, and the session with it; `null` for never. */
-  readonly expiresAt: number | null
-  /** When the last access token of this session expires; a session that ends is denied at least so long. */
-  readonly accessExpiresAt: number | null
-  /** The refresh token that is current. */
-  readonly current: RotatedToken
-  /** The id of the refresh token that `current` replaced; `null` before the first rotation. */
-  readonly previousTokenId: string | null
-  /** When `current` replaced it. */
-  readonly rotatedAt: number | null
-  /** The claims given at creation, used again at each rotation. */
-  readonly claims: Readonly<Record<string, unknown>>
-  readonly metadata: Readonly<Record<string, unknown>>
-}
 
-/** What must be remembered of a refresh token to issue the very same one again. */
+/** What a session's next refresh token is made of, so that the very same one can be issued again. */
 export interface RotatedToken {
-  readonly tokenId: string
   /** Seconds since the epoch. */
   readonly issuedAt: number
   /** Seconds since the epoch; `null` for a token that does not expire. */
   readonly expiresAt: number | null
-  /** Salt from which an opaque token is derived from its predecessor; empty for a JWT. */
+  /** From which an opaque token is derived, together with a key of the server; empty for a JWT. */
   readonly salt: string
 }
 
-/** One step of refresh-token rotation, carried out atomically. */
-export interface Rotation {
-  /** The id of the refresh token that was presented. */
-  readonly presented: string
-  /** Its successor, should it be the current one. */
-  readonly next: RotatedToken
-  /**
-   * The caller's time, milliseconds since the epoch. A store that several servers share may decide the
-   * reuse interval by a clock of its own, on which they all agree.
-   */
-  readonly now: number
-  /** How long, in milliseconds, the token just replaced still gets its successor; 0 for not at all. */
-  readonly reuseInterval: number
-  /** The new `expiresAt` of the session, milliseconds since the epoch; `null` for never. */
-  readonly expiresAt: number | null
-  /** The new `accessExpiresAt` of the session; the later of this and the old one is kept. */
-  readonly accessExpiresAt: number | null
-  /** Claims that replace those kept from the login; `null` keeps them. */
-  readonly claims: Readonly<Record<string, unknown>> | null
+/** All of a session that no store compares: one JSON document. A store keeps members that it does not know. */
+export interface SessionDocument {
+  readonly createdAt: number
+  /** The login, or the last rotation. */
+  readonly lastUsedAt: number
+  /** The refresh token that is current. */
+  readonly token: RotatedToken
+  /** Claims of the access tokens of this session. */
+  readonly claims: Readonly<Record<string, unknown>>
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly [member: string]: unknown
+}
+
+/** The fields of a session that decide about an access token. A store answers them for every request. */
+export interface SessionState {
+  /** Goes up by one with every change. */
+  readonly version: number
+  /** How often the session was rotated: the `gen` claim of its current tokens. */
+  readonly generation: number
+  /** Whether a token of the current generation has come in. */
+  readonly used: boolean
+  /** Access tokens of an earlier generation are stale: their claims have changed since. */
+  readonly staleBefore: number
 }
 
 /**
- * `rotated`: the presented token was current, and `next` is now. `repeated`: it was replaced within the
- * reuse interval, and `session.current` is the successor everybody gets. `reused`: it was replaced
- * before that, or was never of this session. `unknown`: there is no such session.
+ * One login. Refresh tokens appear only as ids: the `jti` of a JWT, or the SHA-256 of an opaque token, so that a leaked store
+ * holds nothing that can be presented.
  */
-export type RotationResult =
-  | { readonly outcome: 'rotated' | 'repeated', readonly session: SessionRecord }
-  | { readonly outcome: 'reused', readonly session: SessionRecord }
-  | { readonly outcome: 'unknown' }
+export interface SessionRecord extends SessionState {
+  /** Session id, the `sid` claim. */
+  readonly id: string
+  /** Who is logged in. */
+  readonly identity: string
+  /** The refresh token that is current. */
+  readonly tokenId: string
+  /** The refresh token that the current one has replaced; `null` before the first rotation. */
+  readonly previousTokenId: string | null
+  /** When it was replaced, by the clock of the store. */
+  readonly rotatedAt: number | null
+  /** When the last token made in its name expires, and the record with it. */
+  readonly expiresAt: number | null
+  readonly document: SessionDocument
+}
 
-/** Ids that are refused until the tokens that carry them have expired. */
+/** A session as a store answers it, with the time on the store's clock. */
+export interface StoredSession {
+  readonly session: SessionRecord
+  readonly now: number
+}
+
+/** The new values of a session that is replaced. What is not there stays. */
+export interface SessionChange {
+  readonly generation?: number
+  readonly used?: boolean
+  readonly staleBefore?: number
+  readonly tokenId?: string
+  readonly previousTokenId?: string
+  /** `true`: the store sets `rotatedAt`, by its own clock. */
+  readonly rotated?: boolean
+  readonly expiresAt?: number | null
+  readonly document?: SessionDocument
+}
+
+/** How many sessions an identity may have, and what happens to one too many. */
+export interface SessionLimit {
+  /** At least 1. */
+  readonly max: number
+  /** `endOldest`: those that were created first end. `refuse`: the new one is not created. */
+  readonly whenFull: 'endOldest' | 'refuse'
+}
+
+/** What became of a session that was to be created. */
+export interface CreatedSession {
+  /** `false` if there are as many as `limit` allows, or if `endSessions` came in between. */
+  readonly created: boolean
+  /** The ids of the sessions that ended for it. */
+  readonly ended: readonly string[]
+}
+
+/** A page of sessions that were ended. */
+export interface EndedSessions {
+  readonly ended: readonly string[]
+  /** Whether there are, or may be, more. */
+  readonly more: boolean
+}
+
+/** A page of sessions. */
+export interface SessionPage {
+  readonly sessions: readonly SessionRecord[]
+  /** Where the next page begins; `null` after the last one. */
+  readonly next: string | null
+}
+
+/** Ids that are refused until the tokens that carry them have expired. Nothing is forgotten before. */
 export interface Denylist {
   /**
    * Refuses a token. Asked twice, the later time holds.
    *
    * @param jti Its id.
-   * @param sid The session it belongs to, or `null`. A store that is split by key keeps it there.
-   * @param expiresAt Until when, milliseconds since the epoch, never forgotten before; `null` for ever.
+   * @param sid The session it belongs to, or `null`. A store that is split by key keeps both in one place.
+   * @param expiresAt Until when.
    */
   denyToken (jti: string, sid: string | null, expiresAt: number | null): MaybePromise<void>
-  /**
-   * Whether the token or its session is refused: one round trip at most, since every request asks.
-   *
-   * @param jti The token's id, or `null` when it has none.
-   * @param sid Its session, or `null`.
-   */
+  /** Refuses all tokens of a session that this store may have no record of. Asked twice, the later time holds. */
+  denySession (sid: string, expiresAt: number | null): MaybePromise<void>
+  /** Whether a token or its session is refused: one round trip, since requests ask it. */
   isDenied (jti: string | null, sid: string | null): MaybePromise<boolean>
 }
 
-/**
- * One record per login. Each method is atomic for its session. What comes in is copied, as JSON would,
- * and what goes out may be kept: a change to either is no change to the store.
- */
+/** One record for each login. Each method is one atomic step. */
 export interface SessionStore {
-  createSession (session: SessionRecord): MaybePromise<void>
-  /** The session, or `null` when it is unknown, ended or expired. */
-  getSession (id: string): MaybePromise<SessionRecord | null>
-  /** Compare and set: see {@link RotationResult}. A `reused` outcome does not end the session. */
-  rotateSession (id: string, rotation: Rotation): MaybePromise<RotationResult>
   /**
-   * Ends a session and denies its `sid` in the same step, so that no token of it passes from then on.
-   * Denied even when there is no such session, since an access token may outlive its record.
+   * Adds a session.
    *
-   * @param denyUntil Milliseconds since the epoch, or `null` for ever; the session's own
-   *   `accessExpiresAt` when that is later.
-   * @returns Whether there was one.
+   * @param limit How many its identity may have, this one included; `null` for any number. Decided in the same step.
    */
-  endSession (id: string, denyUntil: number | null): MaybePromise<boolean>
-  /** The live sessions of an identity, newest first. */
-  listSessions (identity: string): MaybePromise<SessionRecord[]>
+  createSession (session: SessionRecord, limit: SessionLimit | null): MaybePromise<CreatedSession>
+  /** The session, or `null` if it is unknown, ended or expired. */
+  getSession (id: string): MaybePromise<StoredSession | null>
+  /** As `getSession`, without the document: one round trip, since requests ask it. */
+  getSessionState (id: string): MaybePromise<SessionState | null>
+  /**
+   * Changes a session, if it still is as the caller has read it (compare and set).
+   *
+   * @param version The version that was read.
+   * @returns Whether it was changed.
+   */
+  replaceSession (id: string, version: number, change: SessionChange): MaybePromise<boolean>
+  /** Ends a session, and its tokens with it. @returns Its identity, or `null` if there was none. */
+  endSession (id: string): MaybePromise<string | null>
+  /**
+   * Ends up to `limit` sessions of an identity. Called until there are no more, no session is left that was created, or was
+   * being created, before the last call.
+   *
+   * @param except The id of a session that stays, or `null`.
+   */
+  endSessions (identity: string, except: string | null, limit: number): MaybePromise<EndedSessions>
+  /**
+   * The live sessions of an identity, newest first.
+   *
+   * @param after `next` of the page before, or `null`.
+   * @param limit Sessions in one page.
+   */
+  listSessions (identity: string, after: string | null, limit: number): MaybePromise<SessionPage>
 }
 
-/** Where revocations and sessions are kept. `MemoryStore` and `RedisStore` are two; write your own with `fastify-jwt-extended/store-contract`. */
+/**
+ * What a store knows of a token that belongs to a session: `denied` if the token or the session is refused, `unknown` if there
+ * is no such session.
+ */
+export type TokenState = 'denied' | 'unknown' | SessionState
+
+/** Where revocations and sessions are kept. */
 export interface Store extends Denylist, SessionStore {
-  /** Called once at registration; a rejection stops start-up. */
+  /** `isDenied` and `getSessionState` at once: one round trip, since every request with a token of a session asks it. */
+  checkToken (jti: string | null, sid: string): MaybePromise<TokenState>
+  /** Called once at registration, and awaited. A rejection stops start-up. */
   open? (): MaybePromise<void>
-  /** Called when the instance that made the store closes. Only the built-in default store is closed by this package. */
-  close? (): MaybePromise<void>
 }
 
-/** One session, as `listSessions` shows it. */
+/** A denylist and sessions that are kept in two places. */
+export interface SplitStore {
+  readonly denylist: Denylist & { open? (): MaybePromise<void> }
+  readonly sessions: SessionStore & { open? (): MaybePromise<void> }
+}
+
+/** A live session, as `listSessions` shows it. */
 export interface SessionInfo {
   id: string
   createdAt: Date

@@ -1,23 +1,18 @@
 import type { JwtClaims, JwtHeader } from './claims.ts'
-import type { SessionRecord } from './store.ts'
+import type { StoredSession } from './store.ts'
 
 /** An opaque refresh token, parsed. */
 export interface OpaqueToken {
   readonly sessionId: string
-  readonly secret: Buffer
-  readonly tag: Buffer
+  readonly generation: number
+  /** Whether one of our keys has made it. */
+  readonly genuine: boolean
 }
 
 /** What a store knows of a refresh token that belongs to a session. */
 export interface RefreshTokenState {
   readonly denied: boolean
-  readonly session: SessionRecord | null
-}
-
-/** What was found out while an opaque refresh token was verified. */
-export interface VerifiedOpaqueToken extends RefreshTokenState {
-  readonly parsed: OpaqueToken
-  readonly session: SessionRecord
+  readonly stored: StoredSession | null
 }
 
 /** A token whose signature and unchanging claims have been checked. */
@@ -25,8 +20,8 @@ export interface VerifiedToken {
   /** `null` for an opaque token, which has none. */
   readonly header: JwtHeader | null
   readonly claims: JwtClaims
-  /** For an opaque refresh token: its parts, and the store's answer when it was verified. */
-  readonly opaque?: VerifiedOpaqueToken
+  /** For an opaque refresh token: the store's answer when it was verified. */
+  readonly opaque?: RefreshTokenState
   /** Verified with another issuer's key: our own key must sign nothing in its name. */
   readonly foreign?: boolean
 }
