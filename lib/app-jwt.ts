@@ -1,6 +1,7 @@
 import { isPromise } from './after.ts'
 import { readIdentity } from './jwt/claims.ts'
 import { loadRotatedKeys } from './jwt/verifier.ts'
+import { checkCallOptionNames } from './options/unknown.ts'
 import { readHeader, readPayload } from './jwt/unverified.ts'
 import type { DecodeTokenOptions, JwtExtended } from './types/app-jwt.ts'
 import type { JwtClaims } from './types/claims.ts'
@@ -8,31 +9,28 @@ import type { Sessions } from './sessions/sessions.ts'
 import type { VerifiedToken } from './types/verified-token.ts'
 import type { Registration } from './registration.ts'
 
-const decodeKeys = ['type', 'allowExpired']
+const decodeOptionNames = ['type', 'allowExpired']
 
-/** A decode option misspelt would silently accept more than was meant. */
 function checkDecodeOptions (options: DecodeTokenOptions): void {
-  for (const name of Object.keys(options)) {
-    if (!decodeKeys.includes(name)) throw new TypeError(`Unknown option '${name}'; the options are ${decodeKeys.join(', ')}`)
-  }
+  checkCallOptionNames(options, decodeOptionNames)
   if (options.type !== undefined && !['access', 'refresh', 'any'].includes(options.type)) {
     throw new TypeError("'type' takes 'access', 'refresh' or 'any'")
   }
 }
 
-/** Builds `app.jwt`. */
+/** Creates `app.jwt`. */
 export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessions }: Registration): JwtExtended {
   const { errors } = settings
 
   function decodeToken (token: string, options: DecodeTokenOptions = {}): JwtClaims {
     checkDecodeOptions(options)
-    // Whatever stands where a token should is a verdict on the token, not a fault of the caller.
+    // A value of another type is an invalid token, not a mistake of the caller: it may come from a client.
     if (typeof token !== 'string') throw errors.FST_JWT_INVALID_TOKEN('malformed')
     const verified = options.allowExpired === true ? verifier.verifyExpired(token, null) : verifier.verify(token, null)
     if (isPromise(verified)) {
-      // The fetch goes on, and its keys are there for the next one who asks; nobody waits for this verdict.
+      // The fetch continues, so that its keys are there for the next call. Nobody handles this result.
       verified.catch(() => {})
-      throw new TypeError('decodeToken is synchronous, and the keys of this token have to be fetched first; use a hook or request.verifyJwt()')
+      throw new TypeError('decodeToken is synchronous, but the keys for this token must be fetched first; use a hook or request.verifyJwt()')
     }
     const { claims } = verified
     if (options.type === 'access' && claims.type !== 'access') throw errors.FST_JWT_ACCESS_REQUIRED()
@@ -69,12 +67,12 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
       const jti = readPayload(token)?.['jti']
       return typeof jti === 'string' ? jti : null
     },
-    // As the readers above, `null` for what is no text at all.
+    // `null` for a value of another type, as in the three functions above.
     getCsrfToken: token => typeof token === 'string' ? cookies.csrfOf(token) : null,
     setAccessCookies (reply, token) { cookies.set(reply, 'access', token) },
     setRefreshCookies (reply, token) { cookies.set(reply, 'refresh', token) },
     unsetJwtCookies (reply) {
-      // curl up to 7.88 forgets only the last of several cookies that are cleared at once: let it be the one that opens doors.
+      // curl up to 7.88 deletes only the last of several cookies cleared in one response: let that be the access cookie.
       cookies.unset(reply, 'refresh')
       cookies.unset(reply, 'access')
     },

@@ -2,8 +2,8 @@ import createError from '@fastify/error'
 import type { JwtError, JwtErrorCode } from './types/errors.ts'
 
 /**
- * Every error of this package: its status, its message (`%s` takes the reason, where there is one), and
- * the `error` of its Bearer challenge (RFC 6750 §3.1), or `null` where that RFC names none.
+ * Every error of this package: its status, its message (`%s` stands for the reason), and the `error` of its Bearer challenge
+ * (RFC 6750 §3.1): `''` for a challenge without one, `null` for no challenge.
  */
 const table = {
   FST_JWT_MISSING_TOKEN: { status: 401, message: 'Missing JWT token', challenge: '' },
@@ -30,22 +30,25 @@ const table = {
   FST_JWT_BAD_OPTION: { status: 500, message: '%s', challenge: null }
 } as const satisfies Record<JwtErrorCode, { status: number, message: string, challenge: string | null }>
 
-/** Makes the error of a code. `reason` fills the message's `%s`; `scope` goes into the challenge. @internal */
+/** Every code. @internal */
+export const errorCodes = Object.keys(table) as JwtErrorCode[]
+
+/** Creates the error of a code. `reason` replaces the `%s` of the message; `scope` goes into the challenge. @internal */
 export type MakeError = (reason?: string, scope?: string) => JwtError
 
-/** One maker per code, with the messages and the realm of one registration. @internal */
+/** A function for each code, with the messages and the realm of one registration. @internal */
 export type Errors = { readonly [Code in JwtErrorCode]: MakeError }
 
-// A refusal is an answer, not a fault: whose stack nobody reads, it costs no stack trace.
+// Only a 500 captures a stack trace, so that bad tokens are as cheap as good ones.
 const constructors = new Map(Object.entries(table).map(([code, { status }]) =>
   [code, createError(code, '%s', status, Error, status === 500)]))
 
-/** A quoted-string of RFC 9110 §5.6.4, for values already known to be printable ASCII. */
+/** Writes a quoted-string (RFC 9110 §5.6.4). The value must be printable ASCII. */
 function quoted (value: string): string {
   return `"${value.replace(/["\\]/g, '\\$&')}"`
 }
 
-/** RFC 6750 §3 allows an error_description neither quotes, backslashes nor anything outside printable ASCII. */
+/** Writes an `error_description` or `scope`, without quotes, backslashes and what is not printable ASCII (RFC 6750 §3). */
 function description (value: string): string {
   return `"${value.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/g, '?')}"`
 }
@@ -67,12 +70,12 @@ function maker (code: JwtErrorCode, override: string | undefined, realm: string 
 
   return function makeError (reason = '', scope) {
     const error = new Constructor(takesReason ? text.replace('%s', () => reason) : text) as JwtError
-    if (challenge !== null) {
-      // The description keeps the package's own English: a header holds ASCII only, an override may not.
+    if (challenge !== null && fixedChallenge !== null) {
+      // The description is always the package's own message: an override need not be ASCII.
       error.headers = {
         'WWW-Authenticate': takesReason || scope !== undefined
           ? buildChallenge(realm, challenge, message.replace('%s', () => reason), scope)
-          : fixedChallenge as string
+          : fixedChallenge
       }
     }
     return error
@@ -80,7 +83,7 @@ function maker (code: JwtErrorCode, override: string | undefined, realm: string 
 }
 
 /**
- * The errors of one registration.
+ * Creates the errors of one registration.
  *
  * @param messages Messages that replace the package's own, by code; `%s` stands for the reason.
  * @param realm The `realm` of the challenges (RFC 9110 §11.5).
@@ -90,27 +93,23 @@ function maker (code: JwtErrorCode, override: string | undefined, realm: string 
 export function createErrors (
   messages: Partial<Record<JwtErrorCode, string>> = {}, realm?: string
 ): Errors {
-  const codes = Object.keys(table) as JwtErrorCode[]
-  return Object.freeze(Object.fromEntries(codes.map(code => [code, maker(code, messages[code], realm)]))) as Errors
+  return Object.freeze(Object.fromEntries(errorCodes.map(code => [code, maker(code, messages[code], realm)]))) as Errors
 }
 
-/** The codes, for checking the `messages` option. @internal */
-export const errorCodes = Object.keys(table) as JwtErrorCode[]
-
-/** The errors before any option is known: start-up errors, and those of hooks that find no plugin. @internal */
+/** The errors for when there is no registration: at start-up, and in hooks that find no plugin. @internal */
 export const defaultErrors = createErrors()
 
-/** Start-up error: which option, what it got, what it takes. @internal */
+/** Creates the error that stops start-up: the option, what it got, what it takes. @internal */
 export function badOption (option: string, problem: string): JwtError {
   return defaultErrors.FST_JWT_BAD_OPTION(`fastify-jwt-extended: option '${option}' ${problem}`)
 }
 
-/** Whether an error refuses a request, where another says that it could not be judged. @internal */
+/** `true` for a decision of this package (4xx), `false` for a failure (5xx) and for errors of others. @internal */
 export function isRefusal (error: unknown): error is JwtError {
   return isJwtError(error) && table[error.code].status < 500
 }
 
-/** Whether an error is one of this package's, and so a verdict rather than a fault. @internal */
+/** Whether an error is one of this package's. @internal */
 export function isJwtError (error: unknown): error is JwtError {
   return error instanceof Error && 'code' in error && constructors.has(error.code as string)
 }

@@ -4,19 +4,19 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { JwtErrorCode } from './types/errors.ts'
 
 /**
- * What is published, by name, on the channels `fastify-jwt-extended:<name>` of `node:diagnostics_channel`: ids and
- * causes, never a token.
+ * The events, by name. Each is published on the channel `fastify-jwt-extended:<name>` of `node:diagnostics_channel`. They
+ * hold ids and causes, never a token.
  */
 export interface JwtEvents {
-  /** A request brought a token, and it was refused. `route` is the route's pattern. */
+  /** The token of a request was refused. `route` is the pattern of the route. */
   'token.refused': { code: JwtErrorCode, requestId: string, method: string, route: string | undefined }
   /** A token was put on the denylist. */
   'token.revoked': { jti: string, sessionId: string | null }
-  /** A refresh token came again after it had been replaced, and its session has ended. */
+  /** A refresh token was used after it had been replaced. Its session has ended. */
   'refresh.reused': { sessionId: string, identity: string }
-  /** Somebody logged in. */
+  /** `createSession` was called: a login. */
   'session.started': { sessionId: string, identity: string }
-  /** A refresh token was replaced; `repeated`: its successor was handed out again within the reuse interval. */
+  /** A refresh token was replaced. `repeated`: its successor was issued again, within `refreshReuseInterval`. */
   'session.rotated': { sessionId: string, identity: string, repeated: boolean }
   /** A session was ended: by the app, since a refresh token was reused, at `sessionMaxAge`, or for a new one (`maxSessions`). */
   'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' | 'limit' }
@@ -24,7 +24,7 @@ export interface JwtEvents {
 
 interface Log { readonly level: 'debug' | 'info' | 'warn', readonly line: string }
 
-/** The log line of each event: what a person must look into is a warning; what any request may cause is not even shown by default. */
+/** The log line of each event. A possible theft is a warning. What any request can cause is `debug`, which is off by default. */
 const logs: { readonly [Name in keyof JwtEvents]: Log } = {
   'token.refused': { level: 'debug', line: 'JWT refused' },
   'token.revoked': { level: 'info', line: 'Token revoked' },
@@ -46,10 +46,10 @@ export function publish<Name extends keyof JwtEvents> (name: Name, event: JwtEve
   log[level](fields, line)
 }
 
-/** `token.refused`, put together only when somebody listens: a bad token must be as cheap as a good one. @internal */
+/** Publishes `token.refused`. Builds it only for a listener, so that bad tokens are as cheap as good ones. @internal */
 export function publishRefused (code: JwtErrorCode, request: FastifyRequest): void {
   const log: FastifyBaseLogger & { isLevelEnabled?: (level: string) => boolean } = request.log
-  // Pino's, which a logger of the app's own need not have.
+  // A method of Pino's, which an app's own logger may lack.
   const logged = log.isLevelEnabled?.(logs['token.refused'].level) ?? true
   if (!logged && !channels['token.refused'].hasSubscribers) return
   publish('token.refused', { code, requestId: request.id, method: request.method, route: request.routeOptions.url }, log)

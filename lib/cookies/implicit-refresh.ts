@@ -11,24 +11,27 @@ import { kAuthentication } from '../authentication.ts'
 import type { VerifiedToken } from '../types/verified-token.ts'
 import type { MaybePromise } from '../types/claims.ts'
 
-/** Until when the access tokens of a login are renewed; both in seconds since the epoch. */
+/** Until when access tokens are renewed after a login. Both are seconds since the epoch. */
 function renewableUntil (login: number, { claims }: VerifiedToken, { refreshExpires, sessionMaxAge }: Settings): number {
   const longest = refreshExpires === false ? Infinity : refreshExpires
   return Math.floor(login + (claims.sid === undefined || sessionMaxAge === false ? longest : Math.min(longest, sessionMaxAge)))
 }
 
 /**
- * Renews an access cookie that is about to expire, on the way out: its own claims and `sid` stay, it is never
- * fresh, and never outlives `refreshExpires` after the login. Not after an error, nor when the app has set or cleared
- * token cookies itself.
+ * Creates the hook that renews an access cookie before it expires. The new token keeps the app's claims and `sid`, is not
+ * fresh, and ends at the latest `refreshExpires` after the login. Errors renew nothing, and neither do replies whose token
+ * cookies the app has set or cleared itself.
+ *
+ * @param implicitRefresh Seconds before `exp` from which on a token is renewed.
+ * @throws `FST_JWT_BAD_OPTION` if nothing could be renewed.
  */
 export function implicitRefreshHook (registration: Registration, implicitRefresh: number): onSendHookHandler {
   const { settings, issuer, verifier, cookies } = registration
   const { accessExpires, identityClaim } = settings
-  if (accessExpires === false) throw badOption('implicitRefresh', 'has nothing to renew when accessExpires is false; leave one of them out')
+  if (accessExpires === false) throw badOption('implicitRefresh', 'has nothing to renew if accessExpires is false; leave one of them out')
   if (implicitRefresh >= accessExpires) throw badOption('implicitRefresh', `must be shorter than accessExpires (${accessExpires} seconds), or every response would renew the cookie`)
   if (verifier.keys.signing === null) {
-    throw badOption('implicitRefresh', 'needs a key that signs, and a public key alone only verifies; give privateKey, or leave implicitRefresh out')
+    throw badOption('implicitRefresh', 'needs a key that signs, but a public key can only verify; give privateKey, or leave implicitRefresh out')
   }
   const ownClaims: ReadonlySet<string> = new Set([...ownedClaims, identityClaim, 'iss', 'aud'])
 
@@ -37,7 +40,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     return issuer.renew(claims.identity, kept, {
       exp,
       auth_time: login,
-      // A page that is open holds the CSRF token it was given, in a form field or a variable.
+      // The CSRF token stays: an open page holds it in a form field or a variable.
       ...(claims.csrf === undefined ? {} : { csrf: claims.csrf }),
       ...(claims.sid === undefined ? {} : { sid: claims.sid })
     })
@@ -46,7 +49,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
   return function implicitRefreshOnSend (request, reply, payload, done) {
     const authentication = request[kAuthentication]
     const { type, exp, iat, auth_time: login = iat } = authentication?.verified.claims ?? {}
-    // A token that can't say when its login was would be renewed for ever.
+    // Without the time of the login, a token could be renewed for ever.
     if (
       authentication === undefined || authentication.location !== 'cookies' || type !== 'access' || exp === undefined ||
       login === undefined || reply.statusCode >= 400 || hasTokenCookies(reply) || registrationOf(request.server) !== registration
@@ -55,7 +58,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
       return
     }
     const { verified } = authentication
-    // Renewed, another issuer's token would become one of our own.
+    // Renewing another issuer's token would turn it into one of ours.
     if (verified.foreign === true) {
       done(null, payload)
       return
@@ -66,7 +69,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
       done(null, payload)
       return
     }
-    // The handler may just have revoked the token: then it is not renewed.
+    // The handler may have revoked the token.
     let pending: MaybePromise<void>
     try {
       pending = after(refuseRevoked(registration, request, verified), () => {
@@ -81,7 +84,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     if (pending === undefined) done(null, payload)
     else pending.then(() => { done(null, payload) }, finish)
 
-    /** The answer stands as it is when there is nothing to renew any more; a fault is the app's to see. */
+    /** Sends the response unchanged. A refused token is simply not renewed; a failure is logged. */
     function finish (error: unknown): void {
       if (!isRefusal(error)) request.log.error({ err: error }, 'The access cookie could not be renewed')
       done(null, payload)

@@ -6,25 +6,27 @@ import type { FastifyReply } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { TokenType } from '../types/claims.ts'
 
-/** Replies whose token cookies the app has set or cleared itself; a decoration would cost every reply a little. */
+/** Replies whose token cookies the app has set or cleared. A decorator would cost every reply a little. */
 const touched = new WeakSet<FastifyReply>()
 
-/** Whether the app has set or cleared token cookies of a reply itself. */
+/** Whether the app has set or cleared token cookies of a reply. */
 export function hasTokenCookies (reply: FastifyReply): boolean {
   return touched.has(reply)
 }
 
-/** RFC 6265bis §5.6: a browser drops a cookie whose name and value are longer together, without a word. */
+/** RFC 6265bis §5.6: browsers silently drop a cookie whose name and value together are longer. */
 const maxCookieBytes = 4096
 
-/** RFC 6265bis §5.5: browsers keep no cookie longer than 400 days. Seconds. */
+/** RFC 6265bis §5.5: browsers keep cookies for at most 400 days. In seconds. */
 const maxCookieAge = 400 * 24 * 60 * 60
 
 /** Sets and clears token cookies. */
 export interface TokenCookies {
+  /** Sets the cookie of a token, and its CSRF cookie. @throws `FST_JWT_COOKIE_TOO_LARGE`, `FST_JWT_BAD_OPTION` */
   set (reply: FastifyReply, type: TokenType, token: string): void
+  /** Clears the cookie, and its CSRF cookie, with the attributes they are set with. @throws `FST_JWT_BAD_OPTION` */
   unset (reply: FastifyReply, type: TokenType): void
-  /** The double-submit CSRF token of a token, unverified; `null` when it has none. */
+  /** The double-submit CSRF token of a token, unverified; `null` if it has none. */
   csrfOf (token: string): string | null
 }
 
@@ -33,16 +35,16 @@ interface CookiePlan {
   readonly attributes: CookieSerializeOptions
   readonly csrfName: string
   readonly csrfAttributes: CookieSerializeOptions
-  /** Life of an opaque token, which does not tell its own; seconds. */
+  /** Max-Age of an opaque token, which has no readable `exp`, in seconds. */
   readonly defaultAge: number
 }
 
-/** Decides names and attributes once; per reply only the age differs. */
+/** Decides names and attributes once. Only Max-Age differs between replies. */
 export function createTokenCookies (settings: Settings): TokenCookies {
   const { errors, sessionCookie } = settings
   const withCsrfCookies = settings.csrfInCookies && settings.csrfProtection !== false && settings.csrfProtection.includes('double-submit')
   const shared: CookieSerializeOptions = {
-    // The app's own parseOptions of @fastify/cookie are for the app's own cookies: a Domain, say, would widen who gets a token.
+    // The `parseOptions` of @fastify/cookie must not apply: a Domain for the app's own cookies would send tokens to more hosts.
     ...Object.fromEntries(['domain', 'expires', 'maxAge', 'partitioned', 'priority'].map(name => [name, undefined])),
     ...(settings.cookieDomain === null ? {} : { domain: settings.cookieDomain }),
     secure: settings.cookieSecure,
@@ -58,14 +60,14 @@ export function createTokenCookies (settings: Settings): TokenCookies {
       name: access ? settings.accessCookieName : settings.refreshCookieName,
       attributes: { ...shared, httpOnly: settings.cookieHttponly, path: access ? settings.accessCookiePath : settings.refreshCookiePath },
       csrfName: access ? settings.accessCsrfCookieName : settings.refreshCsrfCookieName,
-      // Scripts must read this one: that they can is what tells them from a page of another origin.
+      // Scripts must be able to read it: that tells them from the pages of other origins.
       csrfAttributes: { ...shared, httpOnly: false, path: access ? settings.accessCsrfCookiePath : settings.refreshCsrfCookiePath },
       defaultAge: Math.floor(Math.min(...lives, maxCookieAge))
     }
   }
   const plans: Record<TokenType, CookiePlan> = { access: plan('access'), refresh: plan('refresh') }
 
-  /** Max-Age in seconds: what is left of the token's life, so that cookie and token end together. */
+  /** Max-Age in seconds: what is left of the token's lifetime, so that both end together. */
   function ageOf (token: string, defaultAge: number): number {
     const payload = readPayload(token)
     if (payload === null) return defaultAge
@@ -75,7 +77,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
 
   function requireCookies (reply: FastifyReply): void {
     if (typeof reply.setCookie !== 'function') {
-      throw badOption('tokenLocation', "does not name 'cookies', so no cookie can be set; add it")
+      throw badOption('tokenLocation', "lacks 'cookies', so that no cookie can be set; add it")
     }
   }
 
@@ -88,7 +90,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
   function setOne (reply: FastifyReply, name: string, value: string, attributes: CookieSerializeOptions, maxAge: number): void {
     const bytes = Buffer.byteLength(name) + Buffer.byteLength(value)
     if (bytes > maxCookieBytes) {
-      throw errors.FST_JWT_COOKIE_TOO_LARGE(`Cookie ${name} would be ${bytes} bytes, and browsers drop one of more than ${maxCookieBytes}; put fewer claims into the token`)
+      throw errors.FST_JWT_COOKIE_TOO_LARGE(`Cookie ${name} would have ${bytes} bytes, but browsers drop cookies of more than ${maxCookieBytes}; put fewer claims into the token`)
     }
     reply.setCookie(name, value, sessionCookie ? attributes : { ...attributes, maxAge })
   }
@@ -110,7 +112,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
         const csrf = csrfOf(token)
         if (csrf !== null) setOne(reply, csrfName, csrf, csrfAttributes, maxAge)
       }
-      // RFC 9111 §7.3: a shared cache must not hand one user's cookie to another.
+      // RFC 9111 §7.3: a shared cache must not give the cookie of one user to another.
       if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
       touched.add(reply)
     },

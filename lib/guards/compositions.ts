@@ -8,13 +8,13 @@ import type { Settings } from '../options/settings.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { JwtHook } from '../types/hooks.ts'
 import type { JwtError } from '../types/errors.ts'
-import type { Guard, Lack, Requirement, Rule } from './rule.ts'
+import type { Denial, Guard, Requirement, Rule } from './rule.ts'
 
-/** The rule of a hook that requires a token, such as `freshJwtRequired`: it passes, or throws its refusal. */
+/** The rule of a hook that requires a token, such as `freshJwtRequired`. Its check passes, or throws the error of the hook. */
 function ruleOfHook (composition: string, hook: unknown): Rule | undefined {
   const options = hookOptionsOf(hook)
   if (options === undefined) return undefined
-  if (options.optional !== false) throw badOption(composition, 'got an optional hook, which passes whoever comes; use one that requires a token')
+  if (options.optional !== false) throw badOption(composition, 'got an optional hook, which lets every request pass; use one that requires a token')
   return {
     requirement: { kind: 'token', options },
     check: request => after(nearest(request).prepare(options).authenticate(request), () => null)
@@ -32,13 +32,13 @@ function rulesOf (composition: string, members: readonly unknown[]): readonly Ru
   })
 }
 
-/** A refusal of one alternative leaves the others; a fault of the app or of a store does not. */
+/** Returns a 401 or 403, so that the other alternatives are tried. Throws all other errors, which are failures. */
 function asRefusal (error: unknown): JwtError {
   if (isJwtError(error) && (error.statusCode === 401 || error.statusCode === 403)) return error
   throw error
 }
 
-function attempt (rule: Rule, request: FastifyRequest, settings: Settings): MaybePromise<Lack | JwtError | null> {
+function attempt (rule: Rule, request: FastifyRequest, settings: Settings): MaybePromise<Denial | JwtError | null> {
   try {
     const result = rule.check(request, settings)
     return isPromise(result) ? result.catch(asRefusal) : result
@@ -47,33 +47,33 @@ function attempt (rule: Rule, request: FastifyRequest, settings: Settings): Mayb
   }
 }
 
-/** `Missing role: a` and `Missing scope: b` to `Missing role: a or scope: b`. */
-function joinMessages (lacks: readonly Lack[]): string {
-  const messages = [...new Set(lacks.map(lack => lack.message))]
+/** Joins `Missing role: a` and `Missing scope: b` to `Missing role: a or scope: b`. */
+function joinMessages (denials: readonly Denial[]): string {
+  const messages = [...new Set(denials.map(denial => denial.message))]
   return messages.map((message, index) => index === 0 ? message : message.replace(/^Missing /, '')).join(' or ')
 }
 
 /**
- * A guard that passes when one of its members does, tried in order. Members are guards, and hooks that require a token:
- * `anyOf(role('admin'), freshJwtRequired)`.
+ * Creates a guard that passes if one of its members does: `anyOf(role('admin'), freshJwtRequired)`.
  *
- * @throws `FST_JWT_BAD_OPTION` at once, for anything else.
+ * @param members Guards, and hooks that require a token. They are tried in order.
+ * @throws `FST_JWT_BAD_OPTION` when it is created, for any other member.
  */
 export function anyOf (...members: JwtHook[]): Guard {
   const rules = rulesOf('anyOf', members)
 
-  function check (request: FastifyRequest, settings: Settings, index: number, lacks: readonly Lack[], refusal: JwtError | null): MaybePromise<Lack | null> {
+  function check (request: FastifyRequest, settings: Settings, index: number, denials: readonly Denial[], refusal: JwtError | null): MaybePromise<Denial | null> {
     const rule = rules[index]
     if (rule === undefined) {
-      // A better token helps more than a better reason, so a refused token is what is answered.
+      // If a token was refused, its 401 is the answer: another token may satisfy the guards, too.
       if (refusal !== null) throw refusal
-      return { message: joinMessages(lacks), scopes: [...new Set(lacks.flatMap(lack => lack.scopes))] }
+      return { message: joinMessages(denials), scopes: [...new Set(denials.flatMap(denial => denial.scopes))] }
     }
     return after(attempt(rule, request, settings), result => {
       if (result === null) return null
       return result instanceof Error
-        ? check(request, settings, index + 1, lacks, refusal ?? result)
-        : check(request, settings, index + 1, [...lacks, result], refusal)
+        ? check(request, settings, index + 1, denials, refusal ?? result)
+        : check(request, settings, index + 1, [...denials, result], refusal)
     })
   }
 
@@ -84,17 +84,18 @@ export function anyOf (...members: JwtHook[]): Guard {
 }
 
 /**
- * A guard that passes when all of its members do, asked in order until one refuses. Members as of `anyOf`.
+ * Creates a guard that passes if all of its members do.
  *
- * @throws `FST_JWT_BAD_OPTION` at once, for anything else.
+ * @param members As of `anyOf`. The first that refuses decides.
+ * @throws `FST_JWT_BAD_OPTION` when it is created, for any other member.
  */
 export function allOf (...members: JwtHook[]): Guard {
   const rules = rulesOf('allOf', members)
 
-  function check (request: FastifyRequest, settings: Settings, index: number): MaybePromise<Lack | null> {
+  function check (request: FastifyRequest, settings: Settings, index: number): MaybePromise<Denial | null> {
     const rule = rules[index]
     if (rule === undefined) return null
-    return after(rule.check(request, settings), lack => lack === null ? check(request, settings, index + 1) : lack)
+    return after(rule.check(request, settings), denial => denial === null ? check(request, settings, index + 1) : denial)
   }
 
   return toGuard({
@@ -117,20 +118,20 @@ function asksForToken (requirement: Requirement): boolean {
 }
 
 /**
- * A guard that passes a verified token that another guard does not: `not(role('suspended'))`. Without a verified token, or
- * when the guard within throws, it refuses, too.
+ * Creates a guard that passes if another guard denies: `not(role('suspended'))`. It does not pass without a verified token,
+ * nor if the other guard throws.
  *
- * @throws `FST_JWT_BAD_OPTION` at once, when it is given no guard, or one that asks for a token: a token that is refused
- *   must not be a reason to pass.
+ * @throws `FST_JWT_BAD_OPTION` when it is created, if `member` is not a guard, or contains a hook that requires a token:
+ *   otherwise a refused token would be a reason to pass.
  */
 export function not (member: Guard): Guard {
   const rule = ruleOf(member)
   if (rule === undefined || asksForToken(rule.requirement)) {
-    throw badOption('not', 'takes one guard, without a hook that requires a token in it: a refused token must not be a reason to pass')
+    throw badOption('not', 'takes one guard that contains no hook that requires a token, since a refused token must not be a reason to pass')
   }
-  const lack: Lack = Object.freeze({ message: `Not for ${describe(rule.requirement)}`, scopes: [] })
+  const denial: Denial = Object.freeze({ message: `Not for ${describe(rule.requirement)}`, scopes: [] })
   return toGuard({
     requirement: { kind: 'not', of: rule.requirement },
-    check: (request, settings) => after(rule.check(request, settings), inner => inner === null ? lack : null)
+    check: (request, settings) => after(rule.check(request, settings), inner => inner === null ? denial : null)
   })
 }

@@ -1,45 +1,46 @@
 import { after } from '../after.ts'
-import { badOption } from '../errors.ts'
-import * as kind from '../options/validators.ts'
+import { checkOptionNames } from '../options/unknown.ts'
+import * as validate from '../options/validators.ts'
 import { claimsOf, toGuard } from './rule.ts'
 import type { FastifyRequest } from 'fastify'
 import type { JwtClaims, MaybePromise } from '../types/claims.ts'
 import type { Guard } from './rule.ts'
 
-/** A check of the app's own: `true` passes; `false`, or a promise of it, refuses. */
+/** A check of the app's own. `true` passes; `false`, `null` and `undefined` refuse. It may return a promise. */
 export type GuardFunction = (request: FastifyRequest, claims: JwtClaims) => MaybePromise<boolean | null | undefined>
 
 /** Options of `guard`. */
 export interface GuardOptions {
-  /** What the refusal says. Default: `'Access denied'`. */
+  /** The message of a refusal. Default: `'Access denied'`. */
   message?: string
 }
 
 /**
- * A guard of the app's own, synchronous or not:
+ * Creates a guard from a function of the app's own, synchronous or not:
  *
  * ```ts
  * const isAuthor = guard(async (request, claims) => await db.authorOf(request.params.id) === claims.identity)
  * ```
  *
- * Only `true` passes. What it throws is answered as the app's error handling says, and never a pass, within `not` either.
+ * Only `true` passes. If it throws, the app's error handler answers; that is not a pass, in `not` either. `false` is
+ * `FST_JWT_FORBIDDEN`. Without a verified token it is not called: `FST_JWT_MISSING_TOKEN`.
  *
- * @throws `FST_JWT_BAD_OPTION` at once, when it is given no function.
+ * @param check Gets the request, and the claims of the verified token.
+ * @throws `FST_JWT_BAD_OPTION` when it is created, if `check` is not a function.
  */
 export function guard (check: GuardFunction, options: GuardOptions = {}): Guard {
-  kind.callback<GuardFunction>()(check, 'guard')
-  const { message = 'Access denied', ...unknown } = options
-  const [misspelt] = Object.keys(unknown)
-  if (misspelt !== undefined) throw badOption(`guard.${misspelt}`, 'is unknown; the options are message')
-  const lack = Object.freeze({ message: kind.text(message, 'guard.message'), scopes: [] })
+  validate.callback<GuardFunction>()(check, 'guard')
+  checkOptionNames(options, ['message'], 'guard.')
+  const { message = 'Access denied' } = options
+  const denial = Object.freeze({ message: validate.text(message, 'guard.message'), scopes: [] })
 
   return toGuard({
-    requirement: { kind: 'custom', message: lack.message },
+    requirement: { kind: 'custom', message: denial.message },
     check: (request, settings) => after(check(request, claimsOf(request, settings)), (verdict: unknown) => {
       if (verdict === true) return null
-      // A truthy value may be a function nobody called: not a pass, nor, within `not`, a refusal.
+      // A truthy value may be a function that nobody called. It is neither a pass nor a refusal, which `not` would turn round.
       if (verdict) throw new TypeError('A guard must return true or false, or a promise of it')
-      return lack
+      return denial
     })
   })
 }

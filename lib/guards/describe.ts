@@ -13,7 +13,7 @@ export function describeToken ({ type, fresh }: Pick<HookOptions, 'type' | 'fres
   return fresh ? 'a fresh access token' : 'an access token'
 }
 
-/** What a guard asks for, in words: `role: admin or (role: editor and permission: articles:write)`. */
+/** The requirement of a guard in words: `role: admin or (role: editor and permission: articles:write)`. */
 export function describe (requirement: Requirement, nested = false): string {
   switch (requirement.kind) {
     case 'role':

@@ -8,10 +8,13 @@ import type { HookOptions } from '../authenticate/hook-options.ts'
 import type { JwtClaims, MaybePromise } from '../types/claims.ts'
 import type { JwtHook } from '../types/hooks.ts'
 
-/** A hook that asks what the bearer of a verified token may do. Made by `role`, `permission`, `scope`, `guard`, `anyOf`, `allOf` and `not`. */
+/**
+ * A hook that checks what the user of a verified token may do. Created by `role`, `permission`, `scope`, `guard`, `anyOf`,
+ * `allOf` and `not`.
+ */
 export type Guard = JwtHook
 
-/** What a guard asks for, as a document can say it. @internal */
+/** What a guard requires, for documentation. @internal */
 export type Requirement =
   | { readonly kind: 'role' | 'permission' | 'scope', readonly names: readonly string[], readonly match: 'any' | 'all' }
   | { readonly kind: 'custom', readonly message: string }
@@ -19,23 +22,23 @@ export type Requirement =
   | { readonly kind: 'anyOf' | 'allOf', readonly of: readonly Requirement[] }
   | { readonly kind: 'not', readonly of: Requirement }
 
-/** What a request lacks. @internal */
-export interface Lack {
+/** Why a guard refuses a request. @internal */
+export interface Denial {
+  /** The message of the error. */
   readonly message: string
-  /** The scopes that would help (RFC 6750 §3). */
+  /** The scopes that are needed, for the challenge (RFC 6750 §3). */
   readonly scopes: readonly string[]
 }
 
-/**
- * What a guard is made of. `check` gives `null` when the request passes, what it lacks when it does not, and throws where
- * there is nothing to decide on: no verified token, a token refused, a guard of the app's that has failed. What was
- * thrown is never turned into a pass.
- *
- * @internal
- */
+/** The parts of a guard. @internal */
 export interface Rule {
   readonly requirement: Requirement
-  check (request: FastifyRequest, settings: Settings): MaybePromise<Lack | null>
+  /**
+   * @returns `null` if the request passes.
+   * @throws If there is nothing to decide on: no verified token, a refused token, a failure. Never becomes a pass, not even
+   *   in `not`.
+   */
+  check (request: FastifyRequest, settings: Settings): MaybePromise<Denial | null>
 }
 
 /** On a guard: its rule. A registered symbol, so that another copy of this package recognises it. */
@@ -56,13 +59,13 @@ export function claimsOf (request: FastifyRequest, { errors }: Settings): JwtCla
 function enforce (request: FastifyRequest, rule: Rule): MaybePromise<void> {
   if (asksForPublicKeys(request)) return
   const { settings } = nearest(request)
-  return after(rule.check(request, settings), lack => {
-    if (lack === null) return
-    throw settings.errors.FST_JWT_FORBIDDEN(lack.message, lack.scopes.length === 0 ? undefined : lack.scopes.join(' '))
+  return after(rule.check(request, settings), denial => {
+    if (denial === null) return
+    throw settings.errors.FST_JWT_FORBIDDEN(denial.message, denial.scopes.length === 0 ? undefined : denial.scopes.join(' '))
   })
 }
 
-/** Makes the hook of a rule. @internal */
+/** Creates the hook of a rule. @internal */
 export function toGuard (rule: Rule): Guard {
   const hook: Guard = function (request, _reply, done) {
     runAsHook(request => enforce(request, rule), request, done)

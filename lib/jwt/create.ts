@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { toSeconds } from '../options/validators.ts'
 import { ownedClaims } from '../options/settings.ts'
+import { checkCallOptionNames } from '../options/unknown.ts'
 import { readIdentity } from './claims.ts'
 import { isUsableType } from './explicit-typing.ts'
 import type { Settings } from '../options/settings.ts'
@@ -8,30 +9,38 @@ import type { CreateAccessTokenOptions, CreateRefreshTokenOptions } from '../typ
 import type { AdditionalClaims, Duration, Identity, TokenType } from '../types/claims.ts'
 import type { TokenVerifier } from './verify.ts'
 
-/** Claims only this package sets: those of a session, and of a token that is issued again. */
+/** Claims that only this package sets: those of a session, and of a token that is issued again. */
 export interface ReservedClaims {
   jti?: string
-  /** The double-submit CSRF token of a token that this one replaces. */
+  /** The double-submit CSRF token of the token that this one replaces. */
   csrf?: string
   sid?: string
   gen?: number
   auth_time?: number
-  /** Seconds since the epoch, in place of now. */
+  /** Seconds since the epoch; now if left out. */
   iat?: number
-  /** Seconds since the epoch, in place of what `expiresIn` gives; `null` for none. */
+  /** Seconds since the epoch, instead of `expiresIn`; `null` for none. */
   exp?: number | null
 }
 
 /** Creates signed tokens. */
 export interface TokenIssuer {
-  /** The identity of what `createAccessToken` is given. @throws {TypeError} */
+  /** The identity in the first argument of `createAccessToken`. @throws {TypeError} If there is none. */
   identityOf (subject: Identity | object): string
-  /** @param subject What the identity was made of, for the callbacks; the identity itself where that is not known. */
+  /**
+   * Creates an access token.
+   *
+   * @param subject The value that the identity was read from, for the callbacks. Default: the identity.
+   */
   access (identity: string, options?: CreateAccessTokenOptions, reserved?: ReservedClaims, subject?: unknown): string
+  /** Creates a refresh token. Parameters as of `access`. */
   refresh (identity: string, options?: CreateRefreshTokenOptions, reserved?: ReservedClaims, subject?: unknown): string
-  /** An access token that carries on another one's claims: not fresh, and no callback is asked again. */
+  /** Creates an access token with the claims of another one. It is not fresh, and no callback is called. */
   renew (identity: string, claims: AdditionalClaims, reserved: ReservedClaims & { exp: number }): string
 }
+
+const accessOptionNames = ['expiresIn', 'fresh', 'claims', 'headers']
+const refreshOptionNames = ['expiresIn', 'claims', 'headers']
 
 const owned: ReadonlySet<string> = new Set(ownedClaims)
 const protectedHeaders: ReadonlySet<string> = new Set(['alg', 'kid', 'crit', 'b64'])
@@ -40,29 +49,29 @@ function isPlainObject (value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Promise)
 }
 
-/** Seconds of `expiresIn` or `fresh`. */
-function span (value: Duration, name: string): number {
+/** Reads `expiresIn` or `fresh` as seconds. */
+function readDuration (value: Duration, name: string): number {
   const seconds = toSeconds(value)
   if (seconds === undefined) throw new TypeError(`'${name}' takes seconds or a duration such as '15m', got ${typeof value === 'object' ? 'an object' : JSON.stringify(value)}`)
   return seconds
 }
 
 /**
- * A time so many seconds from `now`, as `exp` and `fresh` are written. Never below 1, since `fast-jwt`
- * reads 0 as "no expiry", nor past what JSON keeps exact.
+ * `exp` or `fresh`: seconds since the epoch, rounded down. At least 1, since `fast-jwt` reads 0 as "no expiry"; at most the
+ * largest integer that JSON keeps exact.
  */
 function timeAfter (now: number, seconds: number): number {
   return Math.min(Math.max(Math.floor(now + seconds), 1), Number.MAX_SAFE_INTEGER)
 }
 
-/** Makes the functions behind `createAccessToken` and `createRefreshToken`. */
+/** Creates the functions behind `createAccessToken` and `createRefreshToken`. */
 export function createTokenIssuer (settings: Settings, verifier: TokenVerifier): TokenIssuer {
   const {
     accessExpires, refreshExpires, encodeNbf, identityClaim, issuer, audience, additionalClaims, additionalHeaders, userIdentity
   } = settings
   const withCsrf = settings.tokenLocation.includes('cookies') && settings.csrfProtection !== false &&
     settings.csrfProtection.includes('double-submit')
-  // A token stays renewable only so long after the login: then it must say when that was.
+  // Implicit refresh ends a certain time after the login, so that tokens must say when that was.
   const withAuthTime = settings.implicitRefresh !== false
   const audienceClaim = audience?.length === 1 ? audience[0] : audience
   const noClaims: AdditionalClaims = Object.freeze({})
@@ -71,7 +80,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     const identity = readIdentity(userIdentity === null ? subject : userIdentity(subject))
     if (identity === null) {
       throw new TypeError(userIdentity === null
-        ? 'A token needs an identity: a non-empty string or a finite number, or any value that the userIdentity option turns into one'
+        ? 'A token needs an identity: a non-empty string, a finite number, or a value that the userIdentity option turns into one'
         : 'The userIdentity option must return a non-empty string or a finite number')
     }
     return identity
@@ -92,27 +101,27 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     for (const name of Object.keys(headers)) {
       if (protectedHeaders.has(name)) throw new TypeError(`${source} can't hold the header parameter '${name}', which this package sets`)
     }
-    if (!isUsableType(headers['typ'])) throw new TypeError(`${source} can't hold a 'typ' other than 'JWT', 'at+jwt' or one without '+jwt', since such a token would be refused here`)
+    if (!isUsableType(headers['typ'])) throw new TypeError(`${source} can't hold this 'typ': it takes 'JWT', 'at+jwt', or one without '+jwt', since other tokens are refused`)
     return headers
   }
 
   function gatherClaims (identity: string, type: TokenType, subject: unknown, own: AdditionalClaims | undefined): AdditionalClaims {
     const given = own === undefined ? noClaims : checkClaims(own, "'claims'")
     if (additionalClaims === null) return given
-    return { ...checkClaims(additionalClaims(identity, type, subject), 'What the additionalClaims option returns (synchronously)'), ...given }
+    return { ...checkClaims(additionalClaims(identity, type, subject), 'The result of the additionalClaims option, which is synchronous,'), ...given }
   }
 
   function gatherHeaders (identity: string, type: TokenType, subject: unknown, own: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
     const given = own === undefined ? undefined : checkHeaders(own, "'headers'")
     if (additionalHeaders === null) return given
-    return { ...checkHeaders(additionalHeaders(identity, type, subject), 'What the additionalHeaders option returns (synchronously)'), ...given }
+    return { ...checkHeaders(additionalHeaders(identity, type, subject), 'The result of the additionalHeaders option, which is synchronous,'), ...given }
   }
 
-  /** Writes and signs a token; what the app adds has been checked. */
+  /** Writes and signs a token from parts that have been checked. */
   function sign (token: TokenParts): string {
     const { signing } = verifier.keys
     if (signing === null) {
-      throw new TypeError('This instance only verifies, for it was given a public key alone; register it with privateKey, secretKey or keys to create tokens')
+      throw new TypeError('This instance can only verify, since its only key is public; register it with privateKey, secretKey or keys to create tokens')
     }
     const { type, identity, now, exp, reserved } = token
     const payload: Record<string, unknown> = { [identityClaim]: identity, type }
@@ -140,8 +149,8 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
       type,
       identity,
       now,
-      fresh: typeof fresh === 'boolean' ? fresh : timeAfter(now, span(fresh, 'fresh')),
-      exp: reserved?.exp !== undefined ? reserved.exp : expiresIn === false ? null : timeAfter(now, span(expiresIn, 'expiresIn')),
+      fresh: typeof fresh === 'boolean' ? fresh : timeAfter(now, readDuration(fresh, 'fresh')),
+      exp: reserved?.exp !== undefined ? reserved.exp : expiresIn === false ? null : timeAfter(now, readDuration(expiresIn, 'expiresIn')),
       claims,
       headers: gatherHeaders(identity, type, subject, options.headers),
       reserved
@@ -150,15 +159,15 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
 
   return {
     identityOf,
-    access: (identity, options = {}, reserved, subject = identity) => issue('access', identity, checkOptions(options, accessKeys), reserved, subject),
-    refresh: (identity, options = {}, reserved, subject = identity) => issue('refresh', identity, checkOptions(options, refreshKeys), reserved, subject),
+    access: (identity, options = {}, reserved, subject = identity) => issue('access', identity, checkCallOptionNames(options, accessOptionNames), reserved, subject),
+    refresh: (identity, options = {}, reserved, subject = identity) => issue('refresh', identity, checkCallOptionNames(options, refreshOptionNames), reserved, subject),
     renew: (identity, claims, reserved) => sign({
       type: 'access', identity, now: Math.floor(Date.now() / 1000), fresh: false, exp: reserved.exp, claims, headers: undefined, reserved
     })
   }
 }
 
-/** All that goes into one token. */
+/** The parts of one token. */
 interface TokenParts {
   readonly type: TokenType
   readonly identity: string
@@ -170,15 +179,4 @@ interface TokenParts {
   readonly claims: AdditionalClaims
   readonly headers: Record<string, unknown> | undefined
   readonly reserved: ReservedClaims | undefined
-}
-
-const accessKeys: ReadonlySet<string> = new Set(['expiresIn', 'fresh', 'claims', 'headers'])
-const refreshKeys: ReadonlySet<string> = new Set(['expiresIn', 'claims', 'headers'])
-
-/** A misspelt option would silently make another token than was meant. */
-function checkOptions<T extends object> (options: T, known: ReadonlySet<string>): T {
-  for (const name in options) {
-    if (!known.has(name)) throw new TypeError(`Unknown option '${name}'; the options are ${[...known].join(', ')}`)
-  }
-  return options
 }

@@ -1,27 +1,27 @@
 import { badOption } from '../errors.ts'
 import { isHmac } from '../keys/algorithms.ts'
-import { createDecodedKeySource } from '../keys/callback.ts'
+import { createCallbackKeys } from '../keys/callback.ts'
 import { checkAlgorithms, loadKeys, noKeys } from '../keys/local.ts'
-import { createRemoteKeySource } from '../keys/remote/issuer-keys.ts'
-import { createRemoteKeys } from '../keys/remote/remote-jwk-set.ts'
-import { createFoundKeyVerifier } from './verify-external.ts'
+import { createIssuerKeys } from '../keys/remote/issuer-keys.ts'
+import { createRemoteJwkSet } from '../keys/remote/remote-jwk-set.ts'
+import { createExternalVerifier } from './verify-external.ts'
 import { createLocalVerifier } from './verify.ts'
 import type { ResolvedIssuer, Settings } from '../options/settings.ts'
 import type { Algorithm, KeySet, KeysOption } from '../types/keys.ts'
-import type { KeySource } from '../keys/external.ts'
-import type { RemoteKeySource } from '../keys/remote/remote-jwk-set.ts'
+import type { ExternalKeys } from '../keys/external.ts'
+import type { JwkSetLocation } from '../keys/remote/remote-jwk-set.ts'
 import type { TokenVerifier } from './verify.ts'
 
 const foundOptions = ['decodeKey', 'jwksUri', 'issuers'] as const
 const ownOptions = ['secretKey', 'privateKey', 'publicKey', 'keys'] as const
 
 /** The option that gives keys of our own. */
-function ownOption ({ keyOptions }: Settings): string | undefined {
+function localKeysOption ({ keyOptions }: Settings): string | undefined {
   return ownOptions.find(name => keyOptions[name] !== undefined)
 }
 
 /** The option that says where keys come from that are not ours; `null` when there is none. */
-function foundOption (settings: Settings): typeof foundOptions[number] | null {
+function externalKeysOption (settings: Settings): typeof foundOptions[number] | null {
   const [first, second] = foundOptions.filter(name => settings[name] !== null)
   if (first !== undefined && second !== undefined) {
     throw badOption(first, `cannot be combined with '${second}'; ` + (first === 'decodeKey'
@@ -70,7 +70,7 @@ function checkOwnKeys (keys: KeySet, settings: Settings): KeySet {
  * @throws `FST_JWT_BAD_OPTION` for bad keys; `TypeError` where a registration has no keys of its own.
  */
 export function loadRotatedKeys (settings: Settings, keys: KeysOption): KeySet {
-  if (ownOption(settings) === undefined) throw new TypeError('This registration has no keys of its own that could be replaced')
+  if (localKeysOption(settings) === undefined) throw new TypeError('This registration has no keys of its own that could be replaced')
   const { algorithm, decodeAlgorithms } = settings.keyOptions
   // Which algorithms the keys have may change from one rotation to the next: what is accepted was said for good.
   return checkOwnKeys(loadKeys({ algorithm, decodeAlgorithms, keys: keys ?? [] }, true), settings)
@@ -80,19 +80,19 @@ export function loadRotatedKeys (settings: Settings, keys: KeysOption): KeySet {
 function remoteAlgorithms (settings: Settings): readonly Algorithm[] | undefined {
   const decodeAlgorithms = checkAlgorithms(settings.keyOptions)
   const { algorithm } = settings.keyOptions
-  if (decodeAlgorithms !== undefined || algorithm === undefined || ownOption(settings) !== undefined) return decodeAlgorithms
+  if (decodeAlgorithms !== undefined || algorithm === undefined || localKeysOption(settings) !== undefined) return decodeAlgorithms
   if (isHmac(algorithm)) throw badOption('algorithm', `is '${algorithm}', which takes a secret, and no issuer publishes one; set it to the issuer's, such as 'RS256', or leave it out`)
   return [algorithm]
 }
 
-function remoteSource (settings: Settings, from: RemoteKeySource, path: string, accessOnly: boolean): KeySource {
-  return createRemoteKeySource(createRemoteKeys(from, { algorithms: remoteAlgorithms(settings), path }), settings, accessOnly)
+function remoteSource (settings: Settings, from: JwkSetLocation, path: string, accessOnly: boolean): ExternalKeys {
+  return createIssuerKeys(createRemoteJwkSet(from, { algorithms: remoteAlgorithms(settings), path }), settings, accessOnly)
 }
 
 /** Each issuer's keys, by the `iss` of the tokens they verify. */
-function issuerSources (settings: Settings, issuers: readonly ResolvedIssuer[]): ReadonlyMap<unknown, KeySource> {
+function issuerSources (settings: Settings, issuers: readonly ResolvedIssuer[]): ReadonlyMap<unknown, ExternalKeys> {
   if (issuers.length === 0) throw badOption('issuers', 'is empty, so that no token would be accepted; name an issuer, or leave it out')
-  const sources = new Map<unknown, KeySource>()
+  const sources = new Map<unknown, ExternalKeys>()
   issuers.forEach(({ issuer, jwksUri, audience }, index) => {
     const path = `issuers[${index}].`
     if (sources.has(issuer)) throw badOption(`${path}issuer`, 'is named twice; give each issuer once')
@@ -113,24 +113,24 @@ function issuerSources (settings: Settings, issuers: readonly ResolvedIssuer[]):
  * @throws `FST_JWT_BAD_OPTION`
  */
 export function createTokenVerifier (settings: Settings): TokenVerifier {
-  const found = foundOption(settings)
+  const found = externalKeysOption(settings)
   if (found === null) return createLocalVerifier(settings, checkOwnKeys(loadKeys(settings.keyOptions), settings))
 
-  const ownName = ownOption(settings)
+  const ownName = localKeysOption(settings)
   checkTogether(settings, ownName, found)
   checkAlgorithms(settings.keyOptions)
   const own = createLocalVerifier(settings, ownName === undefined ? noKeys : checkOwnKeys(loadKeys(settings.keyOptions, true), settings))
   const { decodeKey, issuers, jwksUri, errors } = settings
   if (decodeKey !== null) {
-    const source = createDecodedKeySource(settings, decodeKey)
-    return createFoundKeyVerifier(settings, () => source, own)
+    const source = createCallbackKeys(settings, decodeKey)
+    return createExternalVerifier(settings, () => source, own)
   }
   if (issuers === null) {
     const source = remoteSource(settings, { jwksUri: jwksUri as string }, '', false)
-    return createFoundKeyVerifier(settings, () => source, own)
+    return createExternalVerifier(settings, () => source, own)
   }
   const sources = issuerSources(settings, issuers)
-  return createFoundKeyVerifier(settings, ({ claims }) => {
+  return createExternalVerifier(settings, ({ claims }) => {
     const source = sources.get(claims['iss'])
     if (source === undefined && ownName === undefined) throw errors.FST_JWT_INVALID_TOKEN('issuer')
     return source ?? null

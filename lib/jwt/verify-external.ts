@@ -9,7 +9,7 @@ import { VerifiedCache } from './verified-cache.ts'
 import type { Settings } from '../options/settings.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { DecodedToken, VerificationKey } from '../types/keys.ts'
-import type { KeySource } from '../keys/external.ts'
+import type { ExternalKeys } from '../keys/external.ts'
 import type { UnverifiedToken } from './unverified.ts'
 import type { LocalVerifier, TokenVerifier } from './verify.ts'
 import type { VerifiedToken } from '../types/verified-token.ts'
@@ -17,7 +17,7 @@ import type { VerifiedToken } from '../types/verified-token.ts'
 /** What a token says of itself, and the source that its key comes from. */
 interface Arrival {
   readonly unverified: UnverifiedToken
-  readonly source: KeySource
+  readonly source: ExternalKeys
 }
 
 /** A verified token, with all that decides whether it still is one. */
@@ -36,9 +36,9 @@ interface Remembered {
  * @param choose The source for a token; `null` for one that our own keys have to have signed.
  * @param own Verifies those.
  */
-export function createFoundKeyVerifier (
+export function createExternalVerifier (
   { errors, maxTokenLength, cacheSize }: Settings,
-  choose: (token: UnverifiedToken) => KeySource | null,
+  choose: (token: UnverifiedToken) => ExternalKeys | null,
   own: LocalVerifier
 ): TokenVerifier {
   const checkHeader = createHeaderCheck(errors)

@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto'
 import type { Algorithm } from '../types/keys.ts'
 
-/** Secret bytes an HMAC key needs: as many as its hash has (RFC 7518 §3.2). */
-const secretBytes = { HS256: 32, HS384: 48, HS512: 64 } as const
+/** The least bytes of an HMAC secret: the size of the hash (RFC 7518 §3.2). */
+const secretBytes = new Map<Algorithm, number>([['HS256', 32], ['HS384', 48], ['HS512', 64]])
 
-/** Of each algorithm, how to make a key for it. */
+/** A command for each algorithm that makes a key for it. */
 const recipes: Record<Algorithm, string> = {
   HS256: 'openssl rand -base64 48',
   HS384: 'openssl rand -base64 48',
@@ -23,14 +23,14 @@ const recipes: Record<Algorithm, string> = {
 
 const rsaAlgorithms: readonly Algorithm[] = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
 
-/** RFC 7518 §3.4 ties each ES algorithm to one curve, here by OpenSSL's names. */
+/** RFC 7518 §3.4 ties each ES algorithm to one curve. The names are OpenSSL's. */
 const curves: ReadonlyMap<string | undefined, { name: string, algorithm: Algorithm }> = new Map([
   ['prime256v1', { name: 'P-256', algorithm: 'ES256' }],
   ['secp384r1', { name: 'P-384', algorithm: 'ES384' }],
   ['secp521r1', { name: 'P-521', algorithm: 'ES512' }]
 ])
 
-/** Below this an RSA key is refused (RFC 7518 §3.3). */
+/** The least bits of an RSA key (RFC 7518 §3.3). */
 const rsaBits = 2048
 
 /** Every algorithm, in the order of RFC 7518 §3.1. */
@@ -40,9 +40,9 @@ export function isAlgorithm (value: unknown): value is Algorithm {
   return typeof value === 'string' && Object.hasOwn(recipes, value)
 }
 
-/** How many bytes a secret needs for this algorithm; 0 for an algorithm that takes no secret. */
+/** The least bytes of a secret for this algorithm; 0 if the algorithm takes no secret. */
 export function secretBytesOf (algorithm: Algorithm): number {
-  return algorithm in secretBytes ? secretBytes[algorithm as keyof typeof secretBytes] : 0
+  return secretBytes.get(algorithm) ?? 0
 }
 
 export function isHmac (algorithm: Algorithm): boolean {
@@ -54,24 +54,23 @@ export function recipeOf (algorithm: Algorithm): string {
   return `\`${recipes[algorithm]}\``
 }
 
-/** The algorithms an asymmetric key can be used with: none for a type or curve that JOSE does not name. */
+/** The algorithms that an asymmetric key fits; empty for a type or curve that JOSE does not name. */
 export function algorithmsOf (key: KeyObject): readonly Algorithm[] {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
-  // Not `rsa-pss`: such a key carries restrictions on hash and salt that RFC 7518 §3.5 does not know.
+  // `rsa-pss` is left out: such a key restricts hash and salt, which RFC 7518 §3.5 does not provide for.
   if (type === 'rsa') return rsaAlgorithms
   if (type === 'ed25519' || type === 'ed448') return ['EdDSA']
   const curve = type === 'ec' ? curves.get(details?.namedCurve) : undefined
   return curve === undefined ? [] : [curve.algorithm]
 }
 
-/** Whether this is an RSA key that RFC 7518 §3.3 and §3.5 forbid, or one whose signatures anyone can make. */
+/** Whether an RSA key is shorter than RFC 7518 §3.3 and §3.5 allow, or has the exponent 1, under which anyone can sign. */
 export function isWeak (key: KeyObject): boolean {
-  if (key.asymmetricKeyType !== 'rsa') return false
-  const { modulusLength, publicExponent } = key.asymmetricKeyDetails as { modulusLength: number, publicExponent: bigint }
-  return modulusLength < rsaBits || publicExponent < 3n
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
+  return type === 'rsa' && !(Number(details?.modulusLength) >= rsaBits && Number(details?.publicExponent) >= 3)
 }
 
-/** What a key is, in words, without a bit of it. */
+/** The type of a key, in words. Shows nothing of the key. */
 export function describe (key: KeyObject): string {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
   if (type === 'rsa') return `an RSA key of ${details?.modulusLength} bits`

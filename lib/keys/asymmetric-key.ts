@@ -4,7 +4,7 @@ import { badOption } from '../errors.ts'
 import { algorithmsOf, describe, isWeak, recipeOf } from './algorithms.ts'
 import type { Algorithm, PrivateKey, PublicKey } from '../types/keys.ts'
 
-/** `PUBLIC KEY`, `RSA PRIVATE KEY`, `CERTIFICATE` …: what the blocks of a PEM text say they are (RFC 7468). */
+/** The labels of a PEM text: `PUBLIC KEY`, `RSA PRIVATE KEY`, `CERTIFICATE` … (RFC 7468 §2). */
 function labelsOf (option: string, pem: string): string[] {
   const labels = Array.from(pem.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----/g), match => match[1] as string)
   if (labels.length === 0) {
@@ -28,18 +28,18 @@ function isJwk (value: unknown): value is JsonWebKey {
   return typeof value === 'object' && value !== null && !(value instanceof KeyObject) && 'kty' in value
 }
 
-/** A JWK may say what it is for (RFC 7517 §4.2, §4.4), and then nothing else will do. */
+/** Refuses a JWK that is meant for another use or algorithm (RFC 7517 §4.2, §4.4). */
 function checkJwk (option: string, jwk: JsonWebKey, algorithm: Algorithm | null): void {
   if (jwk.kty === 'oct') throw badOption(option, "is a secret; give it as 'secretKey'")
   if (jwk.use !== undefined && jwk.use !== 'sig') {
-    throw badOption(option, "is a JWK whose 'use' is not 'sig'; give the key that is for signatures")
+    throw badOption(option, "is a JWK whose 'use' is not 'sig'; give the key for signatures")
   }
   if (algorithm !== null && jwk.alg !== undefined && algorithmOfJwk(jwk) !== algorithm) {
     throw badOption(option, `is a JWK whose 'alg' is not '${algorithm}'; set 'algorithm' to the JWK's, or give another key`)
   }
 }
 
-/** The algorithm a JWK names. RFC 9864 gave EdDSA a name for each curve; in a token they are still one. */
+/** The `alg` of a JWK. RFC 9864 names EdDSA by its curve; the `alg` of our tokens is EdDSA for both curves. */
 export function algorithmOfJwk (jwk: JsonWebKey): unknown {
   return jwk.alg === 'Ed25519' || jwk.alg === 'Ed448' ? 'EdDSA' : jwk.alg
 }
@@ -64,7 +64,7 @@ function parsePrivatePem (option: string, pem: string, passphrase: unknown): Key
     throw badOption(option, "is in OpenSSH's own format; convert it with `ssh-keygen -p -m PKCS8 -f <file>`")
   }
   if (!labels.some(label => label.endsWith('PRIVATE KEY'))) {
-    throw badOption(option, "holds no private key; give the private key here and what this is as 'publicKey'")
+    throw badOption(option, "holds no private key; give the private key here, and this one as 'publicKey'")
   }
   const encrypted = labels.includes('ENCRYPTED PRIVATE KEY') || pem.includes('Proc-Type: 4,ENCRYPTED')
   const isText = typeof passphrase === 'string' || passphrase instanceof Uint8Array
@@ -86,7 +86,7 @@ function parsePrivateKey (option: string, value: unknown, algorithm: Algorithm):
   }
   if (isJwk(value)) {
     checkJwk(option, value, algorithm)
-    if (value.d === undefined) throw badOption(option, "is a public JWK; give the private one here and this as 'publicKey'")
+    if (value.d === undefined) throw badOption(option, "is a public JWK; give the private one here, and this one as 'publicKey'")
     return createPrivateKey({ key: value, format: 'jwk' })
   }
   if (typeof value === 'object' && value !== null && 'key' in value) {
@@ -100,8 +100,8 @@ function parsePublicKey (option: string, value: unknown, algorithm: Algorithm | 
     if (value.type === 'public') return value
     throw badOption(option, `is a ${value.type} key; give it as '${value.type}Key'`)
   }
-  // OpenSSL would take the public half out of a private key: a private key that is handed round as a
-  // public one should be found here, not by whoever reads it next.
+  // OpenSSL would derive the public key from a private one. An app that passes its private key around as a
+  // public one should find out here.
   if (isJwk(value)) {
     checkJwk(option, value, algorithm)
     if (value.d !== undefined) throw badOption(option, "is a private JWK; give it as 'privateKey', or remove its private members")
@@ -115,47 +115,50 @@ function parsePublicKey (option: string, value: unknown, algorithm: Algorithm | 
   return createPublicKey(pem)
 }
 
-/** What OpenSSL says of a damaged key helps nobody, and may quote it. */
+/** Replaces the errors of OpenSSL, which are obscure and may quote the key. */
 function parsed (option: string, parse: () => KeyObject): KeyObject {
   try {
     return parse()
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'FST_JWT_BAD_OPTION') throw error
-    throw badOption(option, 'cannot be read as a key: it is damaged, incomplete, or of a kind that signs nothing; ' +
+    throw badOption(option, 'cannot be read as a key: it is damaged, incomplete, or of a type that cannot sign; ' +
       'check it with `openssl pkey -in <file> -noout -text` (`-pubin` for a public key)')
   }
 }
 
 /**
- * A private key that fits its algorithm.
+ * Reads a private key, and checks that it fits its algorithm.
  *
- * @param option The option it came in, for the error.
+ * @param option The name of the option, for the error.
+ * @throws `FST_JWT_BAD_OPTION`
  */
 export function readPrivateKey (option: string, value: PrivateKey, algorithm: Algorithm): KeyObject {
   return checkFit(option, parsed(option, () => parsePrivateKey(option, value, algorithm)), algorithm)
 }
 
 /**
- * A public key, or the one in an X.509 certificate, that fits its algorithm. Of a certificate nothing but the
- * key is used: it is trusted because it is configured, not for its issuer or its dates.
+ * Reads a public key or an X.509 certificate, and checks that it fits its algorithm. Only the key of a certificate is
+ * used. It is trusted because it is configured: issuer and dates are not checked.
  *
- * @param option The option it came in, for the error.
+ * @param option The name of the option, for the error.
+ * @throws `FST_JWT_BAD_OPTION`
  */
 export function readPublicKey (option: string, value: PublicKey, algorithm: Algorithm): KeyObject {
   return checkFit(option, parsed(option, () => parsePublicKey(option, value, algorithm)), algorithm)
 }
 
 /**
- * A public key, or the one in an X.509 certificate, and the algorithms it may be used with: all that fit it, or
- * the one that its JWK names.
+ * Reads a public key or an X.509 certificate whose algorithm is not configured.
  *
- * @param option The option it came in, for the error.
+ * @param option The name of the option, for the error.
+ * @returns The key, and the algorithms it may be used with: all that fit, or the one its JWK names.
+ * @throws `FST_JWT_BAD_OPTION`
  */
 export function readPublicKeyOfAnyKind (option: string, value: PublicKey): { key: KeyObject, algorithms: readonly Algorithm[] } {
   const key = parsed(option, () => parsePublicKey(option, value, null))
   const named = isJwk(value) ? algorithmOfJwk(value) : undefined
   const algorithms = algorithmsOf(key).filter(algorithm => named === undefined || named === algorithm)
   const [algorithm] = algorithms
-  if (algorithm === undefined) throw badOption(option, `is ${describe(key)}, which no algorithm known here fits; give another key`)
+  if (algorithm === undefined) throw badOption(option, `is ${describe(key)}, which fits no supported algorithm; give another key`)
   return { key: checkFit(option, key, algorithm), algorithms }
 }

@@ -4,19 +4,19 @@ import type { MaybePromise } from '../types/claims.ts'
 import type { VerificationKey } from '../types/keys.ts'
 import type { UnverifiedToken } from '../jwt/unverified.ts'
 
-/** Where the key of a token comes from that no key of our own has signed. */
-export interface KeySource {
-  /** What the claims of its tokens must say. */
+/** The keys of another issuer, or those that the `decodeKey` option returns: all that verify tokens but are not local. */
+export interface ExternalKeys {
+  /** The settings that the claims of its tokens are checked against. */
   readonly settings: Settings
-  /** Whether it is another issuer beside ourselves, whose refresh tokens are for that issuer alone. */
+  /** `true` for another issuer beside our own keys: its refresh tokens are refused, since only their issuer may accept them. */
   readonly accessOnly: boolean
   /**
-   * The key a token must have been signed with. It is asked for every request: a token that was seen before passes
-   * unchecked only under the very same key.
+   * The key that must have signed a token. Called for every request: a cached token skips the signature check only if
+   * it was verified with this very object.
    *
-   * @throws The 401 of a token that no key belongs to, or 503 when the key cannot be had; also as a rejection.
+   * @throws 401 if there is no key for the token, 503 if the key cannot be fetched; also as a rejection.
    */
   find (token: UnverifiedToken, request: FastifyRequest | null): MaybePromise<VerificationKey>
-  /** Another key to try when that one has not made the signature; `null` when there is none. */
+  /** Another key to try after that key has failed; `null` if there is none. */
   findAgain (token: UnverifiedToken): MaybePromise<VerificationKey | null>
 }

@@ -5,14 +5,14 @@ import { algorithmOfJwk } from './asymmetric-key.ts'
 import { createVerificationKey } from './verification-key.ts'
 import type { Algorithm, PublicJWK, VerificationKey } from '../types/keys.ts'
 
-/** The members that RFC 7638 §3.2 and RFC 8037 §2 hash, in their order; all of them public. */
+/** The members that a thumbprint hashes, in its order (RFC 7638 §3.2, RFC 8037 §2). All of them are public. */
 const thumbprintMembers: ReadonlyMap<unknown, readonly string[]> = new Map([
   ['RSA', ['e', 'kty', 'n']],
   ['EC', ['crv', 'kty', 'x', 'y']],
   ['OKP', ['crv', 'kty', 'x']]
 ])
 
-/** A public key as it is published (RFC 7517 §4); one without a name goes by its thumbprint (RFC 7638). */
+/** The JWK of a public key (RFC 7517 §4). Its `kid` is the `keyId`, or else its thumbprint (RFC 7638). */
 export function publicJwk (key: KeyObject, algorithm: Algorithm, keyId: string | undefined): PublicJWK {
   const exported = key.export({ format: 'jwk' })
   const members = thumbprintMembers.get(exported.kty) as readonly string[]
@@ -28,11 +28,10 @@ function algorithmsOfJwk (jwk: JsonWebKey, key: KeyObject, allowed: readonly Alg
 }
 
 /**
- * The key in a JWK of someone else's JWK Set, or `null` when it is none to verify with here: a secret, a key for
- * encryption or for an algorithm that is not allowed, one too weak, or one that cannot be read (RFC 7517 §5:
- * such keys are ignored).
+ * Reads a JWK of another issuer's JWK Set. RFC 7517 §5: keys that cannot be used are ignored.
  *
  * @param allowed The algorithms that may be used.
+ * @returns `null` for a secret, a key for encryption or for an algorithm that is not allowed, a weak or an unreadable key.
  */
 export function verificationKeyFromJwk (jwk: unknown, allowed: readonly Algorithm[]): VerificationKey | null {
   if (typeof jwk !== 'object' || jwk === null) return null

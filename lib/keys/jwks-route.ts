@@ -11,20 +11,20 @@ declare module 'fastify' {
 }
 
 /**
- * Whether a request is for the public keys. No hook or guard refuses it: who fetches them has no token yet, and an app may
- * have put one on all of its routes.
+ * Whether a request is for the public keys. Hooks and guards let it pass, even if an app has put them on all of its routes:
+ * a client that fetches keys has no token yet.
  */
 export function asksForPublicKeys (request: FastifyRequest): boolean {
   return request.routeOptions.config?.[kPublicKeys] === true
 }
 
-/** Seconds that whoever verifies with our keys may keep them. A new key is published for as long before it signs. */
+/** Seconds for which a verifier may cache the keys. A new key should be published for as long before it signs. */
 const maxAge = 300
 
-/** `hide` keeps the route out of what @fastify/swagger documents. */
+/** `hide` keeps the route out of the document of @fastify/swagger. */
 const schema: FastifySchema & { hide: boolean } = { hide: true }
 
-/** Serves the public keys as they are at the time, as a JWK Set (RFC 7517 §5, §8.5.1), open to everyone. */
+/** Serves the current public keys as a JWK Set (RFC 7517 §5, §8.5.1), to everyone. */
 export function addJwksRoute (fastify: FastifyInstance, url: string, verifier: TokenVerifier): void {
   fastify.route({
     method: 'GET',
@@ -36,7 +36,7 @@ export function addJwksRoute (fastify: FastifyInstance, url: string, verifier: T
       reply
         .header('content-type', 'application/jwk-set+json')
         .header('cache-control', `public, max-age=${maxAge}`)
-        // As bytes: to text that is JSON, Fastify adds a charset, which the media type does not have (RFC 7517 §8.5.1).
+        // As bytes: Fastify would add a charset to JSON text, and this media type has none (RFC 7517 §8.5.1).
         .send(Buffer.from(JSON.stringify(verifier.keys.jwks)))
     }
   })

@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { badOption } from '../errors.ts'
+import { checkOptionNames } from '../options/unknown.ts'
 import { algorithmsOf, allAlgorithms, isAlgorithm, isHmac } from './algorithms.ts'
 import { readPrivateKey, readPublicKey } from './asymmetric-key.ts'
 import { publicJwk } from './jwk-set.ts'
@@ -12,8 +13,8 @@ import type {
   VerificationKey
 } from '../types/keys.ts'
 
-/** The options that say what to sign and verify with. */
-export interface KeyOptions {
+/** The options of local keys: those of this app, as opposed to the external keys of other issuers and of `decodeKey`. */
+export interface LocalKeyOptions {
   secretKey?: Secret | readonly Secret[] | undefined
   /** Default: `'HS256'`; for a public key alone, the first of `decodeAlgorithms`. */
   algorithm?: Algorithm | undefined
@@ -21,12 +22,13 @@ export interface KeyOptions {
   publicKey?: PublicKey | undefined
   keyId?: string | undefined
   keys?: KeysOption | undefined
-  /** Default: of each key its own algorithm. */
+  /** Default: each key's own algorithm. */
   decodeAlgorithms?: readonly Algorithm[] | undefined
 }
 
-/** One key as given: where it stands in the options, and what it is to do. */
+/** One key of the options. */
 interface GivenKey {
+  /** What stands before its members in an error: `''` or `'keys[0].'`. */
   path: string
   keyId: string | undefined
   algorithm: Algorithm
@@ -47,8 +49,8 @@ const namedKeyMembers = ['keyId', 'algorithm', 'secretKey', 'privateKey', 'publi
 function checkAlgorithm (option: string, value: unknown): Algorithm {
   if (isAlgorithm(value)) return value
   if (typeof value === 'string' && value.toLowerCase() === 'none') {
-    throw badOption(option, "is 'none', under which everyone could write tokens; " +
-      `take one of ${allAlgorithms.join(', ')}`)
+    throw badOption(option, "is 'none', with which everyone could write tokens; " +
+      `use one of ${allAlgorithms.join(', ')}`)
   }
   throw badOption(option, `takes one of ${allAlgorithms.join(', ')}, got ${typeof value === 'string' ? JSON.stringify(value) : typeof value}`)
 }
@@ -69,7 +71,7 @@ function checkDecodeAlgorithms (value: unknown): readonly Algorithm[] | undefine
 function loadSecret (path: string, key: GivenKey, secretKey: Secret): LoadedKey {
   const { algorithm, decodeAlgorithms, keyId } = key
   if (!isHmac(algorithm)) {
-    throw badOption(`${key.path}secretKey`, `does not go with the algorithm '${algorithm}', which takes a 'privateKey' ` +
+    throw badOption(`${key.path}secretKey`, `does not fit the algorithm '${algorithm}', which takes a 'privateKey' ` +
       "or a 'publicKey'; give one of these, or set 'algorithm' to 'HS256'")
   }
   const verifying = decodeAlgorithms.filter(isHmac)
@@ -87,7 +89,7 @@ function readPair (key: GivenKey): { privateKey: KeyObject | null, publicKey: Ke
   const derived = privateKey === null ? null : createPublicKey(privateKey)
   const publicKey = key.publicKey === undefined ? derived : readPublicKey(`${path}publicKey`, key.publicKey, algorithm)
   if (derived !== null && publicKey?.equals(derived) === false) {
-    throw badOption(`${path}publicKey`, "does not belong to 'privateKey'; leave it out, and it is derived")
+    throw badOption(`${path}publicKey`, "does not belong to 'privateKey'; leave it out, since it can be derived")
   }
   return { privateKey, publicKey: publicKey as KeyObject }
 }
@@ -109,21 +111,21 @@ function loadKey (key: GivenKey): LoadedKey {
 }
 
 /**
- * Checks the algorithms, whether or not a key comes with them.
+ * Checks `algorithm` and `decodeAlgorithms`, also if no local key is given.
  *
  * @returns `decodeAlgorithms`
  * @throws `FST_JWT_BAD_OPTION`
  */
-export function checkAlgorithms (options: KeyOptions): readonly Algorithm[] | undefined {
+export function checkAlgorithms (options: LocalKeyOptions): readonly Algorithm[] | undefined {
   if (options.algorithm !== undefined) checkAlgorithm('algorithm', options.algorithm)
   return checkDecodeAlgorithms(options.decodeAlgorithms)
 }
 
-/** Exactly one of a secret and a key pair: with both, a token could choose which of them to be checked with. */
-function checkSources (path: string, key: { secretKey?: unknown, privateKey?: unknown, publicKey?: unknown }): void {
+/** Requires exactly one of secret and key pair: with both, a token could choose the key that verifies it. */
+function checkOneKey (path: string, key: { secretKey?: unknown, privateKey?: unknown, publicKey?: unknown }): void {
   if (key.secretKey === undefined) {
     if (key.privateKey !== undefined || key.publicKey !== undefined) return
-    throw badOption(`${path}secretKey`, "is missing, and no 'privateKey' or 'publicKey' is given instead; " +
+    throw badOption(`${path}secretKey`, "is missing, and so are 'privateKey' and 'publicKey'; " +
       'make a secret with `openssl rand -base64 48` and keep it out of the source')
   }
   const other = key.privateKey !== undefined ? 'privateKey' : key.publicKey !== undefined ? 'publicKey' : null
@@ -132,22 +134,20 @@ function checkSources (path: string, key: { secretKey?: unknown, privateKey?: un
   }
 }
 
-function checkNamedKey (value: NamedKey, index: number, options: KeyOptions): GivenKey {
+function checkNamedKey (value: NamedKey, index: number, options: LocalKeyOptions): GivenKey {
   const path = `keys[${index}].`
   if (typeof value !== 'object' || value === null) {
     throw badOption(`keys[${index}]`, `takes an object of ${namedKeyMembers.join(', ')}`)
   }
-  for (const name of Object.keys(value)) {
-    if (!namedKeyMembers.includes(name)) throw badOption(`${path}${name}`, `is unknown; a key takes ${namedKeyMembers.join(', ')}`)
-  }
+  checkOptionNames(value, namedKeyMembers, path)
   const { keyId, algorithm = options.algorithm ?? 'HS256', secretKey, privateKey, publicKey } = value
   checkKeyId(`${path}keyId`, keyId)
   checkAlgorithm(`${path}algorithm`, algorithm)
-  checkSources(path, value)
+  checkOneKey(path, value)
   return { path, keyId, algorithm, decodeAlgorithms: [algorithm], secretKey, privateKey, publicKey }
 }
 
-function loadNamedKeys (options: KeyOptions, decodeAlgorithms: readonly Algorithm[] | undefined): LoadedKey[] {
+function loadNamedKeys (options: LocalKeyOptions, decodeAlgorithms: readonly Algorithm[] | undefined): LoadedKey[] {
   const { keys } = options
   for (const name of ['secretKey', 'privateKey', 'publicKey', 'keyId'] as const) {
     if (options[name] !== undefined) throw badOption('keys', `cannot be combined with '${name}'; make it one of the keys`)
@@ -156,7 +156,7 @@ function loadNamedKeys (options: KeyOptions, decodeAlgorithms: readonly Algorith
   const given = (keys as KeysOption).map((key, index) => checkNamedKey(key, index, options))
   given.forEach(({ path, keyId, algorithm }, index) => {
     if (given.findIndex(key => key.keyId === keyId) < index) {
-      throw badOption(`${path}keyId`, 'names an earlier key already; a token could not say which of them it means')
+      throw badOption(`${path}keyId`, 'is the name of an earlier key; give each key a name of its own')
     }
     if (decodeAlgorithms?.includes(algorithm) === false) {
       throw badOption('decodeAlgorithms', `lacks '${algorithm}', the algorithm of ${path.slice(0, -1)}; ` +
@@ -165,19 +165,19 @@ function loadNamedKeys (options: KeyOptions, decodeAlgorithms: readonly Algorith
   })
   const loaded = given.map(loadKey)
   if (loaded[0]?.signing === null && loaded.some(key => key.signing !== null)) {
-    throw badOption('keys', 'has a key that only verifies in its first place, which is for the key that signs; put that first')
+    throw badOption('keys', 'begins with a key that can only verify; put the key that signs first')
   }
   return loaded
 }
 
-function loadSingleKey (options: KeyOptions, decodeAlgorithms: readonly Algorithm[] | undefined): LoadedKey[] {
+function loadSingleKey (options: LocalKeyOptions, decodeAlgorithms: readonly Algorithm[] | undefined): LoadedKey[] {
   const { secretKey, privateKey, publicKey } = options
   const secrets = Array.isArray(secretKey) ? secretKey as readonly Secret[] : undefined
-  checkSources('', options)
+  checkOneKey('', options)
   const verifyOnly = secretKey === undefined && privateKey === undefined
   const algorithm = options.algorithm ?? (verifyOnly ? decodeAlgorithms?.[0] : undefined) ?? 'HS256'
   if (decodeAlgorithms?.includes(algorithm) === false) {
-    throw badOption('decodeAlgorithms', `lacks '${algorithm}', the 'algorithm', so tokens made here would be refused here; add it`)
+    throw badOption('decodeAlgorithms', `lacks '${algorithm}', the 'algorithm', so the app would refuse its own tokens; add it`)
   }
   const key: GivenKey = {
     path: '',
@@ -189,7 +189,7 @@ function loadSingleKey (options: KeyOptions, decodeAlgorithms: readonly Algorith
     publicKey
   }
   if (secrets === undefined) return [loadKey(key)]
-  if (secrets.length === 0) throw badOption('secretKey', 'is an empty array; it takes at least one secret, of which the first signs')
+  if (secrets.length === 0) throw badOption('secretKey', 'is an empty array; give at least one secret, the first of which signs')
   if (secrets.length > 1 && key.keyId !== undefined) {
     throw badOption('keyId', "names one key, and 'secretKey' has several; name each of them in 'keys'")
   }
@@ -199,7 +199,7 @@ function loadSingleKey (options: KeyOptions, decodeAlgorithms: readonly Algorith
 function checkUsable (decodeAlgorithms: readonly Algorithm[] | undefined, loaded: readonly LoadedKey[]): void {
   const unusable = decodeAlgorithms?.find(algorithm => !loaded.some(key => key.verification.algorithms.includes(algorithm)))
   if (unusable !== undefined) {
-    throw badOption('decodeAlgorithms', `has '${unusable}', which no key given can verify; remove it, or add such a key in 'keys'`)
+    throw badOption('decodeAlgorithms', `has '${unusable}', which none of the keys can verify; remove it, or add such a key in 'keys'`)
   }
 }
 
@@ -214,16 +214,17 @@ function keySet (loaded: readonly LoadedKey[]): KeySet {
   })
 }
 
-/** No keys of one's own: where every token is another issuer's. */
+/** The local keys of an app that only accepts tokens of other issuers. */
 export const noKeys: KeySet = keySet([])
 
 /**
- * The keys of a registration, checked.
+ * Reads and checks the local keys of a registration.
  *
- * @param others Whether there are, or may be later, other keys, which a decode algorithm may be for.
- * @throws `FST_JWT_BAD_OPTION`, which names the option and what to do, and never shows the key.
+ * @param others `true` if `decodeAlgorithms` may have algorithms that none of these keys fits: those of external keys, or
+ *   of keys that a rotation brings.
+ * @throws `FST_JWT_BAD_OPTION` with the option and the remedy, never with the key.
  */
-export function loadKeys (options: KeyOptions, others = false): KeySet {
+export function loadKeys (options: LocalKeyOptions, others = false): KeySet {
   const decodeAlgorithms = checkAlgorithms(options)
   const loaded = options.keys === undefined
     ? loadSingleKey(options, decodeAlgorithms)

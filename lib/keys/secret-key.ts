@@ -3,10 +3,10 @@ import { badOption } from '../errors.ts'
 import { recipeOf, secretBytesOf } from './algorithms.ts'
 import type { Algorithm, Secret } from '../types/keys.ts'
 
-// Anywhere in the text, since what reads PEM skips what stands before it.
+// Anywhere in the text, since PEM readers skip what stands before it (RFC 7468 §2).
 const pem = /-----BEGIN [A-Z0-9 ]+-----/
 
-// What `LS0t…` decodes to is `-----BEGIN`: PEM put into base64 to fit an environment variable.
+// `-----BEGIN ` in base64: PEM that was encoded to fit into an environment variable.
 const encodedPem = /^\s*LS0tLS1CRUdJTi/
 
 const openSsh = /^\s*(?:ssh-|ecdsa-sha2-|sk-)\S+ /
@@ -22,7 +22,7 @@ function isJwk (text: string): boolean {
 }
 
 function isDer (bytes: Buffer): boolean {
-  // Every DER key and certificate is a SEQUENCE: without the tag, five parsers need not be asked.
+  // Every DER key and certificate is a SEQUENCE. Without that tag, no parser has to run.
   if (bytes[0] !== 0x30) return false
   const parsers = [
     () => createPublicKey({ key: bytes, format: 'der', type: 'spki' }),
@@ -42,7 +42,7 @@ function isDer (bytes: Buffer): boolean {
 
 function bytesOf (option: string, secret: unknown): Buffer {
   if (typeof secret === 'string') return Buffer.from(secret, 'utf8')
-  // A copy: whoever gave the bytes may wipe or change them afterwards.
+  // A copy: the app may wipe or change its bytes afterwards.
   if (secret instanceof Uint8Array) return Buffer.from(secret)
   if (secret instanceof KeyObject) {
     if (secret.type === 'secret') return secret.export()
@@ -50,25 +50,25 @@ function bytesOf (option: string, secret: unknown): Buffer {
   }
   if (typeof secret === 'object' && secret !== null && 'kty' in secret) {
     if (secret.kty === 'oct' && 'k' in secret && typeof secret.k === 'string') return Buffer.from(secret.k, 'base64url')
-    throw badOption(option, "is a JWK that is no secret; give it as 'privateKey' or 'publicKey'")
+    throw badOption(option, "is a JWK that is not a secret; give it as 'privateKey' or 'publicKey'")
   }
   throw badOption(option, `takes a string or a Buffer, got ${secret === null ? 'null' : typeof secret}`)
 }
 
 /**
- * The bytes of an HMAC secret.
+ * Reads an HMAC secret. Refuses every key of another type, in any encoding: if a public key were the secret, everyone could
+ * sign (RFC 8725 §2.1).
  *
- * A public key as a secret would let anyone who has it sign (RFC 8725 §2.1), so nothing that reads as a key
- * of another kind is taken, in whatever wrapping.
- *
- * @param option The option it came in, for the error.
- * @param algorithms What it is used with; the strictest decides how long it must be (RFC 7518 §3.2).
+ * @param option The name of the option, for the error.
+ * @param algorithms The algorithms it is used with. The strictest decides its length (RFC 7518 §3.2).
+ * @returns Its bytes.
+ * @throws `FST_JWT_BAD_OPTION`
  */
 export function readSecret (option: string, secret: Secret, algorithms: readonly Algorithm[]): Buffer {
   const bytes = bytesOf(option, secret)
   const text = bytes.toString('latin1')
   if (pem.test(text) || encodedPem.test(text) || openSsh.test(text) || isJwk(text) || isDer(bytes)) {
-    throw badOption(option, 'is a key or a certificate, not a secret, and a public one would let everyone sign; ' +
+    throw badOption(option, 'is a key or a certificate, not a secret; with a public one as the secret, everyone could sign; ' +
       `give it as 'privateKey' or 'publicKey' with an algorithm such as 'RS256', or make a secret with ${recipeOf('HS256')}`)
   }
   for (const algorithm of algorithms) {

@@ -4,18 +4,19 @@ import { Lru } from 'toad-cache'
 import { opaqueKeyOf } from './opaque-key.ts'
 import type { Algorithm, SigningKey } from '../types/keys.ts'
 
-/** `alg` and `kid` say which key signed; an extension of `crit` (RFC 7515 §4.1.11) we would refuse ourselves. */
-const ownHeaders = ['alg', 'kid', 'crit']
+/** `alg` and `kid` name the key. Tokens with `crit` (RFC 7515 §4.1.11) are refused by this package itself. */
+const reservedHeaders = ['alg', 'kid', 'crit']
 
-/** Signers kept for headers seen before; preparing an RSA key costs about as much as signing with it. */
-const signersKept = 32
+/** Preparing an RSA key costs about as much as signing with it, so that signers are kept by header. */
+const maxSigners = 32
 
 type Sign = (payload: Record<string, unknown>) => string
 
 /**
- * A key that signs.
+ * Prepares a key for signing.
  *
- * @param key An HMAC secret, or an asymmetric private key.
+ * @param key An HMAC secret, or a private key.
+ * @param keyId The `kid` of its tokens (RFC 7515 §4.1.4).
  */
 export function createSigningKey (
   key: Buffer | KeyObject, algorithm: Algorithm, keyId: string | undefined
@@ -28,7 +29,7 @@ export function createSigningKey (
   }
 
   const signPlain = signerWith({})
-  const signers = new Lru<Sign>(signersKept)
+  const signers = new Lru<Sign>(maxSigners)
 
   return Object.freeze({
     keyId,
@@ -36,13 +37,13 @@ export function createSigningKey (
     opaqueKey: opaqueKeyOf(Buffer.from(material)),
     sign (payload: Record<string, unknown>, headers?: Record<string, unknown>): string {
       if (headers === undefined) return signPlain(payload)
-      for (const name of ownHeaders) {
-        if (Object.hasOwn(headers, name)) throw new TypeError(`fastify-jwt-extended: header '${name}' belongs to the package`)
+      for (const name of reservedHeaders) {
+        if (Object.hasOwn(headers, name)) throw new TypeError(`fastify-jwt-extended: the header parameter '${name}' is set by this package`)
       }
       const cacheKey = JSON.stringify(headers)
       let sign = signers.get(cacheKey)
       if (sign === undefined) {
-        // From the text, so that no later change of the object given shows in a token.
+        // A copy, so that later changes to the app's object do not reach a token.
         sign = signerWith(JSON.parse(cacheKey) as Record<string, unknown>)
         signers.set(cacheKey, sign)
       }

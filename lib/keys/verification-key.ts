@@ -3,10 +3,11 @@ import { createVerifier, TokenError } from 'fast-jwt'
 import type { Algorithm, DecodedToken, VerificationKey } from '../types/keys.ts'
 
 /**
- * A key that verifies.
+ * Prepares a key for verifying.
  *
- * @param key An HMAC secret, or an asymmetric public key.
- * @param algorithms All of the key's own family, so that no token can choose how its key is read (RFC 8725 §3.1).
+ * @param key An HMAC secret, or a public key.
+ * @param algorithms Algorithms of one family only, so that a token cannot choose how its key is read (RFC 8725 §3.1).
+ * @param keyId The `kid` of its tokens (RFC 7515 §4.1.4).
  */
 export function createVerificationKey (
   key: Buffer | KeyObject, algorithms: readonly Algorithm[], keyId: string | undefined
@@ -17,7 +18,7 @@ export function createVerificationKey (
     complete: true,
     ignoreExpiration: true,
     ignoreNotBefore: true,
-    // Times are checked by `checkTimes`: here any will do, so that no clock is read.
+    // `checkTimes` checks the times. A fixed time here saves reading the clock.
     clockTimestamp: 1
   })
 
@@ -26,8 +27,7 @@ export function createVerificationKey (
     algorithms: Object.freeze([...algorithms]),
     verify (token: string): DecodedToken {
       const decoded = verifyToken(token)
-      // `fast-jwt` lets `"crit": null` and the like pass; RFC 7515 §4.1.11 allows a list of names only, of
-      // which none is understood here.
+      // No extension is understood (RFC 7515 §4.1.11). `fast-jwt` lets `"crit": null` and the like pass.
       if (decoded.header.crit !== undefined) {
         throw new TokenError(TokenError.codes.invalidCritHeader, 'The crit header is not understood.')
       }

@@ -6,22 +6,24 @@ import type { TokenType } from '../types/claims.ts'
 import type { RouteRequirement } from './route-requirement.ts'
 import type { SecurityScheme } from './security-schemes.ts'
 
-/** The extension that says what a route requires, and by which its operation is found again in the document. */
+/** The extension that says what a route requires. It also marks the operation, so that it is found in the document. */
 export const extension = 'x-jwt'
 
-/** What is known of a documented route. */
+/** The registration and the requirement of a documented route. */
 export interface DocumentedRoute {
   readonly registration: Registration
   readonly requirement: RouteRequirement
 }
 
-/** As far as they are read here. */
+/** An OpenAPI Operation Object, as far as it is read here. */
 interface Operation {
   readonly [extension]?: object
   readonly operationId?: string
   readonly security?: readonly Record<string, readonly string[]>[]
   readonly responses?: Readonly<Record<string, unknown>>
 }
+
+/** An OpenAPI document, as far as it is read here. */
 interface Document {
   readonly openapi: string
   readonly components?: { readonly securitySchemes?: Readonly<Record<string, SecurityScheme>> }
@@ -32,7 +34,7 @@ function isDocument (value: unknown): value is Document {
   return typeof value === 'object' && value !== null && typeof (value as { openapi?: unknown }).openapi === 'string'
 }
 
-/** What a route requires in words and values, for readers and generators. */
+/** The value of the extension: what a route requires, for readers and generators. */
 export function describeRoute ({ token, guards }: RouteRequirement): object {
   return {
     token: token.type,
@@ -42,11 +44,11 @@ export function describeRoute ({ token, guards }: RouteRequirement): object {
   }
 }
 
-/** The Security Requirement Objects of a route: one per way in and place for the token. */
+/** The Security Requirement Objects of a route: one per alternative and location of the token. */
 function securityOf ({ registration: { settings }, requirement }: DocumentedRoute, method: string, openapi: string, schemes: DocumentSchemes): Record<string, readonly string[]>[] {
   const security = new Map<string, Record<string, readonly string[]>>()
   const add = (entry: Record<string, readonly string[]>): void => { security.set(JSON.stringify(entry), entry) }
-  // Before 3.1 only OAuth 2.0 and OpenID Connect schemes list what they need.
+  // Before OpenAPI 3.1, only OAuth 2.0 and OpenID Connect schemes may list names.
   const rolesAllowed = !openapi.startsWith('3.0')
 
   for (const { token, scopes, roles } of alternativesOf(requirement)) {
@@ -88,11 +90,11 @@ function annotateOperation (operation: Operation, method: string, route: Documen
 }
 
 /**
- * Says in a finished OpenAPI document what each route requires. It is done there and not in the routes' schemas, so that no
- * reply is serialised otherwise, and an app's own transform sees the schemas it knows.
+ * Adds to a finished OpenAPI document what each route requires. The routes' schemas stay unchanged, since they decide how
+ * replies are serialised, and an app's own transform reads them.
  *
- * @param routeOf The route whose extension an operation carries.
- * @returns The document itself where there is nothing to say, or where it is no OpenAPI 3 document.
+ * @param routeOf Finds the route of an operation by its extension.
+ * @returns A new document, or the same one if there is nothing to add or it is not OpenAPI 3.
  */
 export function annotate (document: unknown, routeOf: (marker: object) => DocumentedRoute | undefined): unknown {
   if (!isDocument(document) || document.paths === undefined) return document
@@ -118,7 +120,7 @@ export function annotate (document: unknown, routeOf: (marker: object) => Docume
   }
 }
 
-/** @fastify/swagger documents a HEAD route by a copy of its schema when it has an operation id, and so without our mark. */
+/** The marker of a HEAD route. If the route has an operation id, @fastify/swagger copies the schema of GET, without the marker. */
 function markerOfHead (field: string, { head, get }: Readonly<Record<string, unknown>>): object | undefined {
   const getOperation = get as Operation | undefined
   const isCopy = field === 'head' && getOperation?.operationId !== undefined && (head as Operation).operationId === `${getOperation.operationId}-head`

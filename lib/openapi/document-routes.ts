@@ -8,16 +8,16 @@ import type { DocumentedRoute } from './annotate.ts'
 import type { RouteRequirement } from './route-requirement.ts'
 import type { Registration } from '../registration.ts'
 
-/** What `@fastify/swagger` decorates an instance with. */
+/** The decorator of `@fastify/swagger`. */
 type Swagger = (this: unknown, options?: { yaml?: boolean }) => unknown
 
-/** The routes by the extension in their operations, whichever document they are in. */
+/** The routes of all documents, by the extension in their operations. */
 const routes = new WeakMap<object, DocumentedRoute>()
 
-/** The decorators that have been replaced. */
+/** The decorators that replace those of `@fastify/swagger`. */
 const wrapped = new WeakSet<object>()
 
-/** The instance that carries `@fastify/swagger`'s decorator. */
+/** The nearest instance that has the decorator of `@fastify/swagger`; `null` if there is none. */
 function swaggerOwner (instance: object): object | null {
   let owner: object | null = instance
   while (owner !== null && !Object.hasOwn(owner, 'swagger')) owner = Object.getPrototypeOf(owner) as object | null
@@ -28,7 +28,7 @@ function wrapSwagger (owner: object): void {
   const original: unknown = Reflect.get(owner, 'swagger')
   if (typeof original !== 'function' || wrapped.has(original)) return
   const swagger = original as Swagger
-  // It gives the same document each time, and so do we.
+  // @fastify/swagger returns the same document each time, and so does the replacement.
   const annotated = new WeakMap<object, { document: unknown, yaml?: string }>()
 
   const withSecurity: Swagger = function (options) {
@@ -51,13 +51,14 @@ function requirementOf (registration: Registration, route: RouteOptions, url: st
 }
 
 /**
- * Lets `@fastify/swagger`, where it is registered, before or after, say what each route requires: `security`, 401 and 403
- * responses, and the security schemes, from the hooks, `protect`, and the options. What a route's schema says itself stays.
+ * Adds what each route requires to the document of `@fastify/swagger`: `security`, the responses 401 and 403, and the
+ * security schemes. They follow from the hooks, from `protect` and from the options. What a route's schema says itself
+ * stays. `@fastify/swagger` may be registered before or after this plugin, or not at all.
  */
 export function documentRoutes (fastify: FastifyInstance, registration: Registration): void {
   const declared: { instance: FastifyInstance, route: RouteOptions, url: string }[] = []
   fastify.addHook('onRoute', function (route) {
-    // Fastify gives this object another URL when the route is declared with and without a trailing slash.
+    // Fastify changes the URL of this object if a route is declared with and without a trailing slash: keep a copy.
     if (registrationOf(this) === registration) declared.push({ instance: this, route, url: route.url })
   })
   fastify.addHook('onReady', async () => {
@@ -68,7 +69,7 @@ export function documentRoutes (fastify: FastifyInstance, registration: Registra
       wrapSwagger(owner)
       const marker = describeRoute(requirement)
       routes.set(marker, { registration, requirement })
-      // Fastify has compiled the route already: only the document is made from this object from now on.
+      // Fastify has compiled the route. From now on, only the document is made from this schema.
       route.schema = Object.assign({}, route.schema, { [extension]: marker })
     }
     declared.length = 0

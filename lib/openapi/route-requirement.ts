@@ -4,16 +4,17 @@ import { ruleOf } from '../guards/rule.ts'
 import type { HookOptions } from '../authenticate/hook-options.ts'
 import type { Requirement } from '../guards/rule.ts'
 
-/** What the hooks of a route ask for, together. */
+/** What all hooks of a route require together. */
 export interface RouteRequirement {
-  /** The token, when a hook other than a guard asks for one, or a guard needs one. */
+  /** The token that a hook or a guard requires. */
   readonly token: HookOptions
   /** The guards, all of which must pass. */
   readonly guards: readonly Requirement[]
 }
 
-/** One way to be let in: a token, and the names in its claims. */
+/** One way to satisfy a route: a token, and the names in its claims. */
 export interface Alternative {
+  /** `null`: the token that the other hooks of the route require. */
   readonly token: HookOptions | null
   readonly scopes: readonly string[]
   /** Roles and permissions. */
@@ -23,10 +24,10 @@ export interface Alternative {
 const anyToken: Alternative = { token: null, scopes: [], roles: [] }
 const accessToken = resolveHookOptions({})
 
-/** More ways than a reader would read are said in words only. */
+/** If there are more alternatives than anyone would read, they are only described in words. */
 const maxAlternatives = 16
 
-/** Reads the hooks of a route in the order they run; `null` when none of them is ours. */
+/** Reads the hooks of a route, in the order in which they run; `null` if none of them is ours. */
 export function readHooks (protection: HookOptions | null, hooks: readonly unknown[]): RouteRequirement | null {
   const tokens = [protection, ...hooks.map(hookOptionsOf)].filter(options => options !== null && options !== undefined)
   const guards = hooks.map(ruleOf).flatMap(rule => rule === undefined ? [] : [rule.requirement])
@@ -37,18 +38,18 @@ export function readHooks (protection: HookOptions | null, hooks: readonly unkno
     token: {
       ...token,
       fresh: required.some(options => options.fresh),
-      // A guard lets in nobody without a token.
+      // A guard refuses every request without a token.
       optional: guards.length > 0 ? false : token.optional
     },
     guards
   }
 }
 
-function both (left: Alternative, right: Alternative): Alternative {
+function combine (left: Alternative, right: Alternative): Alternative {
   return { token: right.token ?? left.token, scopes: [...left.scopes, ...right.scopes], roles: [...left.roles, ...right.roles] }
 }
 
-function waysThrough (requirement: Requirement): readonly Alternative[] {
+function alternatives (requirement: Requirement): readonly Alternative[] {
   switch (requirement.kind) {
     case 'role':
     case 'permission':
@@ -58,22 +59,22 @@ function waysThrough (requirement: Requirement): readonly Alternative[] {
       return sets.map(names => ({ ...anyToken, [list]: names }))
     }
     case 'token': return [{ ...anyToken, token: requirement.options }]
-    case 'anyOf': return requirement.of.flatMap(waysThrough)
-    case 'allOf': return waysThroughAll(requirement.of)
-    // What must not be, and what only the app knows, can't be listed.
+    case 'anyOf': return requirement.of.flatMap(alternatives)
+    case 'allOf': return allAlternatives(requirement.of)
+    // OpenAPI cannot express a negation or a check of the app.
     case 'not':
     case 'custom': return [anyToken]
   }
 }
 
-function waysThroughAll (requirements: readonly Requirement[]): readonly Alternative[] {
+function allAlternatives (requirements: readonly Requirement[]): readonly Alternative[] {
   return requirements.reduce<readonly Alternative[]>((ways, requirement) => {
-    const product = ways.flatMap(way => waysThrough(requirement).map(other => both(way, other)))
+    const product = ways.flatMap(way => alternatives(requirement).map(other => combine(way, other)))
     return product.length > maxAlternatives ? [anyToken] : product
   }, [anyToken])
 }
 
-/** The ways into a route, each with its token. */
+/** The alternative ways to satisfy a route, each with its token. */
 export function alternativesOf ({ token, guards }: RouteRequirement): readonly (Alternative & { readonly token: HookOptions })[] {
-  return waysThroughAll(guards).map(way => ({ ...way, token: way.token ?? token }))
+  return allAlternatives(guards).map(way => ({ ...way, token: way.token ?? token }))
 }

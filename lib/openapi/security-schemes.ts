@@ -12,11 +12,11 @@ export interface SecurityScheme {
   readonly description?: string
 }
 
-/** A scheme, and what to call it in a document that has none like it. */
+/** A scheme, and its name for a document that has no such scheme. */
 export interface NamedScheme {
   readonly name: string
   readonly scheme: SecurityScheme
-  /** Whether a scheme the document declares itself for the same place says the same. */
+  /** Whether a scheme of the document's own for the same place is used instead. */
   readonly replaceable: boolean
 }
 
@@ -52,8 +52,10 @@ function queryScheme (type: TokenType, { queryStringName, queryStringValuePrefix
 }
 
 /**
- * What must come together to present a token in one place; empty where OpenAPI has no word for it, as for a token in the
- * body.
+ * The schemes that are needed together to send a token in one location, such as a cookie and a CSRF header. Empty if OpenAPI
+ * cannot express the location, as for the body.
+ *
+ * @param method The method of the route, in upper case.
  */
 export function schemesFor (location: TokenLocation, type: TokenType, method: string, settings: Settings): readonly NamedScheme[] {
   switch (location) {
@@ -70,12 +72,12 @@ const lowerCase = (text: unknown): string => String(text).toLowerCase()
 function takesTheSame (own: SecurityScheme, { scheme, replaceable }: NamedScheme): boolean {
   if (!replaceable) return false
   if (scheme.type === 'apiKey') return own.type === 'apiKey' && own.in === scheme.in && lowerCase(own.name) === lowerCase(scheme.name)
-  // OAuth 2.0 and OpenID Connect end in a bearer token (RFC 6750), and their "Authorize" button gets one.
+  // OAuth 2.0 and OpenID Connect result in a bearer token (RFC 6750).
   if (scheme.scheme === 'bearer' && (own.type === 'oauth2' || own.type === 'openIdConnect')) return true
   return own.type === 'http' && lowerCase(own.scheme) === scheme.scheme
 }
 
-/** The security schemes of one document: its own come first, and ours are added where it has none for the place. */
+/** The security schemes of a document. Ours are added only for places that its own schemes do not cover. */
 export class DocumentSchemes {
   readonly #own: ReadonlyMap<string, SecurityScheme>
   readonly #added = new Map<string, SecurityScheme>()
@@ -84,12 +86,12 @@ export class DocumentSchemes {
     this.#own = new Map(Object.entries(own))
   }
 
-  /** The name of a scheme in this document, and the scheme it stands for. */
+  /** Finds the scheme of the document's own for the same place, or adds ours. */
   find (wanted: NamedScheme): { name: string, scheme: SecurityScheme } {
     for (const [name, scheme] of this.#own) {
       if (takesTheSame(scheme, wanted)) return { name, scheme }
     }
-    // Two registrations may differ in what they call by one name.
+    // Two registrations may have different schemes with the same name.
     let { name } = wanted
     for (let next = 2; this.#isTaken(name, wanted.scheme); next++) name = `${wanted.name}${next}`
     this.#added.set(name, wanted.scheme)
@@ -101,7 +103,7 @@ export class DocumentSchemes {
     return there !== undefined && JSON.stringify(there) !== JSON.stringify(scheme)
   }
 
-  /** All of them, as the document lists them. */
+  /** All schemes, for `components.securitySchemes`. */
   list (): Record<string, SecurityScheme> {
     return Object.fromEntries([...this.#added, ...this.#own])
   }

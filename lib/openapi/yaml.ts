@@ -1,9 +1,9 @@
-/** A word that YAML reads as a string, whichever version of it. */
+/** Whether every version of YAML reads the text as a string without quotes. */
 function isPlain (text: string): boolean {
   return /^[A-Za-z][\w-]*$/.test(text) && !/^(true|false|null|yes|no|on|off|y|n)$/i.test(text)
 }
 
-/** A scalar or an empty collection; JSON is YAML (YAML 1.2 §1.3). `undefined` for what takes lines of its own. */
+/** A value on one line: a scalar or an empty collection, as JSON, which is YAML (YAML 1.2 §1.3). `undefined` for other values. */
 function inline (value: unknown): string | undefined {
   if (typeof value === 'string' && isPlain(value)) return value
   return typeof value === 'object' && value !== null && Object.keys(value).length > 0 ? undefined : JSON.stringify(value)
@@ -22,6 +22,6 @@ function linesOf (value: object): string[] {
 
 /** Writes a JSON document as block YAML. */
 export function toYaml (document: object): string {
-  // What JSON can't hold is left out, as @fastify/swagger's own route for JSON would.
+  // By way of JSON, which drops what @fastify/swagger's JSON route drops, too.
   return `${linesOf(JSON.parse(JSON.stringify(document)) as object).join('\n')}\n`
 }

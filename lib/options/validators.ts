@@ -1,11 +1,17 @@
 import { parse as parseMilliseconds } from '@lukeed/ms'
 import { badOption } from '../errors.ts'
 
-/** Checks one option's value and returns it in the form the package works with. */
-export type Kind<T> = (value: unknown, option: string) => T
+/**
+ * Checks the value of an option.
+ *
+ * @param option The name of the option, for the error.
+ * @returns The value in the form that this package works with.
+ * @throws `FST_JWT_BAD_OPTION`
+ */
+export type Validator<T> = (value: unknown, option: string) => T
 
-/** What a value is, without showing it: an option may hold a secret. */
-function nameOf (value: unknown): string {
+/** Describes a value without showing a string: it may be a secret. */
+function describe (value: unknown): string {
   if (value === null) return 'null'
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array'
   if (value === '') return 'an empty string'
@@ -14,80 +20,82 @@ function nameOf (value: unknown): string {
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 
-/** A value that is no secret, as it was given. */
-function shown (value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : nameOf(value)
+/** Describes a value that is never a secret. */
+function show (value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : describe(value)
 }
 
-/** The error of an option that got one kind of value and takes another. */
+/** The error of an option whose value is of the wrong type, or outside of what it takes. */
 export function wrongKind (option: string, value: unknown, takes: string): Error {
-  return badOption(option, `takes ${takes}, got ${nameOf(value)}`)
+  return badOption(option, `takes ${takes}, got ${describe(value)}`)
 }
 
-export const boolean: Kind<boolean> = (value, option) => {
+export const boolean: Validator<boolean> = (value, option) => {
   if (typeof value !== 'boolean') throw wrongKind(option, value, 'true or false')
   return value
 }
 
-export const text: Kind<string> = (value, option) => {
+export const text: Validator<string> = (value, option) => {
   if (typeof value !== 'string' || value === '') throw wrongKind(option, value, 'a non-empty string')
   return value
 }
 
-export const anyText: Kind<string> = (value, option) => {
+export const anyText: Validator<string> = (value, option) => {
   if (typeof value !== 'string') throw wrongKind(option, value, 'a string')
   return value
 }
 
-/** A token of RFC 9110 §5.6.2: what header names, schemes, methods and cookie names are made of. */
+/** A token of RFC 9110 §5.6.2: a header name, scheme, method or cookie name. */
 const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 
-export const fieldName: Kind<string> = (value, option) => {
+export const fieldName: Validator<string> = (value, option) => {
   if (typeof value !== 'string' || !tokenPattern.test(value)) {
-    throw badOption(option, `takes a name of letters, digits and !#$%&'*+-.^_\`|~ (RFC 9110 §5.6.2), got ${shown(value)}`)
+    throw badOption(option, `takes a name of letters, digits and !#$%&'*+-.^_\`|~ (RFC 9110 §5.6.2), got ${show(value)}`)
   }
   return value
 }
 
-/** The name of a header, in the lower case that Node.js knows it by. */
-export const headerName: Kind<string> = (value, option) => fieldName(value, option).toLowerCase()
+/** The name of a header, in lower case as Node.js has it. */
+export const headerName: Validator<string> = (value, option) => fieldName(value, option).toLowerCase()
 
 /** An authentication scheme, or `''` for a header that holds a bare token. */
-export const scheme: Kind<string> = (value, option) => value === '' ? '' : fieldName(value, option)
+export const scheme: Validator<string> = (value, option) => value === '' ? '' : fieldName(value, option)
 
-export const cookiePath: Kind<string> = (value, option) => {
+export const cookiePath: Validator<string> = (value, option) => {
   if (typeof value !== 'string' || !/^\/[\x20-\x3a\x3c-\x7e]*$/.test(value)) {
     throw wrongKind(option, value, 'a path that begins with / and holds no ; or control character (RFC 6265 §4.1.1)')
   }
   return value
 }
 
-export const cookieDomain: Kind<string> = (value, option) => {
+export const cookieDomain: Validator<string> = (value, option) => {
   if (typeof value !== 'string' || !/^\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(value)) {
     throw wrongKind(option, value, 'a host name such as example.com (RFC 6265 §4.1.2.3)')
   }
   return value
 }
 
-/** Text for a quoted-string header parameter: printable ASCII. */
-export const printable: Kind<string> = (value, option) => {
+/** Printable ASCII, for a quoted-string in a header (RFC 9110 §5.6.4). */
+export const printable: Validator<string> = (value, option) => {
   if (typeof value !== 'string' || !/^[\x20-\x7e]+$/.test(value)) throw wrongKind(option, value, 'printable ASCII text')
   return value
 }
 
-/** Whole number that is at least `minimum`. */
-export function integer (minimum: number): Kind<number> {
+/** A whole number of at least `minimum`. */
+export function integer (minimum: number): Validator<number> {
   return (value, option) => {
-    if (!Number.isSafeInteger(value) || (value as number) < minimum) {
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < minimum) {
       throw wrongKind(option, value, `a whole number of at least ${minimum}`)
     }
-    return value as number
+    return value
   }
 }
 
 /**
- * Seconds of a number or of a duration such as `'15m'`; `undefined` when it is neither. A string needs
- * its unit: whether `'900'` were seconds or milliseconds would be a guess.
+ * Reads a number of seconds, or a duration such as `'15m'`. A string needs its unit: `'900'` could be seconds or
+ * milliseconds.
+ *
+ * @returns Seconds; `undefined` if it is neither.
  */
 export function toSeconds (value: unknown): number | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? value : undefined
@@ -96,7 +104,7 @@ export function toSeconds (value: unknown): number | undefined {
   return milliseconds === undefined || !Number.isFinite(milliseconds) ? undefined : milliseconds / 1000
 }
 
-function secondsFrom (minimum: number, takes: string): Kind<number> {
+function secondsFrom (minimum: number, takes: string): Validator<number> {
   return (value, option) => {
     const seconds = toSeconds(value)
     if (seconds === undefined || seconds < minimum) throw wrongKind(option, value, takes)
@@ -105,61 +113,63 @@ function secondsFrom (minimum: number, takes: string): Kind<number> {
 }
 
 /** Seconds, zero or more. */
-export const seconds: Kind<number> = secondsFrom(0, "seconds (zero or more) or a duration such as '15m'")
+export const seconds: Validator<number> = secondsFrom(0, "seconds (zero or more) or a duration such as '15m'")
 
-/** A life of at least a second: the resolution of `exp`. */
-export const lifetime: Kind<number> = secondsFrom(1, "seconds (at least 1) or a duration such as '15m'")
+/** A lifetime in seconds, at least one: `exp` is in whole seconds. */
+export const lifetime: Validator<number> = secondsFrom(1, "seconds (at least 1) or a duration such as '15m'")
 
-export function oneOf<const T extends readonly unknown[]> (...values: T): Kind<T[number]> {
+/** One of some values. */
+export function oneOf<const T extends readonly unknown[]> (...values: T): Validator<T[number]> {
   return (value, option) => {
     if (!values.includes(value)) {
-      throw badOption(option, `takes ${values.map(v => JSON.stringify(v)).join(', ')}, got ${shown(value)}`)
+      throw badOption(option, `takes ${values.map(v => JSON.stringify(v)).join(', ')}, got ${show(value)}`)
     }
     return value
   }
 }
 
-/** `false`, or a value of the kind. */
-export function orFalse<T> (kind: Kind<T>): Kind<T | false> {
-  return (value, option) => value === false ? false : kind(value, option)
+/** `false`, or a value that the validator accepts. */
+export function orFalse<T> (validator: Validator<T>): Validator<T | false> {
+  return (value, option) => value === false ? false : validator(value, option)
 }
 
-/** An array of values of the kind. */
-export function list<T> (kind: Kind<T>): Kind<readonly T[]> {
+/** An array of values that the validator accepts. */
+export function list<T> (validator: Validator<T>): Validator<readonly T[]> {
   return (value, option) => {
     if (!Array.isArray(value)) throw wrongKind(option, value, 'an array')
-    return Object.freeze(value.map((item, index) => kind(item, `${option}[${index}]`)))
+    return Object.freeze(value.map((item, index) => validator(item, `${option}[${index}]`)))
   }
 }
 
-/** A set of values of the kind, given as an array. */
-export function setOf<T> (kind: Kind<T>): Kind<ReadonlySet<T>> {
-  const array = list(kind)
+/** An array of values that the validator accepts; becomes a set. */
+export function setOf<T> (validator: Validator<T>): Validator<ReadonlySet<T>> {
+  const array = list(validator)
   return (value, option) => new Set(array(value, option))
 }
 
-/** One value of the kind, or several different ones in an array that is not empty. */
-export function oneOrSeveral<T> (kind: Kind<T>): Kind<readonly T[]> {
+/** One value that the validator accepts, or a non-empty array of different ones; becomes an array. */
+export function oneOrSeveral<T> (validator: Validator<T>): Validator<readonly T[]> {
   return (value, option) => {
-    const values = Array.isArray(value) ? list(kind)(value, option) : Object.freeze([kind(value, option)])
+    const values = Array.isArray(value) ? list(validator)(value, option) : Object.freeze([validator(value, option)])
     if (values.length === 0) throw wrongKind(option, value, 'one value or several')
     if (new Set(values).size !== values.length) throw badOption(option, 'names the same value twice')
     return values
   }
 }
 
-export function callback<F extends Function> (): Kind<F> {
+/** A function. */
+export function callback<F extends Function> (): Validator<F> {
   return (value, option) => {
     if (typeof value !== 'function') throw wrongKind(option, value, 'a function')
     return value as F
   }
 }
 
-/** An origin in the form browsers send (RFC 6454 §6.2): scheme, host, and port unless it is the default. */
-export const origin: Kind<string> = (value, option) => {
+/** An origin as browsers send it (RFC 6454 §6.2): scheme, host, and port if it is not the default. */
+export const origin: Validator<string> = (value, option) => {
   if (typeof value === 'string' && URL.canParse(value)) {
     const parsed = new URL(value)
     if (parsed.origin !== 'null' && parsed.origin === value.toLowerCase() && !value.includes('*')) return parsed.origin
   }
-  throw badOption(option, `takes an origin such as 'https://app.example.com', with no path, no default port and no *, got ${shown(value)}`)
+  throw badOption(option, `takes an origin such as 'https://app.example.com', with no path, no default port and no *, got ${show(value)}`)
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { publish } from '../events.ts'
 import { readIdentity } from '../jwt/claims.ts'
+import { checkCallOptionNames } from '../options/unknown.ts'
 import { failClosed } from '../stores/fail-closed.ts'
 import { createSessionEnder } from './end.ts'
 import { newSalt } from './opaque-tokens.ts'
@@ -50,7 +51,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
   const complete = verifier.keys.signing !== null
 
   async function create (subject: Identity | object, options: CreateSessionOptions = {}): Promise<SessionTokens> {
-    const { claims = {}, fresh = true, metadata = {} } = checkOptions(options, ['claims', 'fresh', 'metadata'])
+    const { claims = {}, fresh = true, metadata = {} } = checkCallOptionNames(options, ['claims', 'fresh', 'metadata'])
     checkMetadata(metadata)
     const createdAt = Date.now()
     const now = Math.floor(createdAt / 1000)
@@ -84,15 +85,15 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
     return { sessionId: owner.sid, accessToken, refreshToken }
   }
 
-  /** An identity as `request.jwtIdentity` has it, or what `userIdentity` makes of an object. */
-  function nameOf (subject: Identity | object): string {
+  /** Reads an identity; an object goes through the `userIdentity` option. @throws {TypeError} */
+  function toIdentity (subject: Identity | object): string {
     const identity = typeof subject === 'object' ? issuer.identityOf(subject) : readIdentity(subject)
-    if (identity === null) throw new TypeError('Sessions are listed and ended by an identity: a non-empty string, a finite number, or an object for userIdentity')
+    if (identity === null) throw new TypeError('Sessions need an identity: a non-empty string, a finite number, or an object for the userIdentity option')
     return identity
   }
 
   async function list (subject: Identity | object): Promise<SessionInfo[]> {
-    const identity = nameOf(subject)
+    const identity = toIdentity(subject)
     const sessions: SessionInfo[] = []
     const now = Date.now() / 1000
     for (let after: string | null = null, first = true; first || after !== null; first = false) {
@@ -106,8 +107,8 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
   }
 
   async function revokeAll (subject: Identity | object, options: { except?: string | undefined } = {}): Promise<number> {
-    const { except = null } = checkOptions(options, ['except'])
-    const identity = nameOf(subject)
+    const { except = null } = checkCallOptionNames(options, ['except'])
+    const identity = toIdentity(subject)
     let count = 0
     for (let more = true; more;) {
       const page = await store.endSessions(identity, except, pageSize)
@@ -127,7 +128,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
     complete,
     endReused: ender.endReused,
     create,
-    rotate: async (request, options = {}) => rotate(request, checkOptions(options, ['claims']).claims ?? null),
+    rotate: async (request, options = {}) => rotate(request, checkCallOptionNames(options, ['claims']).claims ?? null),
     list,
     revokeAll,
 
@@ -172,14 +173,6 @@ function toInfo ({ id, document: { createdAt, lastUsedAt, token, metadata } }: S
     expiresAt: token.expiresAt === null ? null : new Date(token.expiresAt * 1000),
     metadata
   }
-}
-
-/** A misspelt option would silently be another one. */
-function checkOptions<T extends object> (options: T, known: readonly string[]): T {
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw new TypeError(`Unknown option '${name}'; the options are ${known.join(', ')}`)
-  }
-  return options
 }
 
 /** Found here rather than by a store, whose complaint would read as an outage. */

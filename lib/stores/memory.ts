@@ -132,7 +132,7 @@ export class MemoryStore implements Store {
     this.#sessionsOf.clear()
   }
 
-  /** A denial is never shortened: asked twice, the later time holds. */
+  /** Denies an id. If it is denied already, the later time holds. */
   #deny (denials: ExpiringMap<null>, id: string, expiresAt: number | null): void {
     denials.set(id, null, Math.max(orNever(expiresAt), denials.expiry(id) ?? 0))
   }

@@ -5,9 +5,9 @@ import type { AdditionalClaims, Duration, Identity, JwtClaims, JwtHeader, TokenT
 
 /** Options of `createAccessToken`. */
 export interface CreateAccessTokenOptions {
-  /** Life of the token in seconds or as a duration; `false` for one that does not expire. Negative: already expired. */
+  /** Lifetime of the token: seconds, a duration such as `'15m'`, or `false` for none. Negative: already expired, for tests. */
   expiresIn?: Duration | false
-  /** Fresh (just logged in), or for how long it stays so. Default: `false`. */
+  /** Whether the token is fresh (just logged in), or for how long: seconds or a duration. Default: `false`. */
   fresh?: boolean | Duration
   /** The app's own claims. */
   claims?: AdditionalClaims
@@ -28,11 +28,11 @@ export interface DecodeTokenOptions {
 
 /** Options of `createSession`. */
 export interface CreateSessionOptions {
-  /** The app's own claims, written into the access tokens of this session, now and at each rotation. */
+  /** The app's own claims, for every access token of this session. */
   claims?: AdditionalClaims
-  /** Whether the first access token is fresh, or for how long. Default: `true`. */
+  /** Whether the first access token is fresh, or for how long: seconds or a duration. Default: `true`. */
   fresh?: boolean | Duration
-  /** Anything JSON can hold, shown again by `listSessions`: user agent, IP address, device name. */
+  /** An object that JSON can hold, for `listSessions`: user agent, IP address, device name. */
   metadata?: Record<string, unknown>
 }
 
@@ -43,82 +43,93 @@ export interface SessionTokens {
   refreshToken: string
 }
 
-/** What the plugin decorates an instance with, as `app.jwt`. */
+/** The type of `app.jwt`. */
 export interface JwtExtended {
   /**
    * Creates a signed access token (RFC 7519).
    *
-   * @param identity Who the token speaks for: a non-empty string or a finite number, or any value when
-   *   the `userIdentity` option turns it into one.
-   * @throws {TypeError} When the identity, a claim or a header is not one this package can write.
+   * @param identity Who the token is for: a non-empty string, a finite number, or a value that the `userIdentity` option
+   *   turns into one.
+   * @returns The token, in compact form (RFC 7515 §7.1).
+   * @throws {TypeError} If the identity is missing, a claim or header parameter belongs to this package, an option is unknown,
+   *   or the registration has no key that signs.
    */
   createAccessToken (identity: Identity | object, options?: CreateAccessTokenOptions): string
-  /** Creates a signed refresh token. As `createAccessToken`, without freshness. */
+  /** Creates a signed refresh token (RFC 6749 §1.5). Parameters, result and errors as of `createAccessToken`. */
   createRefreshToken (identity: Identity | object, options?: CreateRefreshTokenOptions): string
   /**
-   * Verifies a token and returns its claims. The denylist is not asked, since that may take a round
-   * trip; a hook or `request.verifyJwt` does.
+   * Verifies a token and returns its claims. Does not check the denylist, which may take a round trip: use a hook or
+   * `request.verifyJwt` for that.
    *
-   * @throws The errors of a refused token, such as `FST_JWT_EXPIRED`. `TypeError` when its key has to be fetched
-   *   from its issuer first, or comes from the `decodeKey` option, which takes a request: use `request.verifyJwt`.
+   * @returns The claims, deeply frozen.
+   * @throws The errors of a refused token, such as `FST_JWT_EXPIRED`.
+   * @throws {TypeError} If its key must be fetched from its issuer first, or comes from the `decodeKey` option, which needs
+   *   a request: use `request.verifyJwt`.
    */
   decodeToken (token: string, options?: DecodeTokenOptions): JwtClaims
   /**
-   * Whether `decodeToken` would accept the token. Never throws: `false`, too, for a token whose key has to be fetched first,
-   * or comes from the `decodeKey` option.
+   * Whether `decodeToken` accepts the token. Never throws.
+   *
+   * @returns `false` also if its key must be fetched first, or comes from the `decodeKey` option.
    */
   verifyToken (token: string, options?: DecodeTokenOptions): boolean
-  /** The identity a token claims, **unverified**, expired tokens included; `null` when unreadable. */
+  /** The identity that a token claims, **unverified**, even if it has expired; `null` if unreadable. */
   getIdentity (token: string): string | null
-  /** The header of a token, **unverified**; `null` when unreadable. */
+  /** The header of a token, **unverified**; `null` if unreadable. */
   getUnverifiedHeader (token: string): JwtHeader | null
-  /** The `jti` claim of a token, **unverified**; `null` when it has none. */
+  /** The `jti` claim of a token, **unverified**; `null` if it has none. */
   getJti (token: string): string | null
-  /** The double-submit CSRF token inside a token, **unverified**; `null` when it has none. */
+  /** The double-submit CSRF token of a token, **unverified**; `null` if it has none. */
   getCsrfToken (token: string): string | null
-  /** Sets the access cookie, and its CSRF companion under double submit. */
+  /**
+   * Sets the access cookie, and under double submit its CSRF cookie. Max-Age is what is left of the token's lifetime.
+   *
+   * @throws `FST_JWT_COOKIE_TOO_LARGE` above 4,096 bytes; `FST_JWT_BAD_OPTION` if `tokenLocation` lacks `'cookies'` and
+   *   `@fastify/cookie` is not registered.
+   */
   setAccessCookies (reply: FastifyReply, token: string): void
-  /** Sets the refresh cookie, and its CSRF companion under double submit. */
+  /** Sets the refresh cookie, and under double submit its CSRF cookie. Errors as of `setAccessCookies`. */
   setRefreshCookies (reply: FastifyReply, token: string): void
-  /** Clears the access and refresh cookies with the attributes they were set with. */
+  /** Clears the access and refresh cookies, with the attributes they were set with. */
   unsetJwtCookies (reply: FastifyReply): void
   /** Clears the access cookie. */
   unsetAccessCookies (reply: FastifyReply): void
   /** Clears the refresh cookie. */
   unsetRefreshCookies (reply: FastifyReply): void
-  /** The public keys as a JWK Set (RFC 7517 §5); secrets are never in it. */
+  /** The public keys as a JWK Set (RFC 7517 §5). It never holds a secret. */
   jwks (): JSONWebKeySet
   /**
-   * Replaces the keys while running, those of `secretKey`, `privateKey` or `publicKey`, too: the first signs, all
-   * verify, and a token of a key that is gone is refused from this moment. Keys of other issuers are not touched. In
-   * several processes, each has to be told.
+   * Replaces the local keys of this process: `secretKey`, `privateKey`, `publicKey` or `keys`. The first signs, all verify.
+   * Tokens of a key that is gone are refused from now on. The keys of other issuers stay.
    *
-   * @throws `FST_JWT_BAD_OPTION`, and the old keys stay; `TypeError` in a registration without keys of its own.
+   * @throws `FST_JWT_BAD_OPTION` if a key is bad: the old keys stay.
+   * @throws {TypeError} If the registration has no local keys.
    */
   rotateKeys (keys: KeysOption): void
   /**
-   * Refuses a token from now on, until it would have expired (and for ever when it does not). Only this token: to log
-   * out of a session, end it with `revokeSession`.
+   * Refuses a token from now on. The denial is kept until the token expires, or for ever. It is for this token only: use
+   * `revokeSession` to log out of a session.
    *
-   * @param tokenOrClaims A token, expired or not, or `request.jwtClaims`; the claims when the `decodeKey` option gives
-   *   its key, since there is no request here to find that with.
+   * @param tokenOrClaims A token, expired or not, or `request.jwtClaims`. Give the claims if the key comes from the
+   *   `decodeKey` option, which needs a request.
    * @throws The errors of a refused token; `FST_JWT_INVALID_TOKEN` for one without `jti`; `FST_JWT_STORE_UNAVAILABLE`
    */
   revokeToken (tokenOrClaims: string | JwtClaims): Promise<void>
   /**
-   * Starts a session, one login: an access and a refresh token that share a session id, the `sid` claim.
+   * Starts a session for a login: an access and a refresh token with the same session id, the `sid` claim.
    *
-   * @throws {TypeError} As `createAccessToken`, before anything is stored.
+   * @throws {TypeError} As `createAccessToken`; then nothing has been stored.
    * @throws `FST_JWT_STORE_UNAVAILABLE`
    */
   createSession (identity: Identity | object, options?: CreateSessionOptions): Promise<SessionTokens>
   /**
-   * Replaces the refresh token of the request, which `refreshTokenRequired` has let in, and returns the
-   * next pair, not fresh (RFC 9700 §4.14.2). Within `refreshReuseInterval` of being replaced the same token gets
-   * the same successor again, for two tabs and for a response that was lost.
+   * Replaces the refresh token of a request and returns the next pair, not fresh (RFC 9700 §4.14.2). For
+   * `refreshReuseInterval` seconds after that, the old token gets the same successor again: two tabs may race, and a response
+   * may be lost.
    *
-   * @param options `claims` replace those given to `createSession`, for this access token and those after it.
-   * @throws `FST_JWT_REUSED` when the token was replaced before that: the session is over, for its thief and its owner.
+   * @param request A request that `refreshTokenRequired` has accepted.
+   * @param options `claims` replace those given to `createSession`, for this access token and all later ones.
+   * @throws `FST_JWT_REUSED` if the token was replaced earlier: the session has ended, for the thief and for the owner.
    * @throws `FST_JWT_REVOKED`, `FST_JWT_EXPIRED` (`sessionMaxAge`), `FST_JWT_REFRESH_REQUIRED`,
    *   `FST_JWT_INVALID_TOKEN` for a refresh token of no session, `FST_JWT_STORE_UNAVAILABLE`
    */
@@ -126,7 +137,7 @@ export interface JwtExtended {
   /**
    * The live sessions of an identity, newest first.
    *
-   * @param identity As `request.jwtIdentity` has it, or an object for the `userIdentity` option.
+   * @param identity The value of `request.jwtIdentity`, or an object for the `userIdentity` option.
    * @throws `FST_JWT_STORE_UNAVAILABLE`
    */
   listSessions (identity: Identity | object): Promise<SessionInfo[]>
@@ -142,10 +153,10 @@ export interface JwtExtended {
    */
   revokeSession (session: string | JwtClaims): Promise<boolean>
   /**
-   * Ends every session of an identity, but for the one whose id is `except`.
+   * Ends every session of an identity, except the one whose id is `except`.
    *
    * @param identity As for `listSessions`.
-   * @returns How many were ended.
+   * @returns The number of sessions ended.
    * @throws `FST_JWT_STORE_UNAVAILABLE`
    */
   revokeAllSessions (identity: Identity | object, options?: { except?: string | undefined }): Promise<number>

@@ -1,7 +1,7 @@
 /** A value, or a promise of one. */
 export type MaybePromise<T> = T | Promise<T>
 
-/** Who a token speaks for: a non-empty string, or a finite number (stored and read back as a string). */
+/** Who a token is for: a non-empty string, or a finite number (stored and read back as a string). */
 export type Identity = string | number
 
 /** A length of time: a number of seconds, or a string with a unit such as `'15m'` or `'30 days'`. */
@@ -28,11 +28,11 @@ export interface JwtHeader {
  * ```
  */
 export interface JwtClaims {
-  /** The identity, whichever claim carries it (`identityClaim`). */
+  /** The identity, from the claim that the `identityClaim` option names. */
   readonly identity: string
   /** Subject, RFC 7519 §4.1.2. */
   readonly sub?: string | number
-  /** `access` where a token of another library does not say. */
+  /** `access` if a token of another library has no `type`. */
   readonly type: TokenType
   /** `true`, `false`, or the time (seconds since the epoch) until which the token is fresh. */
   readonly fresh?: boolean | number
@@ -71,5 +71,5 @@ export interface JwtClaims {
 
 export interface JwtUser {}
 
-/** Claims as an app adds them; the claims this package owns are refused. */
+/** Claims that an app adds. Those that only this package may write are refused. */
 export type AdditionalClaims = Record<string, unknown>

@@ -2,27 +2,27 @@ import type { FastifyError } from '@fastify/error'
 
 /** The `code` of an error of this package. A `switch` over it is checked by the compiler. */
 export type JwtErrorCode =
-  /** No token came (401). */
+  /** The request has no token (401). */
   | 'FST_JWT_MISSING_TOKEN'
-  /** The place that should hold a token is malformed (400). */
+  /** The header, cookie, query or body that should hold a token is malformed (400). */
   | 'FST_JWT_BAD_REQUEST'
   /** `exp` has passed (401). */
   | 'FST_JWT_EXPIRED'
-  /** `nbf` has not come yet (401). */
+  /** `nbf` is in the future (401). */
   | 'FST_JWT_NOT_YET_VALID'
   /** The signature is wrong (401). */
   | 'FST_JWT_INVALID_SIGNATURE'
   /** Malformed, wrong algorithm, issuer, audience or claim (401). */
   | 'FST_JWT_INVALID_TOKEN'
-  /** A refresh token came where an access token belongs (401). */
+  /** A refresh token was sent instead of an access token (401). */
   | 'FST_JWT_ACCESS_REQUIRED'
-  /** An access token came where a refresh token belongs (401). */
+  /** An access token was sent instead of a refresh token (401). */
   | 'FST_JWT_REFRESH_REQUIRED'
   /** The token is not fresh (401). */
   | 'FST_JWT_FRESH_REQUIRED'
   /** The token or its session was revoked (401). */
   | 'FST_JWT_REVOKED'
-  /** A refresh token came again after it was replaced; its session has ended (401). */
+  /** A refresh token was used after it had been replaced; its session has ended (401). */
   | 'FST_JWT_REUSED'
   /** The claims of the session have changed since this access token was made: refresh it (401). */
   | 'FST_JWT_STALE'
@@ -40,7 +40,7 @@ export type JwtErrorCode =
   | 'FST_JWT_STORE_UNAVAILABLE'
   /** The keys of the issuer could not be fetched (503). */
   | 'FST_JWT_KEYS_UNAVAILABLE'
-  /** Browsers would drop the cookie (500). */
+  /** A cookie is larger than browsers accept (500). */
   | 'FST_JWT_COOKIE_TOO_LARGE'
   /** The plugin is not registered in this context (500). */
   | 'FST_JWT_NOT_REGISTERED'
@@ -50,6 +50,6 @@ export type JwtErrorCode =
 /** An error of this package. */
 export interface JwtError extends FastifyError {
   code: JwtErrorCode
-  /** Response headers: `WWW-Authenticate` if the answer carries a challenge (RFC 6750 §3). */
+  /** Response headers: `WWW-Authenticate` if the error has a challenge (RFC 6750 §3). */
   headers?: Record<string, string>
 }

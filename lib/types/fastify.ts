@@ -13,7 +13,7 @@ declare module 'fastify' {
   }
 
   interface FastifyRequest {
-    /** The identity of the verified token; `null` when anonymous or not verified yet. */
+    /** The identity of the verified token; `null` if anonymous or not verified yet. */
     readonly jwtIdentity: string | null
     /** The claims of the verified token, deeply frozen. */
     readonly jwtClaims: JwtClaims | null
@@ -23,12 +23,12 @@ declare module 'fastify' {
     readonly jwtLocation: FoundLocation | null
     /** What `userLookup` returned. */
     readonly jwtUser: JwtUser | null
-    /** Verifies the token of this request as a hook would; rejects with what the hook would answer. */
+    /** Verifies the token of this request as a hook does. @throws What the hook would answer with. */
     verifyJwt (options?: VerifyOptions): Promise<void>
   }
 
   interface FastifyContextConfig {
-    /** Under `protect`: `false` leaves the route open, options replace `jwtRequired`. */
+    /** With the `protect` option: `false` leaves the route open; options replace `jwtRequired`. */
     jwt?: false | VerifyOptions
   }
 }

@@ -1,6 +1,6 @@
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 
-/** The signature algorithms of RFC 7518 §3 and RFC 8037 that are supported; `none` never is. */
+/** The supported signature algorithms of RFC 7518 §3 and RFC 8037. `none` is not one. */
 export type Algorithm =
   | 'HS256' | 'HS384' | 'HS512'
   | 'RS256' | 'RS384' | 'RS512'
@@ -9,8 +9,8 @@ export type Algorithm =
   | 'EdDSA'
 
 /**
- * An HMAC secret: its text, its bytes, a secret `KeyObject`, or a JWK of type `oct`. At least as long as the
- * hash: 32, 48 or 64 bytes (RFC 7518 §3.2).
+ * An HMAC secret: text, bytes, a secret `KeyObject`, or a JWK of type `oct`. At least 32, 48 or 64 bytes for HS256, HS384
+ * or HS512 (RFC 7518 §3.2).
  */
 export type Secret = string | Uint8Array | KeyObject | JsonWebKey
 
@@ -18,14 +18,14 @@ export type Secret = string | Uint8Array | KeyObject | JsonWebKey
 export type PrivateKey =
   | string | Uint8Array | KeyObject | JsonWebKey | { key: string | Uint8Array, passphrase: string | Uint8Array }
 
-/** A public key: PEM (an X.509 certificate included), `KeyObject` or JWK (RFC 7517). */
+/** A public key: PEM, an X.509 certificate in PEM, `KeyObject` or JWK (RFC 7517). */
 export type PublicKey = string | Uint8Array | KeyObject | JsonWebKey
 
-/** One named key: a secret, or a private or public key. With `publicKey` alone it verifies only. */
+/** A named key: a secret, or a private or public key. With `publicKey` alone it can only verify. */
 export interface NamedKey {
-  /** The key's name, the `kid` of RFC 7515 §4.1.4. */
+  /** The name of the key, the `kid` of RFC 7515 §4.1.4. */
   keyId: string
-  /** What it signs and verifies with. Default: the `algorithm` option. */
+  /** The algorithm it signs and verifies with. Default: the `algorithm` option. */
   algorithm?: Algorithm
   secretKey?: Secret
   privateKey?: PrivateKey
@@ -33,7 +33,7 @@ export interface NamedKey {
 }
 
 /**
- * What the `decodeKey` option returns: a secret or a public key, or one with the algorithm that its tokens must have.
+ * What the `decodeKey` option returns: a secret or a public key, alone or with the algorithm that its tokens must have.
  */
 export type DecodedKey =
   | Secret
@@ -44,9 +44,9 @@ export type DecodedKey =
 /** Several keys: the first signs, all verify. */
 export type KeysOption = readonly NamedKey[]
 
-/** A public key as it is published (RFC 7517 §4). */
+/** The JWK of a public key (RFC 7517 §4). */
 export interface PublicJWK extends JsonWebKey {
-  /** The `keyId`, or the thumbprint (RFC 7638) of a key without one. */
+  /** The `keyId`, or else the thumbprint of the key (RFC 7638). */
   kid: string
   alg: Algorithm
   use: 'sig'
@@ -57,7 +57,7 @@ export interface JSONWebKeySet {
   keys: PublicJWK[]
 }
 
-/** A verified token as `fast-jwt` gives it with `complete: true`. @internal */
+/** A verified token, as `fast-jwt` returns it with `complete: true`. @internal */
 export interface DecodedToken {
   header: Record<string, unknown> & { alg: string }
   payload: Record<string, unknown>
@@ -65,35 +65,35 @@ export interface DecodedToken {
   signature: string
 }
 
-/** A key that signs, bound to one algorithm. @internal */
+/** A key that signs, with its one algorithm. @internal */
 export interface SigningKey {
   readonly keyId: string | undefined
   readonly algorithm: Algorithm
   /** Derived from it, for opaque refresh tokens. */
   readonly opaqueKey: Uint8Array
   /**
-   * Signs claims that carry their own `iat`, `nbf` and `exp`; `headers` are added to `alg`, `typ` and `kid`.
+   * Signs claims as they are: `iat`, `nbf` and `exp` are the caller's. `headers` are added to `alg`, `typ` and `kid`.
    *
-   * @throws `TypeError` for a header `alg`, `kid` or `crit`.
+   * @throws {TypeError} If `headers` has `alg`, `kid` or `crit`.
    */
   sign (payload: Record<string, unknown>, headers?: Record<string, unknown>): string
 }
 
-/** A key that verifies, bound to the algorithms it may be used with (RFC 8725 §3.1). @internal */
+/** A key that verifies, with the algorithms it may be used with (RFC 8725 §3.1). @internal */
 export interface VerificationKey {
   readonly keyId: string | undefined
   readonly algorithms: readonly Algorithm[]
   /**
-   * Checks algorithm, signature and `crit`; no claim is checked.
+   * Checks algorithm, signature and `crit`. Checks no claim.
    *
    * @throws `TokenError` of `fast-jwt`.
    */
   verify (token: string): DecodedToken
 }
 
-/** The keys of one registration, at one moment; rotating replaces the whole. @internal */
+/** The local keys of a registration. A rotation replaces the whole object. @internal */
 export interface KeySet {
-  /** The first key, or `null` when it only verifies. */
+  /** The first key; `null` if it can only verify. */
   readonly signing: SigningKey | null
   readonly verification: readonly VerificationKey[]
   /** For opaque refresh tokens: of each key that signs, the first one first. */

@@ -68,7 +68,7 @@ t.test('expiresIn of another kind is a TypeError', async t => {
 
 t.test('an option that there is not is a TypeError that names those there are', async t => {
   const { jwt } = await protectedApp(t)
-  t.throws(() => jwt.createAccessToken('user123', { expiresAt: 60 } as object), new TypeError("Unknown option 'expiresAt'; the options are expiresIn, fresh, claims, headers"))
+  t.throws(() => jwt.createAccessToken('user123', { expiresAt: 60 } as object), new TypeError("Unknown option 'expiresAt'; did you mean 'expiresIn'?"))
   t.throws(() => jwt.createRefreshToken('user123', { fresh: true } as object), new TypeError("Unknown option 'fresh'; the options are expiresIn, claims, headers"))
 })
 

@@ -150,26 +150,26 @@ t.test('the algorithms are those of the options, where the key goes with them', 
 
 const weak = rsaPair('weak', 1024)
 const faults: Record<string, [returned: unknown, says: RegExp, options?: JwtExtendedOptions]> = {
-  'a number': [5, /something that is no key/],
-  'an object': [{}, /something that is no key/],
+  'a number': [5, /something that is not a key/],
+  'an object': [{}, /something that is not a key/],
   'a secret that is too short': ['short', /has 5 bytes/],
   'an empty text': ['', /has 0 bytes/],
   'a private key': [pemOf(ec).privateKey, /holds a private key/],
   'a private KeyObject': [ec.privateKey, /is a private key/],
   'a weak key': [weak.publicKey, /too weak/],
   'a damaged key': ['-----BEGIN PUBLIC KEY-----\nMII=\n-----END PUBLIC KEY-----', /cannot be read/],
-  'a key of an unknown kind': [ecPair('secp256k1').publicKey, /no algorithm known here fits/],
+  'a key of an unknown kind': [ecPair('secp256k1').publicKey, /fits no supported algorithm/],
   'a base64 public key as a secret': [Buffer.from(pemOf(rsa).publicKey).toString('base64'), /not a secret/],
   'a PEM public key as a secret': [{ secretKey: pemOf(rsa).publicKey }, /not a secret/],
   'a secret as public key': [{ publicKey: secretKey }, /is not PEM/],
   both: [{ secretKey, publicKey: pemOf(rsa).publicKey }, /either/],
   neither: [{ secretKey: undefined }, /either/],
   'an unknown member': [{ secretKey, keyId: 'a' }, /'keyId'/],
-  'an unknown algorithm': [{ secretKey, algorithm: 'none' }, /none known here/],
-  'an algorithm of another family': [{ secretKey, algorithm: 'RS256' }, /secret key that RS256 goes with/],
-  'an algorithm that does not fit': [{ publicKey: rsa.publicKey, algorithm: 'ES256' }, /public key that ES256 goes with/],
+  'an unknown algorithm': [{ secretKey, algorithm: 'none' }, /algorithm is not supported/],
+  'an algorithm of another family': [{ secretKey, algorithm: 'RS256' }, /secret key for RS256, which does not fit/],
+  'an algorithm that does not fit': [{ publicKey: rsa.publicKey, algorithm: 'ES256' }, /public key for ES256, which does not fit/],
   'an algorithm that is not accepted': [{ secretKey, algorithm: 'HS256' }, /decodeAlgorithms/, { decodeAlgorithms: ['RS256'] }],
-  'a key that no algorithm accepted goes with': [secretKey, /none of the algorithms accepted/, { decodeAlgorithms: ['RS256'] }]
+  'a key that no algorithm accepted goes with': [secretKey, /fits none of the accepted algorithms/, { decodeAlgorithms: ['RS256'] }]
 }
 
 for (const [name, [returned, says, options]] of Object.entries(faults)) {

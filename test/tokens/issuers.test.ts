@@ -333,7 +333,7 @@ t.test('what is logged of keys that cannot be had says why, and to whom it answe
   const token = tokenOf(ecKeys('a'))
   const response = await app.inject({ url: '/', headers: { authorization: `Bearer ${token}` } })
   t.notMatch(response.body, /JWK Set/)
-  t.match(lines.join(''), /the answer is no JWK Set/)
+  t.match(lines.join(''), /the response is not a JWK Set/)
   t.notMatch(lines.join(''), token)
 })
 

@@ -35,7 +35,7 @@ const mistakes: Array<[name: string, options: Record<string, unknown>, option: s
   ['an issuer that is null', { issuers: [null] }, 'issuers[0]', /an object/],
   ['an issuer without a name', { issuers: [{ jwksUri }] }, 'issuers[0].issuer', /a non-empty string/],
   ['an issuer with an empty jwksUri', { issuers: [{ issuer: 'a', jwksUri: '' }] }, 'issuers[0].jwksUri', /a non-empty string/],
-  ['an issuer with an unknown member', { issuers: [{ issuer: 'a', jwksURI: jwksUri }] }, 'issuers[0].jwksURI', /issuer, jwksUri, audience/],
+  ['an issuer with an unknown member', { issuers: [{ issuer: 'a', jwksURI: jwksUri }] }, 'issuers[0].jwksURI', /did you mean 'jwksUri'/],
   ['an issuer with an empty audience', { issuers: [{ ...issuers[0], audience: [] }] }, 'issuers[0].audience', /one value or several/],
   ['an issuer with an audience that is no text', { issuers: [{ ...issuers[0], audience: 5 }] }, 'issuers[0].audience', /a non-empty string/],
   ['an issuer named twice', { issuers: [...issuers, ...issuers] }, 'issuers[1].issuer', /once/],

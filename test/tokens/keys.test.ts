@@ -4,7 +4,7 @@ import t from 'tap'
 import { calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { verificationKeyFromJwk } from '../../lib/keys/jwk-set.ts'
 import { loadKeys, noKeys } from '../../lib/keys/local.ts'
-import type { KeyOptions } from '../../lib/keys/local.ts'
+import type { LocalKeyOptions } from '../../lib/keys/local.ts'
 import { ecPair, ed25519Pair, pemOf, rsaPair } from '../fixtures/key-pairs.ts'
 import { selfSignedCertificate } from '../fixtures/self-signed-certificate.ts'
 
@@ -33,25 +33,25 @@ function hmacToken (header: object, secret: string | Buffer, hash = 'sha256'): s
   return `${input}.${createHmac(hash, secret).update(input).digest('base64url')}`
 }
 
-function signed (options: KeyOptions, headers?: Record<string, unknown>): string {
+function signed (options: LocalKeyOptions, headers?: Record<string, unknown>): string {
   const { signing } = loadKeys(options)
   if (signing === null) throw new Error('there is no key to sign with')
   return signing.sign(claims, headers)
 }
 
-function onlyKey (options: KeyOptions) {
+function onlyKey (options: LocalKeyOptions) {
   const [key] = loadKeys(options).verification
   if (key === undefined) throw new Error('there is no key to verify with')
   return key
 }
 
 // Options as JavaScript would give them.
-const untyped = (options: object) => options as KeyOptions
+const untyped = (options: object) => options as LocalKeyOptions
 
 const named = (...keys: object[]) => untyped({ keys })
 
 /** Of each mistake: the options, the option that must be named, and what the message must say. */
-const mistakes: Record<string, [KeyOptions, string, RegExp]> = {
+const mistakes: Record<string, [LocalKeyOptions, string, RegExp]> = {
   'no key at all': [{}, 'secretKey', /is missing.*openssl rand/],
   'no key at all, with an algorithm': [{ algorithm: 'RS256' }, 'secretKey', /is missing.*'privateKey'/],
 
@@ -66,10 +66,10 @@ const mistakes: Record<string, [KeyOptions, string, RegExp]> = {
   'a secret that is a number': [untyped({ secretKey: 12345 }), 'secretKey', /takes a string or a Buffer, got number/],
   'a secret that is null': [untyped({ secretKey: null }), 'secretKey', /got null/],
   'a short JWK secret': [{ secretKey: { kty: 'oct', k: 'AAAA' } }, 'secretKey', /3 bytes/],
-  'a JWK secret without its value': [{ secretKey: { kty: 'oct' } }, 'secretKey', /JWK that is no secret/],
+  'a JWK secret without its value': [{ secretKey: { kty: 'oct' } }, 'secretKey', /JWK that is not a secret/],
   'keyId with several secrets': [{ secretKey: [secretKey, randomBytes(32)], keyId: 'a' }, 'keyId', /name each of them in 'keys'/],
 
-  'a public key in PEM as secret': [untyped({ secretKey: rsaPem.publicKey }), 'secretKey', /not a secret.*everyone sign/],
+  'a public key in PEM as secret': [untyped({ secretKey: rsaPem.publicKey }), 'secretKey', /not a secret.*everyone could sign/],
   'a public key in PEM after other text as secret': [{ secretKey: `\u200b key:\n${ecPem.publicKey.toString()}` }, 'secretKey', /not a secret/],
   'a public key in PEM in a Buffer as secret': [{ secretKey: Buffer.from(rsaPem.publicKey) }, 'secretKey', /not a secret/],
   'a public key in PEM in base64 as secret':
@@ -86,9 +86,9 @@ const mistakes: Record<string, [KeyOptions, string, RegExp]> = {
   'a private key in DER as secret':
     [{ secretKey: ec.privateKey.export({ format: 'der', type: 'pkcs8' }) }, 'secretKey', /not a secret/],
   'a public KeyObject as secret': [{ secretKey: rsa.publicKey }, 'secretKey', /is a public key; give it as 'publicKey'/],
-  'a JWK as secret': [{ secretKey: rsaPublicJwk }, 'secretKey', /JWK that is no secret/],
+  'a JWK as secret': [{ secretKey: rsaPublicJwk }, 'secretKey', /JWK that is not a secret/],
 
-  'secretKey with RS256': [{ secretKey, algorithm: 'RS256' }, 'secretKey', /does not go with the algorithm 'RS256'/],
+  'secretKey with RS256': [{ secretKey, algorithm: 'RS256' }, 'secretKey', /does not fit the algorithm 'RS256'/],
   'secretKey beside privateKey': [{ secretKey, privateKey: rsa.privateKey }, 'secretKey', /cannot be combined with 'privateKey'/],
   'secretKey beside publicKey':
     [{ secretKey, publicKey: rsa.publicKey, algorithm: 'RS256' }, 'secretKey', /cannot be combined with 'publicKey'/],
@@ -108,11 +108,11 @@ const mistakes: Record<string, [KeyOptions, string, RegExp]> = {
   'decodeAlgorithms that are no array': [untyped({ secretKey, decodeAlgorithms: 'HS256' }), 'decodeAlgorithms', /takes an array/],
   'decodeAlgorithms without the algorithm': [{ secretKey, decodeAlgorithms: ['HS512'] }, 'decodeAlgorithms', /lacks 'HS256'/],
   'decodeAlgorithms of another family than the secret':
-    [{ secretKey, decodeAlgorithms: ['HS256', 'RS256'] }, 'decodeAlgorithms', /'RS256', which no key given can verify/],
+    [{ secretKey, decodeAlgorithms: ['HS256', 'RS256'] }, 'decodeAlgorithms', /'RS256', which none of the keys can verify/],
   'decodeAlgorithms of another family than the key':
-    [{ privateKey: rsa.privateKey, algorithm: 'RS256', decodeAlgorithms: ['RS256', 'HS256'] }, 'decodeAlgorithms', /'HS256', which no key/],
+    [{ privateKey: rsa.privateKey, algorithm: 'RS256', decodeAlgorithms: ['RS256', 'HS256'] }, 'decodeAlgorithms', /'HS256', which none/],
   'decodeAlgorithms of another curve':
-    [{ privateKey: ec.privateKey, algorithm: 'ES256', decodeAlgorithms: ['ES256', 'ES384'] }, 'decodeAlgorithms', /'ES384', which no key/],
+    [{ privateKey: ec.privateKey, algorithm: 'ES256', decodeAlgorithms: ['ES256', 'ES384'] }, 'decodeAlgorithms', /'ES384', which none/],
 
   'a 1,024 bit RSA private key': [{ privateKey: weakRsa.privateKey, algorithm: 'RS256' }, 'privateKey', /1024 bits, too weak.*2,048.*openssl genpkey/],
   'a 1,024 bit RSA public key': [{ publicKey: weakPem.publicKey, algorithm: 'PS512' }, 'publicKey', /1024 bits, too weak/],
@@ -173,8 +173,8 @@ const mistakes: Record<string, [KeyOptions, string, RegExp]> = {
   'a key that is no object': [untyped({ keys: ['secret'] }), 'keys[0]', /takes an object/],
   'a key that is nothing': [untyped({ keys: [null] }), 'keys[0]', /takes an object/],
   'a key without a name': [named({ secretKey }), 'keys[0].keyId', /non-empty string/],
-  'a key with a misspelt member': [named({ kid: 'a', secretKey }), 'keys[0].kid', /is unknown; a key takes keyId/],
-  'two keys of one name': [named({ keyId: 'a', secretKey }, { keyId: 'a', secretKey: randomBytes(32) }), 'keys[1].keyId', /names an earlier key/],
+  'a key with a misspelt member': [named({ kid: 'a', secretKey }), 'keys[0].kid', /is unknown; use 'keyId'/],
+  'two keys of one name': [named({ keyId: 'a', secretKey }, { keyId: 'a', secretKey: randomBytes(32) }), 'keys[1].keyId', /is the name of an earlier key/],
   'a named key without a key': [named({ keyId: 'a' }), 'keys[0].secretKey', /is missing/],
   'a named key with a secret and a private key':
     [named({ keyId: 'a', secretKey, privateKey: rsa.privateKey }), 'keys[0].secretKey', /cannot be combined/],
@@ -182,12 +182,12 @@ const mistakes: Record<string, [KeyOptions, string, RegExp]> = {
   'a named private key without its algorithm':
     [named({ keyId: 'a', secretKey }, { keyId: 'b', privateKey: rsa.privateKey }), 'keys[1].algorithm', /takes a 'secretKey'/],
   'a named secret that is too short': [named({ keyId: 'a', secretKey: 'short' }), 'keys[0].secretKey', /5 bytes/],
-  'a named secret with RS256': [named({ keyId: 'a', secretKey, algorithm: 'RS256' }), 'keys[0].secretKey', /does not go with/],
+  'a named secret with RS256': [named({ keyId: 'a', secretKey, algorithm: 'RS256' }), 'keys[0].secretKey', /does not fit/],
   'a key that only verifies before one that signs':
-    [named({ keyId: 'a', publicKey: rsa.publicKey, algorithm: 'RS256' }, { keyId: 'b', secretKey }), 'keys', /first place/],
+    [named({ keyId: 'a', publicKey: rsa.publicKey, algorithm: 'RS256' }, { keyId: 'b', secretKey }), 'keys', /put the key that signs first/],
   'decodeAlgorithms that leave a named key out':
     [{ keys: [{ keyId: 'a', secretKey }, { keyId: 'b', secretKey: randomBytes(64), algorithm: 'HS512' }], decodeAlgorithms: ['HS256'] }, 'decodeAlgorithms', /lacks 'HS512', the algorithm of keys\[1\]/],
-  'decodeAlgorithms that no named key has': [{ keys: [{ keyId: 'a', secretKey }], decodeAlgorithms: ['HS256', 'HS512'] }, 'decodeAlgorithms', /'HS512', which no key/]
+  'decodeAlgorithms that no named key has': [{ keys: [{ keyId: 'a', secretKey }], decodeAlgorithms: ['HS256', 'HS512'] }, 'decodeAlgorithms', /'HS512', which none/]
 }
 
 // Anything from a key, in any of the encodings it is given in, of which twelve characters would be a leak.
@@ -252,7 +252,7 @@ t.test('headers of one token are added to its own, and cannot replace alg, kid o
     { alg: 'HS256', typ: 'at+jwt', kid: 'a', cty: 'x' })
   for (const headers of [{ alg: 'none' }, { kid: 'other' }, { crit: ['b64'] }]) {
     for (const keyId of [undefined, 'a']) {
-      t.throws(() => signed({ secretKey, keyId }, headers), new TypeError(`fastify-jwt-extended: header '${Object.keys(headers)[0]}' belongs to the package`))
+      t.throws(() => signed({ secretKey, keyId }, headers), new TypeError(`fastify-jwt-extended: the header parameter '${Object.keys(headers)[0]}' is set by this package`))
     }
   }
 })

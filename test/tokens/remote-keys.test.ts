@@ -6,8 +6,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { Algorithm, SigningKey, VerificationKey } from '../../lib/types/keys.ts'
 import { loadKeys } from '../../lib/keys/local.ts'
-import { createRemoteKeys, KeysUnavailableError } from '../../lib/keys/remote/remote-jwk-set.ts'
-import type { RemoteKeys, RemoteKeySource } from '../../lib/keys/remote/remote-jwk-set.ts'
+import { createRemoteJwkSet, KeysUnavailableError } from '../../lib/keys/remote/remote-jwk-set.ts'
+import type { RemoteJwkSet, JwkSetLocation } from '../../lib/keys/remote/remote-jwk-set.ts'
 import { createTokenBucket } from '../../lib/keys/remote/token-bucket.ts'
 import { ecPair, ed25519Pair, rsaPair } from '../fixtures/key-pairs.ts'
 import { startIssuer } from '../fixtures/issuer-server.ts'
@@ -35,7 +35,7 @@ function tokenOf (signing: SigningKey | null): string {
 }
 
 /** A key that must be known already. */
-function known (keys: RemoteKeys, kid?: string, alg?: Algorithm): VerificationKey | null {
+function known (keys: RemoteJwkSet, kid?: string, alg?: Algorithm): VerificationKey | null {
   const found = keys.find(header(kid, alg))
   if (found instanceof Promise) throw new Error('the key is not known yet')
   return found
@@ -43,7 +43,7 @@ function known (keys: RemoteKeys, kid?: string, alg?: Algorithm): VerificationKe
 
 t.test('a key is fetched once, verifies its tokens, and is then found at once', async t => {
   const issuer = await startIssuer(t, first.jwks)
-  const keys = createRemoteKeys({ jwksUri: `${issuer.url}/jwks` })
+  const keys = createRemoteJwkSet({ jwksUri: `${issuer.url}/jwks` })
   const key = await keys.find(header('first'))
   t.match(key?.verify(tokenOf(first.signing)).payload, claims)
   t.match(key, { keyId: 'first', algorithms: ['ES256'] })
@@ -60,7 +60,7 @@ t.test('the keys of an issuer are found through its discovery document', async t
     issuer.answer((request: IncomingMessage, response: ServerResponse) => {
       response.end(JSON.stringify(request.url === '/keys' ? first.jwks : documentFor(name)))
     })
-    const key = await createRemoteKeys({ issuer: name }).find(header('first'))
+    const key = await createRemoteJwkSet({ issuer: name }).find(header('first'))
     t.match(key?.verify(tokenOf(first.signing)).payload, claims)
     t.same(issuer.requests, [`${path.replace(/\/$/, '')}/.well-known/openid-configuration`, '/keys'])
   }
@@ -82,7 +82,7 @@ t.test('a discovery document of another issuer, or without an https: jwks_uri, i
   }
   for (const [what, document] of Object.entries(documents)) {
     issuer.answer(document)
-    await t.rejects(async () => createRemoteKeys({ issuer: issuer.url }).find(header('first')), KeysUnavailableError, what)
+    await t.rejects(async () => createRemoteJwkSet({ issuer: issuer.url }).find(header('first')), KeysUnavailableError, what)
   }
   t.notOk(issuer.requests.includes('/keys'))
 })
@@ -92,18 +92,18 @@ t.test('an https: issuer cannot send us to plain HTTP on our own machine', async
   t.intercept(globalThis, 'fetch', {
     value: async () => new Response(JSON.stringify({ issuer: 'https://issuer.example', jwks_uri: `${issuer.url}/keys` }))
   })
-  await t.rejects(async () => createRemoteKeys({ issuer: 'https://issuer.example' }).find(header('first')), KeysUnavailableError)
+  await t.rejects(async () => createRemoteJwkSet({ issuer: 'https://issuer.example' }).find(header('first')), KeysUnavailableError)
   t.same(issuer.requests, [])
 })
 
 t.test('a URL keys cannot be fetched from stops start-up', async t => {
-  const mistakes: Array<[RemoteKeySource, string, RegExp]> = [
+  const mistakes: Array<[JwkSetLocation, string, RegExp]> = [
     [{ jwksUri: 'http://issuer.example/jwks' }, 'jwksUri', /not an https: URL.*loopback/],
     [{ jwksUri: 'http://auth.localhost/jwks' }, 'jwksUri', /not an https: URL/],
     [{ jwksUri: 'ftp://127.0.0.1/jwks' }, 'jwksUri', /not an https: URL/],
     [{ jwksUri: '/jwks' }, 'jwksUri', /absolute URL/],
     [{ jwksUri: '' }, 'jwksUri', /absolute URL/],
-    [{ jwksUri: 1 } as unknown as RemoteKeySource, 'jwksUri', /absolute URL/],
+    [{ jwksUri: 1 } as unknown as JwkSetLocation, 'jwksUri', /absolute URL/],
     [{ jwksUri: 'https://user:password@issuer.example/' }, 'jwksUri', /user name or password/],
     [{ jwksUri: 'https://user@issuer.example/' }, 'jwksUri', /user name or password/],
     [{ issuer: 'issuer.example' }, 'issuer', /absolute URL/],
@@ -112,13 +112,13 @@ t.test('a URL keys cannot be fetched from stops start-up', async t => {
     [{ issuer: 'https://issuer.example/#a' }, 'issuer', /query or a fragment/]
   ]
   for (const [source, option, message] of mistakes) {
-    t.throws(() => createRemoteKeys(source), { code: 'FST_JWT_BAD_OPTION', message })
-    t.throws(() => createRemoteKeys(source, { path: 'issuers[2].' }), { message: new RegExp(`option 'issuers\\[2\\]\\.${option}' `) })
+    t.throws(() => createRemoteJwkSet(source), { code: 'FST_JWT_BAD_OPTION', message })
+    t.throws(() => createRemoteJwkSet(source, { path: 'issuers[2].' }), { message: new RegExp(`option 'issuers\\[2\\]\\.${option}' `) })
   }
   for (const host of ['127.0.0.1:3000', '127.1.2.3', 'localhost', '[::1]:3000']) {
-    t.doesNotThrow(() => createRemoteKeys({ jwksUri: `http://${host}/jwks` }), host)
+    t.doesNotThrow(() => createRemoteJwkSet({ jwksUri: `http://${host}/jwks` }), host)
   }
-  t.throws(() => createRemoteKeys({ jwksUri: 'https://issuer.example/' }, { algorithms: ['HS256'] }), {
+  t.throws(() => createRemoteJwkSet({ jwksUri: 'https://issuer.example/' }, { algorithms: ['HS256'] }), {
     code: 'FST_JWT_BAD_OPTION', message: /'decodeAlgorithms' has only algorithms that take a secret/
   })
 })
@@ -126,7 +126,7 @@ t.test('a URL keys cannot be fetched from stops start-up', async t => {
 t.test('a key verifies the algorithms allowed, of those its type and its JWK allow', async t => {
   const jwks = { keys: [...rsa.jwks.keys.map(({ alg, ...jwk }) => jwk), ...first.jwks.keys] }
   const issuer = await startIssuer(t, jwks)
-  const keys = createRemoteKeys({ jwksUri: issuer.url }, { algorithms: ['HS256', 'RS256', 'ES256'] })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { algorithms: ['HS256', 'RS256', 'ES256'] })
   t.same((await keys.find(header('rsa', 'RS256')))?.algorithms, ['RS256'])
   for (const alg of ['ES256', 'PS256', 'HS256', 'none', '__proto__', undefined, null, 1, ['RS256']]) {
     t.equal(await keys.find({ alg, kid: 'rsa' }), null, String(alg))
@@ -143,7 +143,7 @@ t.test('secrets, encryption keys, weak keys and nonsense in a JWK Set are ignore
       { ...weak, kid: 'weak' }, { kid: 'broken', kty: 'EC', crv: 'P-256', x: 1 }, { ...jwk, kid: 1 }, jwk
     ]
   })
-  const keys = createRemoteKeys({ jwksUri: issuer.url }, { refetches: 0 })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { refetches: 0 })
   t.ok(await keys.find(header('first')))
   for (const [kid, alg] of [['secret', 'HS256'], ['enc', 'ES256'], ['weak', 'RS256'], ['broken', 'ES256'], ['1', 'ES256']] as const) {
     t.equal(known(keys, kid, alg), null, kid)
@@ -152,7 +152,7 @@ t.test('secrets, encryption keys, weak keys and nonsense in a JWK Set are ignore
 
 t.test('kids with the names every object has, with paths and with SQL are just unknown', async t => {
   const issuer = await startIssuer(t, first.jwks)
-  const keys = createRemoteKeys({ jwksUri: `${issuer.url}/jwks` })
+  const keys = createRemoteJwkSet({ jwksUri: `${issuer.url}/jwks` })
   for (const kid of ['__proto__', 'constructor', 'toString', '../../etc/passwd', "' OR 1=1 --", '', 'http://127.0.0.1/x', 'undefined']) {
     t.equal(await keys.find({ alg: 'ES256', kid }), null, kid)
   }
@@ -162,7 +162,7 @@ t.test('kids with the names every object has, with paths and with SQL are just u
 
 t.test('a token without kid means the only key of its algorithm; of several, none', async t => {
   const issuer = await startIssuer(t, { keys: [...first.jwks.keys, ...rsa.jwks.keys] })
-  const keys = createRemoteKeys({ jwksUri: issuer.url }, { refetches: 1 })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { refetches: 1 })
   t.equal((await keys.find(header()))?.keyId, 'first')
   t.equal(known(keys, undefined, 'RS256')?.keyId, 'rsa')
   issuer.answer({ keys: [...first.jwks.keys, ...second.jwks.keys] })
@@ -170,17 +170,25 @@ t.test('a token without kid means the only key of its algorithm; of several, non
   t.equal(known(keys), null)
 })
 
+t.test('a token without kid finds no other key if its issuer has added a second one', async t => {
+  const issuer = await startIssuer(t, first.jwks)
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url })
+  t.equal((await keys.find(header()))?.keyId, 'first')
+  issuer.answer({ keys: [...first.jwks.keys, ...second.jwks.keys] })
+  t.equal(await keys.findAgain(header()), null)
+})
+
 t.test('one kid may stand for keys of different types', async t => {
   const ed = loadKeys({ algorithm: 'EdDSA', privateKey: ed25519Pair().privateKey, keyId: 'first' })
   const issuer = await startIssuer(t, { keys: [...first.jwks.keys, ...ed.jwks.keys] })
-  const keys = createRemoteKeys({ jwksUri: issuer.url })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url })
   t.match((await keys.find(header('first', 'EdDSA')))?.verify(tokenOf(ed.signing)).payload, claims)
   t.match(known(keys, 'first')?.verify(tokenOf(first.signing)).payload, claims)
 })
 
 t.test('a new key is fetched when the first token names it, and a removed one is gone', async t => {
   const issuer = await startIssuer(t, first.jwks)
-  const keys = createRemoteKeys({ jwksUri: issuer.url })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url })
   const old = await keys.find(header('first'))
   issuer.answer(second.jwks)
   t.equal(known(keys, 'first'), old)
@@ -190,7 +198,7 @@ t.test('a new key is fetched when the first token names it, and a removed one is
 
 t.test('concurrent tokens with unknown kids share one fetch', async t => {
   const issuer = await startIssuer(t, first.jwks)
-  const keys = createRemoteKeys({ jwksUri: issuer.url })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url })
   const found = await Promise.all(Array.from({ length: 100 }, () => keys.find(header('first'))))
   t.ok(found.every(key => key !== null && key === found[0]))
   t.equal(issuer.requests.length, 1)
@@ -201,7 +209,7 @@ t.test('concurrent tokens with unknown kids share one fetch', async t => {
 t.test('10,000 tokens with made-up kids cause no more fetches than the limit, and good tokens pass meanwhile', async t => {
   const clock = stopClock(t)
   const issuer = await startIssuer(t, first.jwks)
-  const keys = createRemoteKeys({ jwksUri: issuer.url }, { refetches: 5, refetchInterval: 10_000 })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { refetches: 5, refetchInterval: 10_000 })
   let refused = 0
   for (let index = 0; index < 10_000; index++) {
     if (await keys.find(header(`made-up ${index}`)) === null) refused += 1
@@ -224,7 +232,7 @@ t.test('10,000 tokens with made-up kids cause no more fetches than the limit, an
 t.test('keys are fetched again before they are too old, without a request waiting for it', async t => {
   const clock = stopClock(t)
   const issuer = await startIssuer(t, first.jwks)
-  const keys = createRemoteKeys({ jwksUri: issuer.url }, { maxAge: 1_000 })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { maxAge: 1_000 })
   const key = await keys.find(header('first'))
   clock.pass(800)
   known(keys, 'first')
@@ -241,7 +249,7 @@ t.test('keys are fetched again before they are too old, without a request waitin
 t.test('keys that are too old are fetched before a token passes', async t => {
   const clock = stopClock(t)
   const issuer = await startIssuer(t, first.jwks)
-  const keys = createRemoteKeys({ jwksUri: issuer.url }, { maxAge: 1_000 })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { maxAge: 1_000 })
   await keys.find(header('first'))
   issuer.answer(second.jwks)
   clock.pass(1_000)
@@ -251,7 +259,7 @@ t.test('keys that are too old are fetched before a token passes', async t => {
 t.test('while the issuer is down its keys serve on, for a bounded time, and it is asked again', async t => {
   const clock = stopClock(t)
   const issuer = await startIssuer(t, first.jwks)
-  const keys = createRemoteKeys({ jwksUri: issuer.url }, { maxAge: 1_000, maxStale: 10_000, retryDelay: 100 })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { maxAge: 1_000, maxStale: 10_000, retryDelay: 100 })
   const key = await keys.find(header('first'))
   issuer.answer((_request: IncomingMessage, response: ServerResponse) => { response.writeHead(500).end('{}') })
   clock.pass(1_000)
@@ -278,7 +286,7 @@ t.test('while the issuer is down its keys serve on, for a bounded time, and it i
 t.test('a fetch refused by the limit says so while the issuer is down', async t => {
   const clock = stopClock(t)
   const issuer = await startIssuer(t, first.jwks)
-  const keys = createRemoteKeys({ jwksUri: issuer.url }, { refetches: 1, refetchInterval: 1e9, retryDelay: 10 })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { refetches: 1, refetchInterval: 1e9, retryDelay: 10 })
   await keys.find(header('first'))
   issuer.answer((request: IncomingMessage) => request.socket.destroy())
   await t.rejects(async () => keys.find(header('second')), KeysUnavailableError)
@@ -290,7 +298,7 @@ t.test('a fetch refused by the limit says so while the issuer is down', async t 
 t.test('a clock set back stops nothing', async t => {
   const clock = stopClock(t)
   const issuer = await startIssuer(t, first.jwks)
-  const keys = createRemoteKeys({ jwksUri: issuer.url }, { refetches: 1 })
+  const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { refetches: 1 })
   await keys.find(header('first'))
   await keys.find(header('made-up'))
   clock.pass(-3_600_000)
@@ -333,8 +341,8 @@ const nonsense: Record<string, unknown> = {
 for (const [what, answer] of Object.entries(nonsense)) {
   t.test(`an issuer that answers ${what} makes its keys unavailable, and recovers by itself`, async t => {
     const issuer = await startIssuer(t, answer)
-    const keys = createRemoteKeys({ jwksUri: issuer.url }, { timeout: 2_000, retryDelay: 0 })
-    await t.rejects(async () => keys.find(header('first')), { name: 'KeysUnavailableError', message: 'the keys of the issuer cannot be had' })
+    const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { timeout: 2_000, retryDelay: 0 })
+    await t.rejects(async () => keys.find(header('first')), { name: 'KeysUnavailableError', message: 'the keys of the issuer could not be fetched' })
     t.equal(issuer.requests.length, 1, 'it is asked once')
     issuer.answer(first.jwks)
     t.match((await keys.find(header('first')))?.verify(tokenOf(first.signing)).payload, claims)
@@ -346,7 +354,7 @@ t.test('a redirect is never followed, not even to a good JWK Set', async t => {
   const issuer = await startIssuer(t, (_request: IncomingMessage, response: ServerResponse) => {
     response.writeHead(307, { location: target.url }).end()
   })
-  await t.rejects(async () => createRemoteKeys({ jwksUri: issuer.url }).find(header('first')), KeysUnavailableError)
+  await t.rejects(async () => createRemoteJwkSet({ jwksUri: issuer.url }).find(header('first')), KeysUnavailableError)
   t.same(target.requests, [])
 })
 
@@ -364,7 +372,7 @@ t.test('an issuer that is not there makes its keys unavailable, and is not asked
       return fetch(...parameters)
     }
   })
-  const keys = createRemoteKeys({ jwksUri: `http://127.0.0.1:${port}/` }, { retryDelay: 1_000 })
+  const keys = createRemoteJwkSet({ jwksUri: `http://127.0.0.1:${port}/` }, { retryDelay: 1_000 })
   for (let index = 0; index < 100; index++) await t.rejects(async () => keys.find(header(`made-up ${index}`)), KeysUnavailableError)
   t.equal(fetches, 1)
   clock.pass(1_000)

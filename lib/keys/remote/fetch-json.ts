@@ -1,37 +1,37 @@
-/** More than any JWK Set or discovery document has. */
+/** A limit above the size of any real JWK Set or discovery document. */
 const maxBytes = 256 * 1024
 
 async function readText (body: NonNullable<Response['body']>): Promise<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let text = ''
   let bytes = 0
-  // Counted as it comes, after decompression: neither a false Content-Length nor a small zip of much helps.
+  // Counted after decompression, so that neither a false Content-Length nor a decompression bomb gets past the limit.
   for await (const chunk of body) {
     bytes += chunk.length
-    if (bytes > maxBytes) throw new RangeError(`the answer has more than ${maxBytes} bytes`)
+    if (bytes > maxBytes) throw new RangeError(`the response has more than ${maxBytes} bytes`)
     text += decoder.decode(chunk, { stream: true })
   }
   return text + decoder.decode()
 }
 
 /**
- * The JSON object at a URL. Redirects are not followed, so that only the URL itself is ever asked.
+ * Fetches a JSON object of at most 256 KiB. Redirects are refused, so that only the configured URL is ever contacted.
  *
- * @param signal Ends the request and the reading of its body.
- * @throws Whatever is wrong with the connection, the answer or its JSON.
+ * @param signal Aborts the request and the reading of its body.
+ * @throws If the connection fails, the status is not 200, or the body is too long or not a JSON object.
  */
 export async function fetchJson (url: URL, signal: AbortSignal): Promise<Record<string, unknown>> {
   const response = await fetch(url, {
     signal,
     redirect: 'error',
-    // Asked once in many minutes, so a connection kept open would only be closed as the next request goes out.
+    // Fetches are minutes apart, so that a connection kept alive would be closed just as the next one needs it.
     headers: { accept: 'application/json, application/jwk-set+json', connection: 'close' }
   })
   if (response.status !== 200 || response.body === null) {
     await response.body?.cancel()
-    throw new TypeError(`the answer has status ${response.status}`)
+    throw new TypeError(`the response has status ${response.status}`)
   }
   const value: unknown = JSON.parse(await readText(response.body))
-  if (typeof value !== 'object' || value === null) throw new TypeError('the answer is no JSON object')
+  if (typeof value !== 'object' || value === null) throw new TypeError('the response is not a JSON object')
   return value as Record<string, unknown>
 }

@@ -1,24 +1,25 @@
 import { isPromise } from '../../after.ts'
 import type { Settings } from '../../options/settings.ts'
 import type { VerificationKey } from '../../types/keys.ts'
-import type { KeySource } from '../external.ts'
-import type { RemoteKeys } from './remote-jwk-set.ts'
+import type { ExternalKeys } from '../external.ts'
+import type { RemoteJwkSet } from './remote-jwk-set.ts'
 
 /**
- * The keys an issuer publishes, as a source for its tokens.
+ * The external keys of an issuer, from its JWK Set. Adds the errors of a request to what the set finds.
  *
+ * @param settings What the claims of its tokens are checked against.
  * @param accessOnly Whether its refresh tokens are refused.
  */
-export function createRemoteKeySource (keys: RemoteKeys, settings: Settings, accessOnly: boolean): KeySource {
+export function createIssuerKeys (jwkSet: RemoteJwkSet, settings: Settings, accessOnly: boolean): ExternalKeys {
   const { errors } = settings
 
-  function known (key: VerificationKey | null): VerificationKey {
+  function requireKey (key: VerificationKey | null): VerificationKey {
     if (key === null) throw errors.FST_JWT_INVALID_TOKEN('kid')
     return key
   }
 
-  /** That keys cannot be had is no verdict on the token; the cause is for the log. */
-  function fail (cause: unknown): never {
+  /** 503, since nothing is known about the token. The cause is for the log. */
+  function failUnavailable (cause: unknown): never {
     const error = errors.FST_JWT_KEYS_UNAVAILABLE()
     error.cause = cause
     throw error
@@ -28,10 +29,10 @@ export function createRemoteKeySource (keys: RemoteKeys, settings: Settings, acc
     settings,
     accessOnly,
     find ({ header }) {
-      if (!(keys.algorithms as readonly string[]).includes(header.alg)) throw errors.FST_JWT_INVALID_TOKEN('algorithm')
-      const found = keys.find(header)
-      return isPromise(found) ? found.then(known, fail) : known(found)
+      if (!jwkSet.algorithms.some(algorithm => algorithm === header.alg)) throw errors.FST_JWT_INVALID_TOKEN('algorithm')
+      const found = jwkSet.find(header)
+      return isPromise(found) ? found.then(requireKey, failUnavailable) : requireKey(found)
     },
-    findAgain: ({ header }) => keys.findAgain(header)
+    findAgain: ({ header }) => jwkSet.findAgain(header)
   }
 }

@@ -7,25 +7,26 @@ import { createTokenBucket } from './token-bucket.ts'
 import type { MaybePromise } from '../../types/claims.ts'
 import type { Algorithm, VerificationKey } from '../../types/keys.ts'
 
-/** Where an issuer publishes its keys: a JWK Set, or an issuer whose discovery document names one. */
-export type RemoteKeySource = { readonly jwksUri: string } | { readonly issuer: string }
+/** Where a JWK Set is: at a URL, or where the discovery document of an issuer says. */
+export type JwkSetLocation = { readonly jwksUri: string } | { readonly issuer: string }
 
-export interface RemoteKeysOptions {
-  /** What may be verified with; HMAC algorithms are left out. Default: every asymmetric algorithm. */
+/** Options of {@link createRemoteJwkSet}. */
+export interface RemoteJwkSetOptions {
+  /** The algorithms accepted; HMAC algorithms are ignored. Default: every asymmetric algorithm. */
   algorithms?: readonly Algorithm[] | undefined
-  /** Where the source stands in the options, for errors at start-up: `''`, or such as `'issuers[0].'`. */
+  /** What stands before an option's name in an error at start-up, such as `'issuers[0].'`. Default: `''`. */
   path?: string
-  /** Milliseconds that the issuer may take to answer, discovery included. */
+  /** Milliseconds for a fetch, discovery included. Default: 5,000. */
   timeout?: number
-  /** Milliseconds that keys are used without asking again. */
+  /** Milliseconds for which keys are used without a new fetch. Default: 600,000. */
   maxAge?: number
-  /** Milliseconds since they were fetched that keys are used when the issuer cannot be asked. */
+  /** Milliseconds after a fetch for which keys are still used if the issuer does not answer. Default: 3,600,000. */
   maxStale?: number
-  /** Milliseconds after a failure in which the issuer is left alone. */
+  /** Milliseconds to wait after a failed fetch. Default: 1,000. */
   retryDelay?: number
-  /** How many fetches in a row unknown `kid`s may cause … */
+  /** How many fetches in a row unknown `kid`s may cause. Default: 5. */
   refetches?: number
-  /** … and in how many milliseconds they may cause one more. */
+  /** Milliseconds after which they may cause one more. Default: 10,000. */
   refetchInterval?: number
 }
 
@@ -39,43 +40,42 @@ const defaults = {
   refetchInterval: 10_000
 }
 
-/** From this part of `maxAge` on, keys are fetched again beside the requests, so that none has to wait. */
+/** From this part of `maxAge` on, keys are fetched in the background, so that no request has to wait. */
 const refreshAhead = 0.8
 
-/** Whether a token is good cannot be known, because its issuer's keys cannot be had; `cause` says why. */
+/** The issuer's keys could not be fetched, so that nothing is known about the token; `cause` says why. */
 export class KeysUnavailableError extends Error {
   override name = 'KeysUnavailableError'
 }
 
-/** The keys of an issuer elsewhere. */
-export interface RemoteKeys {
-  /** What may be verified with. */
+/** The JWK Set of another issuer (RFC 7517 §5). */
+export interface RemoteJwkSet {
+  /** The algorithms accepted. */
   readonly algorithms: readonly Algorithm[]
   /**
-   * The key a token names, or `null` when its issuer has no such key. At once while the keys are known, else
-   * as a promise. A removed or replaced key is no longer found, so `find(header) === key` holds for a key that
-   * is still good.
+   * The key that a token names by its `kid`. A token without `kid` gets the issuer's only key for its algorithm, or `null`
+   * if there are several. While a key is in the set, every call returns the same object.
    *
-   * Without a `kid` it is the issuer's only key for that algorithm; with several, there is no telling.
-   *
-   * @throws `KeysUnavailableError`, as a rejection, when the issuer cannot be asked.
+   * @returns `null` if the issuer has no such key. A promise only if the keys have to be fetched.
+   * @throws `KeysUnavailableError`, as a rejection, if the issuer does not answer.
    */
   find (header: Readonly<Record<string, unknown>>): MaybePromise<VerificationKey | null>
   /**
-   * The key once more, freshly fetched, when the one found has not made the signature of a token without `kid`: its
-   * issuer may have replaced its only key. `null` when the limit for unknown `kid`s does not allow it, or nothing
-   * can be had; for a token with a `kid`, which says of itself whether its key is known, always.
+   * Fetches the keys again for a token without `kid` whose signature does not fit the key found: the issuer may have
+   * replaced its only key. If the fetch fails, the old keys are used.
+   *
+   * @returns `null` for a token with a `kid`, if the limit for unknown `kid`s is reached, or if there is no such key.
    */
   findAgain (header: Readonly<Record<string, unknown>>): MaybePromise<VerificationKey | null>
 }
 
-/** What an issuer said at one time. */
+/** The keys of one fetch. */
 interface FetchedSet {
   readonly fetchedAt: number
-  find (kid: unknown, algorithm: Algorithm): VerificationKey | null
+  find (kid: unknown, alg: unknown): VerificationKey | null
 }
 
-/** However the clock was set meanwhile: a time that seems to lie ahead must not stop everything until then. */
+/** Milliseconds since a time. If the clock was set back, a time in the future counts as past, so that nothing waits for it. */
 function since (time: number): number {
   return Math.abs(Date.now() - time)
 }
@@ -83,10 +83,10 @@ function since (time: number): number {
 function createFetchedSet (
   { keys }: Record<string, unknown>, allowed: readonly Algorithm[]
 ): FetchedSet {
-  if (!Array.isArray(keys)) throw new TypeError('the answer is no JWK Set')
+  if (!Array.isArray(keys)) throw new TypeError('the response is not a JWK Set')
   const jwks: unknown[] = keys
   const fetchedAt = Date.now()
-  // Prepared when first asked for: of a set of many keys, few sign at a time.
+  // Keys are prepared on first use, since most keys of a large set never sign.
   const prepared = new Map<unknown, VerificationKey | null>()
   const byKid = new Map<unknown, unknown[]>()
   for (const jwk of jwks) {
@@ -107,46 +107,47 @@ function createFetchedSet (
 
   return {
     fetchedAt,
-    find (kid, algorithm) {
+    find (kid, alg) {
       const candidates = (kid === undefined ? jwks : byKid.get(kid) ?? [])
-        .map(prepare).filter(key => key?.algorithms.includes(algorithm))
-      // One name may stand for keys of different types (RFC 7517 §4.5), but not for two of the same.
-      return candidates.length === 1 ? candidates[0] as VerificationKey : null
+        .map(prepare).filter(key => key !== null && key.algorithms.some(algorithm => algorithm === alg))
+      // Keys of different types may share a `kid` (RFC 7517 §4.5), but two for one algorithm are ambiguous.
+      const [key = null, another] = candidates
+      return another === undefined ? key : null
     }
   }
 }
 
-/** Fetches a JWK Set from the one place that is configured, or that the configured issuer names. */
-function createFetcher (source: RemoteKeySource, path: string): (signal: AbortSignal) => Promise<Record<string, unknown>> {
-  if ('jwksUri' in source) {
-    const url = readRemoteUrl(`${path}jwksUri`, source.jwksUri)
+/** Returns a function that fetches the JWK Set, from the URL configured or the one in the issuer's discovery document. */
+function createFetcher (location: JwkSetLocation, path: string): (signal: AbortSignal) => Promise<Record<string, unknown>> {
+  if ('jwksUri' in location) {
+    const url = readRemoteUrl(`${path}jwksUri`, location.jwksUri)
     return signal => fetchJson(url, signal)
   }
-  const { issuer } = source
+  const { issuer } = location
   const url = discoveryUrl(`${path}issuer`, issuer)
   return async signal => {
     const document = await fetchJson(url, signal)
-    // OpenID Connect Discovery 1.0 §4.3: else one issuer could speak for another.
+    // OpenID Connect Discovery 1.0 §4.3: otherwise one issuer could impersonate another.
     if (document.issuer !== issuer) throw new TypeError('the discovery document is of another issuer')
     return fetchJson(readDiscoveredUrl(document.jwks_uri, url), signal)
   }
 }
 
 /**
- * The keys of an issuer elsewhere, fetched when first needed and kept.
+ * A JWK Set that is fetched when first needed, and cached.
  *
- * Every fetch brings all keys, so it does not matter which token caused it: a flood of made-up `kid`s uses up
- * the fetches it may cause, and keys that really are new arrive with them.
+ * Every fetch brings all keys. So a flood of made-up `kid`s, which is limited to a few fetches, does not keep a new key
+ * from being found: those fetches bring it.
  *
  * @throws `FST_JWT_BAD_OPTION` for a URL that is not `https:`, or `http:` on a loopback host.
  */
-export function createRemoteKeys (source: RemoteKeySource, options: RemoteKeysOptions = {}): RemoteKeys {
+export function createRemoteJwkSet (location: JwkSetLocation, options: RemoteJwkSetOptions = {}): RemoteJwkSet {
   const { path, timeout, maxAge, maxStale, retryDelay, refetches, refetchInterval } = { ...defaults, ...options }
   const algorithms = (options.algorithms ?? allAlgorithms).filter(algorithm => !isHmac(algorithm))
   if (algorithms.length === 0) {
     throw badOption('decodeAlgorithms', "has only algorithms that take a secret, which no issuer publishes; add the issuer's, such as 'RS256'")
   }
-  const fetchSet = createFetcher(source, path)
+  const fetchSet = createFetcher(location, path)
   const bucket = createTokenBucket(refetches, refetchInterval)
   let set: FetchedSet | null = null
   let failure: { error: KeysUnavailableError, at: number } | null = null
@@ -157,65 +158,68 @@ export function createRemoteKeys (source: RemoteKeySource, options: RemoteKeysOp
       set = createFetchedSet(await fetchSet(AbortSignal.timeout(timeout)), algorithms)
       failure = null
     } catch (cause) {
-      failure = { error: new KeysUnavailableError('the keys of the issuer cannot be had', { cause }), at: Date.now() }
+      failure = { error: new KeysUnavailableError('the keys of the issuer could not be fetched', { cause }), at: Date.now() }
     } finally {
       pending = null
     }
   }
 
-  /** One fetch at a time, which everyone waits for; it never rejects. */
+  /** Starts a fetch, or joins the one under way. Never rejects. */
   function refreshed (): Promise<void> {
     pending ??= refresh()
     return pending
   }
 
-  function isLeftAlone (): boolean {
-    return failure !== null && since(failure.at) < retryDelay
+  /** The error of a fetch that has just failed, or `null`: then the issuer may be asked. */
+  function recentError (): KeysUnavailableError | null {
+    return failure !== null && since(failure.at) < retryDelay ? failure.error : null
   }
 
-  function isUsable (): boolean {
-    return set !== null && since(set.fetchedAt) < (failure === null ? maxAge : maxStale)
+  /** The current set, or `null` if there is none or it is too old. */
+  function usableSet (): FetchedSet | null {
+    return set !== null && since(set.fetchedAt) < (failure === null ? maxAge : maxStale) ? set : null
   }
 
-  /** The last word: what is known now, or why nothing is. */
-  function settle (kid: unknown, algorithm: Algorithm): VerificationKey | null {
-    const key = isUsable() ? (set as FetchedSet).find(kid, algorithm) : null
+  /** The key in the current set, or the error of the last fetch. */
+  function settle (kid: unknown, alg: unknown): VerificationKey | null {
+    const key = usableSet()?.find(kid, alg) ?? null
     if (key === null && failure !== null) throw failure.error
     return key
   }
 
-  async function findAfterRefresh (kid: unknown, algorithm: Algorithm): Promise<VerificationKey | null> {
+  async function findAfterRefresh (kid: unknown, alg: unknown): Promise<VerificationKey | null> {
     await refreshed()
-    return settle(kid, algorithm)
+    return settle(kid, alg)
   }
 
   return {
     algorithms,
 
     findAgain ({ alg, kid }) {
-      if (kid !== undefined || (pending === null && (isLeftAlone() || !bucket.take()))) return null
-      return refreshed().then(() => (set as FetchedSet).find(undefined, alg as Algorithm))
+      if (kid !== undefined || (pending === null && (recentError() !== null || !bucket.take()))) return null
+      return refreshed().then(() => set?.find(undefined, alg) ?? null)
     },
 
     find (header) {
       const { alg, kid } = header
-      const algorithm = algorithms.find(name => name === alg)
-      if (algorithm === undefined || (kid !== undefined && typeof kid !== 'string')) return null
+      if (!algorithms.some(algorithm => algorithm === alg) || (kid !== undefined && typeof kid !== 'string')) return null
 
-      const mayFetch = pending !== null || !isLeftAlone()
-      if (set !== null && isUsable()) {
-        const key = set.find(kid, algorithm)
+      // A fetch under way may be joined at any time.
+      const error = pending === null ? recentError() : null
+      const current = usableSet()
+      if (current !== null) {
+        const key = current.find(kid, alg)
         if (key !== null) {
-          if (mayFetch && since(set.fetchedAt) > maxAge * refreshAhead) pending ??= refresh()
+          if (error === null && since(current.fetchedAt) > maxAge * refreshAhead) pending ??= refresh()
           return key
         }
-        // Nothing is known against the issuer, so what it does not list it does not have.
-        if (pending === null && !(mayFetch && bucket.take())) {
+        // If the last fetch succeeded, an unlisted key does not exist.
+        if (pending === null && !(error === null && bucket.take())) {
           return failure === null ? null : Promise.reject(failure.error)
         }
-        return findAfterRefresh(kid, algorithm)
+        return findAfterRefresh(kid, alg)
       }
-      return mayFetch ? findAfterRefresh(kid, algorithm) : Promise.reject((failure as { error: KeysUnavailableError }).error)
+      return error === null ? findAfterRefresh(kid, alg) : Promise.reject(error)
     }
   }
 }

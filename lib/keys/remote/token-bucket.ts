@@ -1,14 +1,14 @@
-/** A limit on how often something happens: a number of times at once, then once per interval. */
+/** Limits how often something happens: `size` times at once, then once per interval. */
 export interface TokenBucket {
-  /** Takes one, if there is one. */
+  /** Takes a token. @returns `false` if none is left. */
   take (): boolean
 }
 
 /**
- * A token bucket; costs one number and one time, and no timer.
+ * A token bucket without a timer.
  *
- * @param size How many may be taken at once.
- * @param interval Milliseconds in which one comes back.
+ * @param size How many tokens may be taken at once.
+ * @param interval Milliseconds until one token comes back.
  */
 export function createTokenBucket (size: number, interval: number): TokenBucket {
   let left = size
@@ -17,7 +17,7 @@ export function createTokenBucket (size: number, interval: number): TokenBucket 
   return {
     take () {
       const now = Date.now()
-      // A clock set back must not stop the refill until it has caught up.
+      // `abs`: if the clock is set back, the refill must not wait until it has caught up.
       left = Math.min(size, left + Math.abs(now - countedAt) / interval)
       countedAt = now
       if (left < 1) return false

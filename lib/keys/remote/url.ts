@@ -1,8 +1,8 @@
 import { badOption } from '../../errors.ts'
 
 /**
- * A host that is this machine, whose traffic nobody on the way can change. Not `*.localhost`: where a browser
- * knows that name, Node.js asks the DNS.
+ * Whether the host is this machine, whose traffic nobody on the network can change. `*.localhost` is not accepted: browsers
+ * resolve it to this machine, but Node.js asks the DNS.
  */
 function isLoopback ({ hostname }: URL): boolean {
   return hostname === 'localhost' || hostname === '[::1]' ||
@@ -13,16 +13,16 @@ function parse (value: unknown): URL | null {
   return typeof value === 'string' && URL.canParse(value) ? new URL(value) : null
 }
 
-/** Why keys may not be fetched from this URL, or `null`: over plain HTTP anyone on the way could swap them. */
+/** Why keys may not be fetched from this URL; `null` if they may. Over plain HTTP, an attacker on the network could replace them. */
 function faultOf (url: URL, allowLoopback: boolean): string | null {
-  if (url.username !== '' || url.password !== '') return 'holds a user name or password; keys are public, leave it out'
+  if (url.username !== '' || url.password !== '') return 'holds a user name or password; leave it out, since keys are public'
   if (url.protocol === 'https:') return null
   if (url.protocol === 'http:' && allowLoopback && isLoopback(url)) return null
-  return `is not an https: URL; over plain HTTP keys could be swapped on the way${allowLoopback ? ' (http: is for loopback hosts only)' : ''}`
+  return `is not an https: URL; over plain HTTP an attacker on the network could replace the keys${allowLoopback ? ' (http: is for loopback hosts only)' : ''}`
 }
 
 /**
- * The URL of an option.
+ * Reads the URL in an option.
  *
  * @throws `FST_JWT_BAD_OPTION` unless it is `https:`, or `http:` on a loopback host.
  */
@@ -34,7 +34,7 @@ export function readRemoteUrl (option: string, value: unknown): URL {
   return url
 }
 
-/** The discovery document of an issuer (OpenID Connect Discovery 1.0 §4). */
+/** The URL of an issuer's discovery document (OpenID Connect Discovery 1.0 §4). @throws `FST_JWT_BAD_OPTION` */
 export function discoveryUrl (option: string, issuer: string): URL {
   const url = readRemoteUrl(option, issuer)
   if (url.search !== '' || url.hash !== '') throw badOption(option, 'has a query or a fragment, which an issuer never has')
@@ -43,10 +43,10 @@ export function discoveryUrl (option: string, issuer: string): URL {
 }
 
 /**
- * The `jwks_uri` of a discovery document. A document must not lead us into our own machine, so plain HTTP on
- * a loopback host is for an issuer that is on one itself.
+ * Reads the `jwks_uri` of a discovery document. A remote document must not make us contact this machine: plain HTTP on a
+ * loopback host is accepted only from an issuer on plain HTTP, which is on a loopback host itself.
  *
- * @throws `TypeError` when it is none to fetch from.
+ * @throws {TypeError} If there is none, or keys may not be fetched from it.
  */
 export function readDiscoveredUrl (value: unknown, issuer: URL): URL {
   const url = parse(value)

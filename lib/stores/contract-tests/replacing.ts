@@ -12,7 +12,11 @@ export const replacingContract: readonly StoreContractTest[] = [
     async run (store) {
       const record = await start(store, { used: false, document: documentOf({ metadata: { ip: '::1' } }) })
       const change: SessionChange = {
-        generation: 1, tokenId: randomUUID(), previousTokenId: record.tokenId, rotated: true, expiresAt: Date.now() + 2 * hour,
+        generation: 1,
+        tokenId: randomUUID(),
+        previousTokenId: record.tokenId,
+        rotated: true,
+        expiresAt: Date.now() + 2 * hour,
         document: documentOf({ claims: { roles: [] }, metadata: { ip: '::1' } })
       }
       const before = (await store.getSession(record.id))?.now ?? 0

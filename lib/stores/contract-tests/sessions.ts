@@ -11,7 +11,12 @@ export const sessionContract: readonly StoreContractTest[] = [
     lost: 'Claims, metadata or the life of a login change by themselves.',
     async run (store) {
       const record = session({
-        generation: 3, used: false, staleBefore: 2, previousTokenId: randomUUID(), rotatedAt: Date.now() - 5000, version: 7,
+        generation: 3,
+        used: false,
+        staleBefore: 2,
+        previousTokenId: randomUUID(),
+        rotatedAt: Date.now() - 5000,
+        version: 7,
         document: documentOf({ claims: { roles: ['reader'], empty: [], nothing: {}, nested: { a: null } }, metadata: { ip: '::1' }, unknownToStores: [1, { b: true }] })
       })
       assert.deepEqual(plain(await store.createSession(record, null)), { created: true, ended: [] })

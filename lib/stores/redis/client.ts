@@ -1,6 +1,6 @@
 import { badOption } from '../../errors.ts'
 
-/** A client of `ioredis` or `iovalkey`, `app.redis` of `@fastify/redis` among them: single node, Sentinel or Cluster. */
+/** A client of `ioredis`, `iovalkey` or `@fastify/redis` (`app.redis`): single node, Sentinel or Cluster. */
 export interface IoredisClient {
   readonly status: string
   readonly isCluster: boolean
@@ -9,53 +9,53 @@ export interface IoredisClient {
 
 /** A Cluster client of `ioredis` or `iovalkey`. */
 export interface IoredisCluster extends IoredisClient {
-  // The narrow type that both packages can be assigned to: a function cannot be called by mistake.
+  // `never[]`, so that the types of both packages fit, and nobody can call the function.
   readonly options: { readonly scaleReads?: string | ((...args: never[]) => unknown) }
   nodes (role: 'master'): Array<{ call (command: string, args: string[]): Promise<unknown> }>
 }
 
-/** What `createClient` and `createClientPool` of node-redis return. */
+/** The result of `createClient` and `createClientPool` of node-redis. */
 export interface NodeRedisClient {
   readonly isOpen: boolean
   sendCommand (args: string[], options: NodeRedisOptions): Promise<unknown>
 }
 
-/** What `createCluster` of node-redis returns. */
+/** The result of `createCluster` of node-redis. */
 export interface NodeRedisCluster {
   readonly isOpen: boolean
-  // A getter of the client's own, whose nodes only it can use.
+  // Only `nodeClient` of the same cluster can use these nodes.
   readonly masters: unknown[]
   nodeClient (node: never): Promise<NodeRedisClient>
   sendCommand (firstKey: string | undefined, isReadonly: boolean, args: string[], options: NodeRedisOptions): Promise<unknown>
 }
 
-/** What `createSentinel` of node-redis returns. */
+/** The result of `createSentinel` of node-redis. */
 export interface NodeRedisSentinel {
   readonly isOpen: boolean
   getMasterNode (): unknown
   sendCommand (isReadonly: boolean, args: string[], options: NodeRedisOptions): Promise<unknown>
 }
 
-/** Replies as they are, whatever type mapping the client has for the app's own commands. */
+/** Options of a command. An empty type mapping overrides the one that the client has for the app's own commands. */
 interface NodeRedisOptions {
   readonly typeMapping: Record<never, never>
 }
 
-/** A client that `RedisStore` takes. None of their packages is a dependency. */
+/** A client that `RedisStore` takes. None of these packages is a dependency. */
 export type RedisClient = IoredisClient | IoredisCluster | NodeRedisClient | NodeRedisCluster | NodeRedisSentinel
 
 /** A command and its arguments, sent to one server. @internal */
 export type SendCommand = (command: string, args: string[]) => Promise<unknown>
 
-/** One way to use every client. @internal */
+/** A common interface to all clients. @internal */
 export interface RedisConnection {
-  /** Sends a command to the primary that holds `key`, also when it only reads: a replica may not know a revocation yet. */
+  /** Sends a command to the primary that holds `key`. Reads go there too, since a replica may not have a revocation yet. */
   send (key: string, command: string, args: string[]): Promise<unknown>
-  /** Every primary that keys may be on, once the client is connected. */
+  /** All primaries, once the client is connected. */
   primaries (): Promise<SendCommand[]>
 }
 
-const asTheyAre: NodeRedisOptions = { typeMapping: {} }
+const plainReplies: NodeRedisOptions = { typeMapping: {} }
 
 function offers<Name extends string> (value: object, name: Name): value is object & Record<Name, unknown> {
   return name in value
@@ -72,8 +72,8 @@ function ioredis (client: IoredisClient): RedisConnection {
 function ioredisCluster (cluster: IoredisCluster): RedisConnection {
   const { scaleReads } = cluster.options
   if (scaleReads !== undefined && scaleReads !== 'master') {
-    throw badOption('store.client', "is a Cluster client whose scaleReads is not 'master': a replica " +
-      'may not know a revocation yet; give the store a client of its own without scaleReads')
+    throw badOption('store.client', "is a Cluster client whose scaleReads is not 'master', but a replica " +
+      'may not have a revocation yet; give the store a client of its own without scaleReads')
   }
   return {
     send: (_key, command, args) => cluster.call(command, args),
@@ -82,7 +82,7 @@ function ioredisCluster (cluster: IoredisCluster): RedisConnection {
 }
 
 function nodeRedis (client: NodeRedisClient): RedisConnection {
-  const send: SendCommand = (command, args) => client.sendCommand([command, ...args], asTheyAre)
+  const send: SendCommand = (command, args) => client.sendCommand([command, ...args], plainReplies)
   return {
     send: (_key, command, args) => send(command, args),
     primaries: async () => [send]
@@ -91,16 +91,16 @@ function nodeRedis (client: NodeRedisClient): RedisConnection {
 
 function nodeRedisCluster (cluster: NodeRedisCluster): RedisConnection {
   return {
-    send: (key, command, args) => cluster.sendCommand(key, false, [command, ...args], asTheyAre),
+    send: (key, command, args) => cluster.sendCommand(key, false, [command, ...args], plainReplies),
     primaries: async () => {
       const clients = await Promise.all(cluster.masters.map(async node => cluster.nodeClient(node as never)))
-      return clients.map(client => (command, args) => client.sendCommand([command, ...args], asTheyAre))
+      return clients.map(client => (command, args) => client.sendCommand([command, ...args], plainReplies))
     }
   }
 }
 
 function nodeRedisSentinel (sentinel: NodeRedisSentinel): RedisConnection {
-  const send: SendCommand = (command, args) => sentinel.sendCommand(false, [command, ...args], asTheyAre)
+  const send: SendCommand = (command, args) => sentinel.sendCommand(false, [command, ...args], plainReplies)
   return {
     send: (_key, command, args) => send(command, args),
     primaries: async () => [send]
@@ -108,9 +108,9 @@ function nodeRedisSentinel (sentinel: NodeRedisSentinel): RedisConnection {
 }
 
 /**
- * Finds out, once, which client this is.
+ * Finds out which client this is. Called once.
  *
- * @throws `FST_JWT_BAD_OPTION` for a value that is none.
+ * @throws `FST_JWT_BAD_OPTION` if it is none of them.
  *
  * @internal
  */
@@ -126,5 +126,5 @@ export function connectionOf (client: unknown): RedisConnection {
     }
   }
   throw badOption('store.client', 'takes a client of ioredis, iovalkey, node-redis or @fastify/redis ' +
-    '(app.redis, or app.redis.name where it was registered with a namespace)')
+    '(app.redis, or app.redis.name if it was registered with a namespace)')
 }

@@ -4,12 +4,12 @@ import type { RedisConnection } from './client.ts'
 import type { RedisKeys } from './keys.ts'
 import type { JwtError } from '../../types/errors.ts'
 
-/** Keys asked for on the way in: enough that a Cluster would show itself to a client that knows of none. */
+/** How many keys to probe: enough for a Cluster to answer `MOVED` to a client that is not a Cluster client. */
 const probes = 16
 
-/** The first word of a Redis error is its code, by the protocol. */
+/** The code of a Redis error: its first word, by the protocol. */
 export function redisErrorCode (error: unknown): string {
-  return error instanceof Error ? error.message.split(' ', 1)[0] as string : ''
+  return error instanceof Error ? error.message.replace(/ .*/s, '') : ''
 }
 
 function refusal (problem: string, cause: unknown): JwtError {
@@ -33,10 +33,10 @@ function checkInfo (info: Map<string, string>, allowEviction: boolean): void {
   const version = info.get('redis_version') ?? 'unknown'
   const [major = NaN, minor = 0] = version.split('.').map(Number)
   if (major < 6 || (major === 6 && minor < 2)) {
-    throw badOption('store', `needs Redis 6.2 or Valkey 7.2, this is Redis ${version}`)
+    throw badOption('store', `needs Redis 6.2 or Valkey 7.2, but this is Redis ${version}`)
   }
   if (info.get('role') === 'slave') {
-    throw badOption('store', 'is a replica: connect RedisStore to the primary, or by Sentinel or Cluster')
+    throw badOption('store', 'is a replica; connect RedisStore to the primary, or by Sentinel or Cluster')
   }
   const policy = info.get('maxmemory_policy') ?? 'noeviction'
   if (policy !== 'noeviction' && !allowEviction) {
@@ -53,7 +53,7 @@ async function checkServers (connection: RedisConnection, allowEviction: boolean
     try {
       reply = await send('INFO', [])
     } catch {
-      // A hosted Redis or an ACL may not allow it. What must work is tried below in any case.
+      // A hosted Redis or an ACL may forbid INFO. `checkScripts` tries what must work.
       return
     }
     checkInfo(new Map(String(reply).split('\r\n').map(line => line.split(':', 2) as [string, string])), allowEviction)
@@ -71,7 +71,7 @@ async function checkScripts (connection: RedisConnection, keys: RedisKeys): Prom
 }
 
 /**
- * Whether a server answers and can do what the store needs. Each step has a time-out of its own.
+ * Checks that a server answers and supports what the store needs.
  *
  * @returns The time on the server's clock, in milliseconds since the epoch.
  * @throws `FST_JWT_BAD_OPTION` with what is missing and the remedy.
@@ -87,7 +87,7 @@ export async function checkRequirements (
   } catch (error) {
     if (isJwtError(error)) throw error
     throw redisErrorCode(error) === 'MOVED'
-      ? refusal('is a node of a Redis Cluster: give RedisStore a Cluster client', error)
-      : refusal(`got no answer from Redis, which must be reachable, and a client of node-redis connected: ${reasonOf(error)}`, error)
+      ? refusal('is a node of a Redis Cluster; give RedisStore a Cluster client', error)
+      : refusal(`got no answer from Redis; check that it is reachable, and that a client of node-redis is connected: ${reasonOf(error)}`, error)
   }
 }

@@ -1,4 +1,5 @@
 import { badOption } from '../../errors.ts'
+import { checkOptionNames } from '../../options/unknown.ts'
 import { connectionOf } from './client.ts'
 import { redisKeys } from './keys.ts'
 import { checkRequirements, redisErrorCode } from './requirements.ts'
@@ -14,26 +15,23 @@ import type { MaybePromise } from '../../types/claims.ts'
 
 /** Options of {@link RedisStore}. */
 export interface RedisStoreOptions {
-  /**
-   * What every key begins with; default `'fastify-jwt:'`. Apps that share a Redis, and not their
-   * tokens, each take their own.
-   */
+  /** What every key begins with. Apps that share a Redis but not their tokens need different ones. Default: `'fastify-jwt:'`. */
   prefix?: string
-  /** How long Redis may take to answer, in milliseconds, before a request is refused; default 2000. */
+  /** Milliseconds that Redis may take to answer; then the request is a 503. Default: 2,000. */
   commandTimeout?: number
   /**
-   * How far the clocks of the servers may be apart, in milliseconds; default 10,000. Every key is kept
-   * that much longer than its token lives, so that a server whose clock is behind forgets nothing early.
+   * Milliseconds by which the clocks of the servers may differ. Every key is kept that much longer than its token lives, so
+   * that no denial is lost early on a server whose clock is behind. Default: 10,000.
    */
   clockSkew?: number
   /**
-   * Accept a Redis whose `maxmemory-policy` may evict keys, and with them revocations: a revoked token
-   * could pass once memory is short. Default `false`.
+   * Accept a Redis whose `maxmemory-policy` may evict keys. When memory is short, it could lose a revocation, and a revoked
+   * token would be accepted again. Default: `false`.
    */
   allowEviction?: boolean
 }
 
-/** A life for what has no end: 100 years, in milliseconds, so that every key carries a TTL. */
+/** The TTL of a key that never expires: 100 years, in milliseconds. So every key has a TTL. */
 const forEver = 100 * 365 * 86_400_000
 
 /** Life of the denial of a session that is listed and not there: no command that would create it is on its way for longer. */
@@ -41,6 +39,7 @@ const tombstoneLife = 3_600_000
 
 /** One call of a method, which has one time-out however many commands it sends. */
 interface Call {
+  /** `true` after the time-out. */
   over: boolean
   readonly startedAt: number
 }
@@ -49,17 +48,15 @@ const defaults: Readonly<Required<RedisStoreOptions>> =
   { prefix: 'fastify-jwt:', commandTimeout: 2000, clockSkew: 10_000, allowEviction: false }
 
 function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> {
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(defaults, name)) throw badOption(`store.${name}`, `is none of RedisStore's: ${Object.keys(defaults).join(', ')}`)
-  }
+  checkOptionNames(given, Object.keys(defaults), 'store.')
   const options = { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
   if (typeof options.prefix !== 'string' || !/^[^{}]*(\{[^{}]+\}[^{}]*)?$/.test(options.prefix)) {
-    throw badOption('store.prefix', 'takes a string, with no braces but those of one whole hash tag')
+    throw badOption('store.prefix', 'takes a string without braces, or with one complete hash tag')
   }
   for (const [name, least] of [['commandTimeout', 1], ['clockSkew', 0]] as const) {
     const value = options[name]
     if (!Number.isInteger(value) || value < least || value > 2 ** 31 - 1) {
-      throw badOption(`store.${name}`, `takes a whole number of milliseconds from ${least}, not ${String(value)}`)
+      throw badOption(`store.${name}`, `takes a whole number of milliseconds of at least ${least}, got ${String(value)}`)
     }
   }
   if (typeof options.allowEviction !== 'boolean') throw badOption('store.allowEviction', 'takes true or false')
@@ -67,10 +64,14 @@ function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> 
 }
 
 /**
- * Revocations and sessions on Redis (6.2 or later) or Valkey, for any number of servers: what one
- * revokes, every other refuses at once. Single node, Sentinel or Cluster, by a client of `ioredis`,
- * `iovalkey`, node-redis or `@fastify/redis`, which stays yours to connect and to close. A client of
- * node-redis needs an `error` listener, or a lost connection ends the process.
+ * Keeps revocations and sessions on Redis (6.2 or later) or Valkey (7.2 or later), for any number of servers: what one
+ * server revokes, all others refuse at once. Takes a client of `ioredis`, `iovalkey`, node-redis or `@fastify/redis`: single
+ * node, Sentinel or Cluster. The app connects and closes the client. A client of node-redis needs an `error` listener:
+ * without one, a lost connection ends the process.
+ *
+ * To check a token is one `EXISTS`. Every change is one script on keys in one hash slot, so that it is atomic on a Cluster
+ * too. The list of an identity's sessions is in another slot. It is written before the session and before its tokens are
+ * returned, so that it has every session that can be used.
  *
  * A request with a token of a session asks two commands in one round trip. Every change is one script on keys that share a hash
  * slot, so atomic on a Cluster too. The list of an identity's sessions is elsewhere; it is written before a session is, so that
@@ -103,7 +104,7 @@ export class RedisStore implements Store {
 
   /**
    * @param client A client, connected or connecting.
-   * @throws `FST_JWT_BAD_OPTION` when it is none, or an option is not understood.
+   * @throws `FST_JWT_BAD_OPTION` if it is not a client, or an option is unknown or invalid.
    */
   constructor (client: RedisClient, options: RedisStoreOptions = {}) {
     this.#connection = connectionOf(client)
@@ -112,7 +113,7 @@ export class RedisStore implements Store {
   }
 
   /**
-   * Whether Redis answers, is recent enough, takes writes and scripts, and evicts nothing.
+   * Checks that Redis answers, is recent enough, accepts writes and scripts, and evicts nothing.
    *
    * @throws `FST_JWT_BAD_OPTION` with the remedy.
    */
@@ -122,11 +123,11 @@ export class RedisStore implements Store {
   }
 
   async denyToken (jti: string, sid: string | null, expiresAt: number | null): Promise<void> {
-    await this.#inTime(call => this.#run(call, denyScript, [this.#keys.deniedToken(jti, sid)], [this.#life(expiresAt)]))
+    await this.#inTime(call => this.#run(call, denyScript, [this.#keys.deniedToken(jti, sid)], [this.#ttl(expiresAt)]))
   }
 
   async denySession (sid: string, expiresAt: number | null): Promise<void> {
-    await this.#inTime(call => this.#run(call, denyScript, [this.#keys.deniedSession(sid)], [this.#life(expiresAt)]))
+    await this.#inTime(call => this.#run(call, denyScript, [this.#keys.deniedSession(sid)], [this.#ttl(expiresAt)]))
   }
 
   isDenied (jti: string | null, sid: string | null): MaybePromise<boolean> {
@@ -146,8 +147,8 @@ export class RedisStore implements Store {
       const [listed, ...ended] = await this.#list(call, session, limit)
       if (!listed) return { created: false, ended: [] }
       await Promise.all(ended.map(async id => this.#end(call, id, this.#tombstone)))
-      const keys = [this.#keys.session(session.id), this.#keys.deniedSession(session.id)]
-      const created = await this.#run(call, createScript, keys, [this.#life(session.expiresAt), ...writeFields(session)])
+      const keys: [string, string] = [this.#keys.session(session.id), this.#keys.deniedSession(session.id)]
+      const created = await this.#run(call, createScript, keys, [this.#ttl(session.expiresAt), ...writeFields(session)])
       return { created: Number(created) === 1, ended }
     })
   }
@@ -166,7 +167,7 @@ export class RedisStore implements Store {
       if (expiresAt !== undefined && !await this.#listAgain(call, id, expiresAt)) return false
       const deadline = String(call.startedAt + this.#clockOffset + this.#options.commandTimeout)
       const [outcome, time] = await this.#run(call, replaceScript, [this.#keys.session(id)], [
-        deadline, String(version), expiresAt === undefined ? '' : this.#life(expiresAt), rotated === true ? '1' : '0', ...writeFields(values)
+        deadline, String(version), expiresAt === undefined ? '' : this.#ttl(expiresAt), rotated === true ? '1' : '0', ...writeFields(values)
       ]) as [outcome: string, time: string]
       this.#clockOffset = Number(time) - Date.now()
       return String(outcome) === 'replaced'
@@ -242,9 +243,9 @@ export class RedisStore implements Store {
   /** Puts a session on the lists of its identity, for at least as long as it lives. Answers 1 or 0, and what has to end for it. */
   async #list (call: Call, { id, identity, expiresAt, document }: SessionRecord, limit: SessionLimit | null): Promise<[listed: boolean, ...ended: string[]]> {
     const expired = Date.now() - this.#options.clockSkew
-    const keys = [this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)]
+    const keys: [string, string] = [this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)]
     const [listed, ...ended] = await this.#run(call, listScript, keys, [
-      id, String(document.createdAt), expiresAt === null ? '+inf' : String(expiresAt), this.#life(expiresAt), String(expired),
+      id, String(document.createdAt), expiresAt === null ? '+inf' : String(expiresAt), this.#ttl(expiresAt), String(expired),
       limit === null ? '' : String(limit.max), limit?.whenFull ?? ''
     ]) as [listed: number, ...ended: string[]]
     return [Number(listed) === 1, ...ended.map(String)]
@@ -259,47 +260,47 @@ export class RedisStore implements Store {
   }
 
   async #unlist (call: Call, identity: string, ids: readonly string[]): Promise<void> {
-    await Promise.all([this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)].map(async key => this.#change(call, [key], 'ZREM', [key, ...ids])))
+    await Promise.all([this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)].map(async key => this.#change(call, key, 'ZREM', [key, ...ids])))
   }
 
   /** @param withoutRecord The life of a denial if there is no record; '' for none. */
   async #end (call: Call, id: string, withoutRecord: string): Promise<string | null> {
-    const keys = [this.#keys.session(id), this.#keys.deniedSession(id)]
+    const keys: [string, string] = [this.#keys.session(id), this.#keys.deniedSession(id)]
     const [existed, identity] = await this.#run(call, endScript, keys, [
       String(Date.now()), String(this.#options.clockSkew), String(forEver), withoutRecord
     ]) as [existed: number | string, identity?: string]
     return Number(existed) === 1 ? String(identity) : null
   }
 
-  /** The life of a key, in milliseconds. */
-  #life (expiresAt: number | null): string {
+  /** The TTL of a key, in milliseconds. */
+  #ttl (expiresAt: number | null): string {
     return String(expiresAt === null ? forEver : Math.max(1, Math.ceil(expiresAt - Date.now() + this.#options.clockSkew)))
   }
 
-  async #run (call: Call, { sha, source }: RedisScript, keys: string[], args: string[]): Promise<unknown> {
+  async #run (call: Call, { sha, source }: RedisScript, keys: [string, ...string[]], args: string[]): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args]
     try {
-      return await this.#change(call, keys, 'EVALSHA', [sha, ...rest])
+      return await this.#change(call, keys[0], 'EVALSHA', [sha, ...rest])
     } catch (error) {
-      // A server that has not seen the script yet, or has been restarted, or has taken over.
+      // The server does not have the script: it is new, or was restarted, or has taken over.
       if (redisErrorCode(error) !== 'NOSCRIPT') throw error
-      return this.#change(call, keys, 'EVAL', [source, ...rest])
+      return this.#change(call, keys[0], 'EVAL', [source, ...rest])
     }
   }
 
-  /** A change, unless its caller has been told already that it failed. */
-  async #change (call: Call, keys: string[], command: string, args: string[]): Promise<unknown> {
-    if (call.over) throw new Error('The time is over')
-    return this.#connection.send(keys[0] as string, command, args)
+  /** Sends a change, unless the call has timed out: then its caller has been told that it failed. */
+  async #change (call: Call, key: string, command: string, args: string[]): Promise<unknown> {
+    if (call.over) throw new Error('The call has timed out')
+    return this.#connection.send(key, command, args)
   }
 
-  /** The answer, or a rejection once the time is over; what comes later is dropped. */
+  /** Runs a call with a time-out. A later result is dropped. */
   #inTime<T> (work: (call: Call) => Promise<T>): Promise<T> {
     const call: Call = { over: false, startedAt: Date.now() }
     const { commandTimeout } = this.#options
     return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => {
-        // Where this process was the one that was busy, the answer is there already, and is read before this runs.
+        // If this process was busy, the reply has arrived already, and is read before the callback runs.
         setImmediate(() => {
           call.over = true
           reject(new Error(`Redis did not answer within ${commandTimeout} ms`))

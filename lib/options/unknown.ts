@@ -1,0 +1,91 @@
+import { badOption } from '../errors.ts'
+import type { NamedKey } from '../types/keys.ts'
+import type { JwtExtendedOptions } from '../types/options.ts'
+
+/** What @fastify/jwt, fast-jwt, jsonwebtoken and jose call an option, and what does the same here. */
+const otherNames = new Map<string, readonly (keyof JwtExtendedOptions | keyof NamedKey)[]>(Object.entries({
+  secret: ['secretKey'],
+  key: ['secretKey'],
+  alg: ['algorithm'],
+  kid: ['keyId'],
+  algorithms: ['algorithm', 'decodeAlgorithms'],
+  sign: ['algorithm', 'accessExpires', 'issuer', 'audience'],
+  verify: ['decodeAlgorithms', 'decodeIssuer', 'decodeAudience', 'leeway'],
+  decode: ['decodeAlgorithms', 'decodeIssuer', 'decodeAudience', 'leeway'],
+  expiresIn: ['accessExpires', 'refreshExpires'],
+  clockTolerance: ['leeway'],
+  cookie: ['tokenLocation', 'accessCookieName'],
+  trusted: ['isRevoked'],
+  formatUser: ['userLookup']
+}))
+
+/** Levenshtein distance: how many characters to insert, delete or replace. */
+function editDistance (from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, column) => column)
+  let left = to.length
+  for (const character of from) {
+    let diagonal = 0
+    row = row.map((above, column) => {
+      left = column === 0 ? above + 1 : Math.min(above + 1, left + 1, diagonal + (character === to[column - 1] ? 0 : 1))
+      diagonal = above
+      return left
+    })
+  }
+  return left
+}
+
+/** Letters and digits in lower case, so that `SECRET_KEY` is `secretKey`. */
+function normalized (name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]/g, '')
+}
+
+/** The known name that is nearest, if no more than a quarter of its characters differ. */
+function closest (name: string, known: readonly string[]): string | undefined {
+  const wanted = normalized(name)
+  // The cost grows with the length: no name of ours is this long.
+  if (wanted.length > 100) return undefined
+  const [best] = known
+    .map(candidate => ({ candidate, distance: editDistance(wanted, normalized(candidate)) }))
+    .filter(({ candidate, distance }) => distance <= candidate.length / 4)
+    .sort((a, b) => a.distance - b.distance)
+  return best?.candidate
+}
+
+function joined (names: readonly string[]): string {
+  const quoted = names.map(name => `'${name}'`)
+  const last = quoted.pop()
+  return quoted.length === 0 ? `${last}` : `${quoted.join(', ')} and ${last}`
+}
+
+/** What to write instead of an unknown name: our name for it, the name that was probably meant, or a list of all. */
+export function remedyFor (name: string, known: readonly string[]): string {
+  const ours = otherNames.get(name)
+  if (ours?.every(option => known.includes(option)) === true) return `use ${joined(ours)}`
+  const meant = closest(name, known)
+  return meant === undefined ? `the options are ${known.join(', ')}` : `did you mean '${meant}'?`
+}
+
+/**
+ * Stops start-up at an option that does not exist: a misspelt one would silently do nothing.
+ *
+ * @param path What stands before the name in the error, such as `'keys[0].'`.
+ * @throws `FST_JWT_BAD_OPTION`
+ */
+export function checkOptionNames (options: object, known: readonly string[], path = ''): void {
+  const unknown = Object.keys(options).find(name => !known.includes(name))
+  if (unknown !== undefined) throw badOption(`${path}${unknown}`, `is unknown; ${remedyFor(unknown, known)}`)
+}
+
+/**
+ * The same for the options of one call, such as `createAccessToken`.
+ *
+ * @returns The options.
+ * @throws {TypeError}
+ */
+export function checkCallOptionNames<T extends object> (options: T, known: readonly string[]): T {
+  // Inherited names too, since inherited options are read.
+  for (const name in options) {
+    if (!known.includes(name)) throw new TypeError(`Unknown option '${name}'; ${remedyFor(name, known)}`)
+  }
+  return options
+}

@@ -1,0 +1,81 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import jwt, { guard, role, RedisStore } from '../../../lib/index.ts'
+import type { JwtExtendedOptions } from '../../../lib/index.ts'
+
+const secretKey = 'k'.repeat(32)
+
+/** What start-up says of the options, or nothing. */
+async function startUpError (options: object): Promise<string | null> {
+  const app = Fastify()
+  try {
+    await app.register(jwt, { secretKey, ...options } as JwtExtendedOptions)
+    return null
+  } catch (error) {
+    return (error as Error).message
+  } finally {
+    await app.close()
+  }
+}
+
+const prefix = 'fastify-jwt-extended: option'
+
+for (const [given, meant] of [
+  ['acessExpires', 'accessExpires'],
+  ['cookieHttpOnly', 'cookieHttponly'],
+  ['cookieSameSite', 'cookieSamesite'],
+  ['SECRET_KEY', 'secretKey'],
+  ['token_location', 'tokenLocation'],
+  ['accessCsrfCokieName', 'accessCsrfCookieName'],
+  ['store_', 'store']
+] as const) {
+  t.test(`the unknown option ${given} suggests ${meant}`, async t => {
+    t.equal(await startUpError({ [given]: 'x' }), `${prefix} '${given}' is unknown; did you mean '${meant}'?`)
+  })
+}
+
+for (const [given, ours] of [
+  ['secret', "use 'secretKey'"],
+  ['sign', "use 'algorithm', 'accessExpires', 'issuer' and 'audience'"],
+  ['verify', "use 'decodeAlgorithms', 'decodeIssuer', 'decodeAudience' and 'leeway'"],
+  ['decode', "use 'decodeAlgorithms', 'decodeIssuer', 'decodeAudience' and 'leeway'"],
+  ['cookie', "use 'tokenLocation' and 'accessCookieName'"],
+  ['algorithms', "use 'algorithm' and 'decodeAlgorithms'"],
+  ['trusted', "use 'isRevoked'"],
+  ['formatUser', "use 'userLookup'"]
+] as const) {
+  t.test(`the option ${given} of another package is translated`, async t => {
+    t.equal(await startUpError({ [given]: 'x' }), `${prefix} '${given}' is unknown; ${ours}`)
+  })
+}
+
+t.test('an option that resembles none lists all of them', async t => {
+  for (const name of ['namespace', 'toString', '__proto', '', 'x'.repeat(1_000_000)]) {
+    const message = await startUpError({ [name]: 'x' })
+    t.match(message, /is unknown; the options are secretKey, algorithm, .*, messages, realm$/)
+  }
+})
+
+t.test('a member of an option is checked alike', async t => {
+  t.equal(await startUpError({ secretKey: undefined, keys: [{ kid: 'a', secretKey }] }), `${prefix} 'keys[0].kid' is unknown; use 'keyId'`)
+  t.equal(await startUpError({ secretKey: undefined, keys: [{ keyId: 'a', secret: secretKey }] }), `${prefix} 'keys[0].secret' is unknown; use 'secretKey'`)
+  t.equal(await startUpError({ issuers: [{ issuer: 'a', jwks: 'b' }] }), `${prefix} 'issuers[0].jwks' is unknown; the options are issuer, jwksUri, audience`)
+  t.equal(await startUpError({ issuers: [{ issuer: 'a', jwksURI: 'b' }] }), `${prefix} 'issuers[0].jwksURI' is unknown; did you mean 'jwksUri'?`)
+  const client = { status: 'ready', isCluster: false, call: async () => null }
+  t.throws(() => new RedisStore(client, { Prefix: 'x' } as object), { message: `${prefix} 'store.Prefix' is unknown; did you mean 'prefix'?` })
+  t.throws(() => new RedisStore(client, { sign: 'x' } as object), { message: `${prefix} 'store.sign' is unknown; the options are prefix, commandTimeout, clockSkew, allowEviction` })
+  t.throws(() => role('a', { claims: 'x' } as never), { message: `${prefix} 'role.claims' is unknown; did you mean 'claim'?` })
+  t.throws(() => guard(() => true, { reason: 'x' } as never), { message: `${prefix} 'guard.reason' is unknown; the options are message` })
+})
+
+t.test('an option of a call that is unknown is a TypeError, inherited or not', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey })
+  t.throws(() => app.jwt.createAccessToken('ada', { expiresAt: 60 } as object), new TypeError("Unknown option 'expiresAt'; did you mean 'expiresIn'?"))
+  t.throws(() => app.jwt.createAccessToken('ada', Object.create({ expire: 60 }) as object), new TypeError("Unknown option 'expire'; the options are expiresIn, fresh, claims, headers"))
+  t.throws(() => app.jwt.createRefreshToken('ada', { fresh: true } as object), new TypeError("Unknown option 'fresh'; the options are expiresIn, claims, headers"))
+  t.throws(() => app.jwt.decodeToken('', { allowexpired: true } as object), new TypeError("Unknown option 'allowexpired'; did you mean 'allowExpired'?"))
+  await t.rejects(app.jwt.createSession('ada', { claim: {} } as object), new TypeError("Unknown option 'claim'; did you mean 'claims'?"))
+  await t.rejects(app.jwt.revokeAllSessions('ada', { secret: 'x' } as object), new TypeError("Unknown option 'secret'; the options are except"))
+})
