@@ -199,13 +199,15 @@ export class RedisStore implements Store {
     return this.#inTime(async call => {
       const key = this.#keys.sessionsOf(identity)
       const first = after === null ? 0 : await this.#rankAfter(key, after)
-      const ids = await this.#connection.send(key, 'ZREVRANGE', [key, String(first), String(first + limit), 'WITHSCORES']) as string[]
-      const page = ids.slice(0, 2 * limit)
+      const reply = await this.#connection.send(key, 'ZREVRANGE', [key, String(first), String(first + limit), 'WITHSCORES']) as unknown[]
+      // RESP3 answers pairs, RESP2 id and score in turn.
+      const listed = reply.flat()
+      const page = listed.slice(0, 2 * limit)
       const sessions = await Promise.all(page.filter((_, index) => index % 2 === 0).map(async id => this.#read(call, String(id))))
       const [id, createdAt] = page.slice(-2)
       return {
         sessions: sessions.flatMap(stored => stored?.session ?? []),
-        next: ids.length > page.length ? `${String(createdAt)} ${String(id)}` : null
+        next: listed.length > page.length ? `${String(createdAt)} ${String(id)}` : null
       }
     })
   }
