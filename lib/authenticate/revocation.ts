@@ -36,15 +36,16 @@ function askStore (registration: Registration, verified: VerifiedToken): MaybePr
 }
 
 /** What the store says of an access token, and of a token of no session. An answer that is none must not open doors. */
-function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { sid, gen = 0 }, foreign }: VerifiedToken, errors: Errors): undefined {
+function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { sid, gen }, foreign }: VerifiedToken, errors: Errors): undefined {
   if (answer === false) return
   if (answer === true || answer === 'denied') throw errors.FST_JWT_REVOKED()
   if (answer === 'unknown') {
-    // The record of a session is gone before its tokens: the store has lost data.
-    if (sessions.complete && foreign !== true) throw errors.FST_JWT_REVOKED()
+    // The record of one of our sessions is gone before its tokens: the store has lost data. Only our sessions write `gen`.
+    if (gen !== undefined && sessions.complete && foreign !== true) throw errors.FST_JWT_REVOKED()
     return
   }
   if (typeof answer !== 'object' || answer === null) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
+  if (gen === undefined) return
   if (gen < answer.staleBefore) throw errors.FST_JWT_STALE()
   if (gen === answer.generation && !answer.used) sessions.markUsed(sid as string, answer)
 }

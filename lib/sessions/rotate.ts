@@ -56,7 +56,7 @@ export function createRotateSession (
       expiresAt: laterOf(session.expiresAt, laterOf(tokens.retention(token.expiresAt), tokens.retention(tokens.accessExpiry(now, login)))),
       document: {
         ...session.document,
-        lastUsedAt: now * 1000,
+        lastUsedAt: Date.now(),
         token,
         claims: rotation.claims ?? session.document.claims,
         ...(iss === null ? {} : { iss }),

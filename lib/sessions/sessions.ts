@@ -136,9 +136,8 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
       const id = typeof session === 'object' && session !== null ? session.sid : session
       if (typeof id !== 'string') throw new TypeError('revokeSession expects a session id (the sid claim), or the claims of a token that has one')
       const ended = await ender.end(id, 'revoked', log)
-      // Tokens of a session that is not here: of another issuer, or of a server whose keys we only verify with. Nobody knows how
-      // long they live. Our own are refused without a record.
-      if (!ended && (!complete || acceptsExternal(settings))) await store.denySession(id, null)
+      // Tokens of a session that is not here: of another issuer, say. Nobody knows how long they live.
+      if (!ended) await store.denySession(id, null)
       return ended
     },
 
@@ -159,10 +158,6 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
       }
     }
   }
-}
-
-function acceptsExternal ({ jwksUri, issuers, decodeKey }: Settings): boolean {
-  return jwksUri !== null || issuers !== null || decodeKey !== null
 }
 
 function toInfo ({ id, document: { createdAt, lastUsedAt, token, metadata } }: SessionRecord): SessionInfo {

@@ -2,29 +2,35 @@ import { createSigner } from 'fast-jwt'
 import t from 'tap'
 import { MemoryStore } from '../../lib/index.ts'
 import { movableTime, refresh, secretKey, sessionApp, verdict } from '../fixtures/session-app.ts'
-import type { Store } from '../../lib/index.ts'
+import type { StoredSession } from '../../lib/index.ts'
 
 /** A store whose clock is not this process's: so far ahead, in milliseconds. */
-function elsewhere (memory: MemoryStore, ahead: number): Store {
-  return {
-    denyToken: (jti, sid, expiresAt) => memory.denyToken(jti, sid, expiresAt),
-    isDenied: (jti, sid) => memory.isDenied(jti, sid),
-    createSession: session => memory.createSession(session),
-    getSession: id => memory.getSession(id),
-    rotateSession: (id, rotation) => memory.rotateSession(id, { ...rotation, now: Date.now() + ahead }),
-    endSession: (id, denyUntil) => memory.endSession(id, denyUntil),
-    listSessions: identity => memory.listSessions(identity)
+class Elsewhere extends MemoryStore {
+  readonly #ahead: number
+
+  constructor (ahead: number) {
+    super()
+    this.#ahead = ahead
+  }
+
+  override getSession (id: string): StoredSession | null {
+    const stored = super.getSession(id)
+    if (stored === null) return null
+    const { session, now } = stored
+    const rotatedAt = session.rotatedAt === null ? null : session.rotatedAt + this.#ahead
+    return { session: { ...session, rotatedAt }, now: now + this.#ahead }
   }
 }
 
-for (const ahead of [-4000, 0, 4000]) {
+for (const ahead of [-60_000, -4000, 0, 9000, 60_000]) {
   t.test(`a race is told from reuse by the clock of the store, here ${ahead} ms ahead of ours`, async t => {
     const time = movableTime(t)
-    const memory = new MemoryStore()
-    t.teardown(() => memory.close())
-    const app = await sessionApp(t, { store: elsewhere(memory, ahead), refreshReuseInterval: 10 })
+    const store = new Elsewhere(ahead)
+    t.teardown(() => store.close())
+    const app = await sessionApp(t, { store, refreshReuseInterval: 10 })
     const first = await app.jwt.createSession('ada')
     const second = await refresh(app, first.refreshToken)
+    t.equal(await verdict(app, 'GET', '/me', second.accessToken), 200)
     time.advance(9.5)
     t.equal((await refresh(app, first.refreshToken)).refreshToken, second.refreshToken, 'nobody is logged out by a clock')
     time.advance(0.6)
@@ -33,22 +39,15 @@ for (const ahead of [-4000, 0, 4000]) {
   })
 }
 
-t.test('what is late by any clock is refused by the hook', async t => {
-  const time = movableTime(t)
-  const memory = new MemoryStore()
-  t.teardown(() => memory.close())
-  const app = await sessionApp(t, { store: elsewhere(memory, 0), refreshReuseInterval: 10 })
-  const { refreshToken } = await app.jwt.createSession('ada')
-  await refresh(app, refreshToken)
-  time.advance(15.1)
-  t.equal(await verdict(app, 'GET', '/refresh-token', refreshToken), 'FST_JWT_REUSED')
-})
-
 t.test('a token without jti is asked about by its session, and one with neither not at all', async t => {
-  const memory = new MemoryStore()
-  t.teardown(() => memory.close())
   const asked: unknown[] = []
-  const store = { ...elsewhere(memory, 0), isDenied (jti: string | null, sid: string | null) { asked.push([jti, sid]); return memory.isDenied(jti, sid) } }
+  const store = new class extends MemoryStore {
+    override isDenied (jti: string | null, sid: string | null): boolean {
+      asked.push([jti, sid])
+      return super.isDenied(jti, sid)
+    }
+  }()
+  t.teardown(() => store.close())
   const app = await sessionApp(t, { store })
 
   const sign = createSigner({ key: secretKey })
@@ -57,7 +56,7 @@ t.test('a token without jti is asked about by its session, and one with neither 
   t.strictSame(asked, [])
   t.equal(await verdict(app, 'GET', '/me', sign({ sub: 'ada', exp, sid: 's' })), 200)
   t.strictSame(asked, [[null, 's']])
-  memory.endSession('s', null)
+  t.equal(await app.jwt.revokeSession('s'), false, 'there is no record of it, and yet')
   t.equal(await verdict(app, 'GET', '/me', sign({ sub: 'ada', exp, sid: 's' })), 'FST_JWT_REVOKED')
   t.equal(await verdict(app, 'GET', '/refresh-token', sign({ sub: 'ada', exp, sid: 's', type: 'refresh' })), 'FST_JWT_REVOKED')
   const { sessionId, refreshToken } = await app.jwt.createSession('ada')

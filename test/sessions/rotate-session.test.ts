@@ -39,6 +39,7 @@ for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
       const first = await app.jwt.createSession('ada')
       const other = await app.jwt.createSession('ada')
       const second = await refresh(app, first.refreshToken)
+      t.equal(await verdict(app, 'GET', '/me', second.accessToken), 200, 'the successor is used')
       time.advance(9)
       t.equal((await refresh(app, first.refreshToken)).refreshToken, second.refreshToken)
       time.advance(1.1)
@@ -63,6 +64,7 @@ for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
       const first = await app.jwt.createSession('ada')
       const second = await refresh(app, first.refreshToken)
       t.equal(await verdict(app, 'GET', '/refresh-token', first.refreshToken), 200, 'still a race')
+      t.equal(await verdict(app, 'GET', '/me', second.accessToken), 200, 'the successor is used')
       time.advance(10.1)
       const response = await send(app, 'GET', '/refresh-token', first.refreshToken)
       t.equal(response.json().message, 'Refresh token has been reused')
@@ -73,9 +75,9 @@ for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
     t.test('a reuse interval of 0 is none', async t => {
       const app = await sessionApp(t, { refreshTokenFormat, refreshReuseInterval: 0 })
       const [one, two] = [await app.jwt.createSession('ada'), await app.jwt.createSession('ada')]
-      await refresh(app, one.refreshToken)
+      await verdict(app, 'GET', '/me', (await refresh(app, one.refreshToken)).accessToken)
       t.equal(await verdict(app, 'POST', '/refresh', one.refreshToken), 'FST_JWT_REUSED')
-      await refresh(app, two.refreshToken)
+      await verdict(app, 'GET', '/refresh-token', (await refresh(app, two.refreshToken)).refreshToken)
       t.equal(await verdict(app, 'GET', '/refresh-token', two.refreshToken), 'FST_JWT_REUSED')
     })
 
