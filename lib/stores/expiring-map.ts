@@ -20,7 +20,7 @@ const sweepLimit = 10_000
  * Keys due in the same second share a bucket. `get`, `has`, `set` and `delete` are O(1), removal is
  * O(1) an entry, by one unreferenced timer that runs while there is something to expire. What is due
  * but not yet removed is not found either: reading compares with the clock. About 120 bytes an entry
- * beside its key and value (`test/sessions/memory-store.test.ts` measures it).
+ * beside its key and value (`test/lib/stores/memory.test.ts` measures it).
  */
 export class ExpiringMap<V> {
   readonly #entries = new Map<string, Entry<V>>()
