@@ -13,7 +13,7 @@ import { once } from 'node:events'
 import { Agent, request as send } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import { createSigner } from 'fast-jwt'
-import { createRandom, mutate } from '../test/security/mutations.ts'
+import { createRandom, mutate } from '../test/helpers/security/mutations.ts'
 import type { SessionTokens } from '../lib/index.ts'
 
 const seconds = Number(process.env['SOAK_SECONDS'] ?? 600)

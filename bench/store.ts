@@ -6,7 +6,7 @@ import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import jwt, { jwtRequired, MemoryStore, RedisStore } from '../lib/index.ts'
 import type { Store } from '../lib/index.ts'
-import { noRedis, startRedis } from '../test/redis-server.ts'
+import { noRedis, startRedis } from '../test/helpers/redis-server.ts'
 import { median } from './measure.ts'
 
 const rounds = 5

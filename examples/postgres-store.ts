@@ -1,5 +1,5 @@
 // Revocations and sessions in PostgreSQL, for an app that has it and would rather not run Redis too.
-// It passes the contract of fastify-jwt-extended/store-contract (test/examples/postgres-store.long.test.ts).
+// It passes the contract of fastify-jwt-extended/store-contract (test/e2e/examples/postgres-store.test.ts).
 //
 //   import pg from 'pg'
 //   const pool = new pg.Pool({ connectionTimeoutMillis: 2000, query_timeout: 2000 })

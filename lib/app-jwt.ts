@@ -6,6 +6,7 @@ import { readHeader, readPayload } from './jwt/unverified.ts'
 import type { DecodeTokenOptions, JwtExtended } from './types/app-jwt.ts'
 import type { JwtClaims } from './types/claims.ts'
 import type { Sessions } from './sessions/sessions.ts'
+import type { VerifiedToken } from './types/verified-token.ts'
 import type { Registration } from './registration.ts'
 
 const decodeOptionNames = ['type', 'allowExpired']
@@ -42,6 +43,12 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
     return sessions
   }
 
+  /** A token that may have expired; an opaque one by its session. */
+  async function readExpired (token: string, sessions: Sessions): Promise<VerifiedToken> {
+    const opaque = sessions.parseOpaque(token)
+    return opaque === null ? verifier.verifyExpired(token, null) : sessions.verifyOpaque(token, opaque)
+  }
+
   return {
     createAccessToken: (subject, options) => issuer.access(issuer.identityOf(subject), options, undefined, subject),
     createRefreshToken: (subject, options) => issuer.refresh(issuer.identityOf(subject), options, undefined, subject),
@@ -74,18 +81,16 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
     jwks: () => verifier.keys.jwks,
     rotateKeys (keys) { verifier.replaceKeys(loadRotatedKeys(settings, keys)) },
     async revokeToken (tokenOrClaims) {
-      const { parseOpaque, revokeToken, revokeOpaqueToken } = requireSessions()
-      if (typeof tokenOrClaims === 'object' && tokenOrClaims !== null) return revokeToken(tokenOrClaims)
-      if (typeof tokenOrClaims !== 'string') throw new TypeError('revokeToken takes a token or the claims of one, such as request.jwtClaims')
-      const opaque = parseOpaque(tokenOrClaims)
-      if (opaque !== null) return revokeOpaqueToken(tokenOrClaims, opaque)
-      const { claims } = await verifier.verifyExpired(tokenOrClaims, null)
-      return revokeToken(claims)
+      const sessions = requireSessions()
+      if (typeof tokenOrClaims === 'object' && tokenOrClaims !== null) return sessions.revokeToken(tokenOrClaims)
+      if (typeof tokenOrClaims !== 'string') throw new TypeError('revokeToken expects a token, or the claims of one as request.jwtClaims has them')
+      const { claims } = await readExpired(tokenOrClaims, sessions)
+      return sessions.revokeToken(claims)
     },
     createSession: async (subject, options) => requireSessions().create(subject, options),
     rotateSession: async (request, options) => requireSessions().rotate(request, options),
     listSessions: async subject => requireSessions().list(subject),
-    revokeSession: async id => requireSessions().revoke(id),
+    revokeSession: async session => requireSessions().revoke(session),
     revokeAllSessions: async (subject, options) => requireSessions().revokeAll(subject, options)
   }
 }

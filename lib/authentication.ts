@@ -1,5 +1,6 @@
 import type { JwtUser } from './types/claims.ts'
 import type { FoundLocation } from './types/hooks.ts'
+import type { StoredSession } from './types/store.ts'
 import type { VerifiedToken } from './types/verified-token.ts'
 
 /** What a hook attaches to a request, at once and last. */
@@ -7,6 +8,8 @@ export interface Authentication {
   readonly verified: VerifiedToken
   readonly location: FoundLocation
   readonly user: JwtUser | null
+  /** The session of a refresh token, as the store has answered it. */
+  readonly stored: StoredSession | null
 }
 
 export const kAuthentication = Symbol.for('fastify-jwt-extended.authentication.1')

@@ -18,8 +18,8 @@ export interface JwtEvents {
   'session.started': { sessionId: string, identity: string }
   /** A refresh token was replaced. `repeated`: its successor was issued again, within `refreshReuseInterval`. */
   'session.rotated': { sessionId: string, identity: string, repeated: boolean }
-  /** A session has ended: by the app (`revoked`), by the reuse of a refresh token, or at `sessionMaxAge` (`expired`). */
-  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' }
+  /** A session was ended: by the app, since a refresh token was reused, at `sessionMaxAge`, or for a new one (`maxSessions`). */
+  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' | 'limit' }
 }
 
 interface Log { readonly level: 'debug' | 'info' | 'warn', readonly line: string }

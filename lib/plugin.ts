@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import { createTokenCookies } from './cookies/token-cookies.ts'
 import { badOption } from './errors.ts'
 import { resolveOptions } from './options/settings.ts'
-import { kRegistration } from './registration.ts'
+import { kRegistration, registrationOf } from './registration.ts'
 import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './authenticate/hooks.ts'
 import { redactLog, redactNotFound } from './authenticate/log-redaction.ts'
 import { implicitRefreshHook } from './cookies/implicit-refresh.ts'
@@ -16,6 +16,7 @@ import { createTokenVerifier } from './jwt/verifier.ts'
 import { addJwksRoute } from './keys/jwks-route.ts'
 import { createJwtDecorator } from './app-jwt.ts'
 import { MemoryStore } from './stores/memory.ts'
+import { joinStores } from './stores/split.ts'
 import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JwtExtendedOptions } from './types/options.ts'
@@ -38,13 +39,19 @@ function decorateRequests (fastify: FastifyInstance): void {
   fastify.decorateRequest('verifyJwt', verifyRequest)
 }
 
-/** Opens the store: the app's own, which the app closes, or one in memory, which ends with the instance. */
+/**
+ * Opens the store: the app's own, which the app closes; that of the registration above, so that what is revoked there is refused
+ * here; or one in memory, which ends with the instance.
+ */
 async function openStore (fastify: FastifyInstance, { store: given }: Settings): Promise<Store | null> {
   if (given === false) return null
   if (given !== null) {
-    await given.open?.()
-    return given
+    const store = 'denylist' in given ? joinStores(given) : given
+    await store.open?.()
+    return store
   }
+  const above = registrationOf(fastify)?.store
+  if (above !== undefined && above !== null) return above
   const store = new MemoryStore()
   fastify.addHook('onClose', async () => { store.close() })
   return store
@@ -65,7 +72,7 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     issuer,
     cookies: createTokenCookies(settings),
     store,
-    sessions: store === null ? null : createSessions(settings, issuer, store, fastify.log),
+    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, fastify.log),
     prepare (options: HookOptions) {
       let hook = prepared.get(options)
       if (hook === undefined) prepared.set(options, hook = prepareHook(options, registration))

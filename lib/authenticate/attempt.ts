@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Registration } from '../registration.ts'
 import type { JwtUser, MaybePromise } from '../types/claims.ts'
 import type { JwtError } from '../types/errors.ts'
+import type { StoredSession } from '../types/store.ts'
 import type { VerifiedToken } from '../types/verified-token.ts'
 import type { HookOptions } from './hook-options.ts'
 import type { Locator } from './locate.ts'
@@ -18,6 +19,8 @@ export interface Attempt {
   /** Further values of the same cookie, still to be tried; `null` if nobody has looked for them. */
   others: string[] | null
   verified: VerifiedToken | null
+  /** The session of a refresh token. */
+  stored: StoredSession | null
   user: JwtUser | null
   /** Why no token has passed so far. */
   refusal: JwtError | null

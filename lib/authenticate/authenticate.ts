@@ -50,7 +50,7 @@ export function prepareHook (options: HookOptions, registration: Registration): 
  */
 function authenticate (check: Check, request: FastifyRequest): MaybePromise<void> {
   return proceed({
-    check, request, step: 0, place: 0, token: '', others: null, verified: null, user: null, refusal: null, waited: false
+    check, request, step: 0, place: 0, token: '', others: null, verified: null, stored: null, user: null, refusal: null, waited: false
   })
 }
 
@@ -135,7 +135,9 @@ function checkFresh (attempt: Attempt): void {
 }
 
 function checkRevocation (attempt: Attempt): MaybePromise<void> {
-  return refuseRevoked(attempt.check.registration, attempt.request, verifiedOf(attempt))
+  const answer = refuseRevoked(attempt.check.registration, attempt.request, verifiedOf(attempt))
+  // Nothing is created for an access token and a synchronous store.
+  return answer === undefined ? undefined : after(answer, stored => { attempt.stored = stored ?? null })
 }
 
 function checkClaims (attempt: Attempt): MaybePromise<void> {
@@ -157,13 +159,13 @@ function lookUpUser (attempt: Attempt): MaybePromise<void> {
 
 /** The only place where a request gets an identity. Time is judged after the last wait. */
 function attach (attempt: Attempt): void {
-  const { request, user, check, waited } = attempt
+  const { request, user, stored, check, waited } = attempt
   const verified = verifiedOf(attempt)
   if (waited) {
     checkTimes(verified.claims, check.registration.settings)
     if (check.fresh) checkFresh(attempt)
   }
-  request[kAuthentication] = { verified, location: locatorOf(attempt).location, user }
+  request[kAuthentication] = { verified, location: locatorOf(attempt).location, user, stored }
 }
 
 /** Goes on with another token if one may still pass; else refuses the request, or lets it in as nobody. */

@@ -1,5 +1,6 @@
 import { badOption } from '../errors.ts'
-import * as kind from '../options/validators.ts'
+import { checkOptionNames } from '../options/unknown.ts'
+import * as validate from '../options/validators.ts'
 import type { TokenType } from '../types/claims.ts'
 import type { TokenLocation, VerifyOptions } from '../types/hooks.ts'
 
@@ -14,23 +15,21 @@ export interface HookOptions {
 }
 
 const table = {
-  type: { check: kind.oneOf('access', 'refresh', 'any'), fallback: 'access' },
-  fresh: { check: kind.boolean, fallback: false },
-  optional: { check: kind.oneOf(true, false, 'strict'), fallback: false },
-  locations: { check: kind.oneOrSeveral<TokenLocation>(kind.oneOf('headers', 'cookies', 'queryString', 'json')), fallback: null },
-  skipRevocationCheck: { check: kind.boolean, fallback: false }
-} as const satisfies { [Name in keyof Required<VerifyOptions>]: { check: kind.Validator<unknown>, fallback: unknown } }
+  type: { check: validate.oneOf('access', 'refresh', 'any'), fallback: 'access' },
+  fresh: { check: validate.boolean, fallback: false },
+  optional: { check: validate.oneOf(true, false, 'strict'), fallback: false },
+  locations: { check: validate.oneOrSeveral<TokenLocation>(validate.oneOf('headers', 'cookies', 'queryString', 'json')), fallback: null },
+  skipRevocationCheck: { check: validate.boolean, fallback: false }
+} as const satisfies { [Name in keyof Required<VerifyOptions>]: { check: validate.Validator<unknown>, fallback: unknown } }
 
 /** One object for each combination there is, so that `request.verifyJwt` finds the check it made the last time. */
 const combinations = new Map<string, HookOptions>()
 
 /** Checks the options of a hook. @throws `FST_JWT_BAD_OPTION` */
 export function resolveHookOptions (options: VerifyOptions): HookOptions {
-  if (typeof options !== 'object' || options === null) throw kind.wrongKind('verifyJwt', options, 'an object of options')
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(table, name)) throw badOption(`verifyJwt.${name}`, `is unknown; the options are ${Object.keys(table).join(', ')}`)
-  }
-  const read = <T>(name: keyof typeof table, { check, fallback }: { check: kind.Validator<T>, fallback: T }): T => {
+  if (typeof options !== 'object' || options === null) throw validate.wrongKind('verifyJwt', options, 'an object of options')
+  checkOptionNames(options, Object.keys(table), 'verifyJwt.')
+  const read = <T>(name: keyof typeof table, { check, fallback }: { check: validate.Validator<T>, fallback: T }): T => {
     const value = options[name]
     return value === undefined ? fallback : check(value, `verifyJwt.${name}`)
   }

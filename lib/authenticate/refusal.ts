@@ -35,8 +35,8 @@ function isWrongType (refusal: JwtError | null): boolean {
 /** The end of a request without a token that passes. */
 export function conclude ({ optional, locators, registration: { sessions } }: Check, request: FastifyRequest, refusal: JwtError): MaybePromise<void> {
   const missing = refusal.code === 'FST_JWT_MISSING_TOKEN'
-  if (!missing) publishRefused(refusal.code, request)
   return after(sessions?.endReused(refusal, request.log), () => {
+    if (!missing) publishRefused(refusal.code, request)
     // Nobody knows who it is if the token may be in a body that was not read.
     const unread = missing && locators.some(({ location }) => location === 'json') && reportUnreadBody(request)
     const refused = optional === false || (optional === 'strict' && !missing) || unread

@@ -4,45 +4,59 @@ import type { FastifyRequest } from 'fastify'
 import type { Errors } from '../errors.ts'
 import type { Registration } from '../registration.ts'
 import type { MaybePromise } from '../types/claims.ts'
+import type { StoredSession, TokenState } from '../types/store.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 import type { VerifiedToken } from '../types/verified-token.ts'
 
 /**
  * Refuses a token that the store or the `isRevoked` option calls revoked.
  *
- * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
+ * @returns The session of a refresh token, nothing for any other; a promise only if the store or the callback returned one.
+ * @throws `FST_JWT_REVOKED`, `FST_JWT_STALE`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
  */
-export function refuseRevoked (registration: Registration, request: FastifyRequest, verified: VerifiedToken): MaybePromise<void> {
+export function refuseRevoked (registration: Registration, request: FastifyRequest, verified: VerifiedToken): MaybePromise<StoredSession | undefined> {
   const stored = askStore(registration, verified)
   return registration.settings.isRevoked === null ? stored : askApp(stored, registration, request, verified)
 }
 
-/** Asks the store, synchronously if it can answer so. Fails closed: no answer is a 503. */
-function askStore ({ store, sessions, settings: { errors } }: Registration, { claims, opaque }: VerifiedToken): MaybePromise<void> {
-  const { jti = null, sid = null, type } = claims
+/** Asks the store, synchronously if it can answer so. It fails closed: no answer is a 503. */
+function askStore (registration: Registration, verified: VerifiedToken): MaybePromise<StoredSession | undefined> {
+  const { store, sessions, settings: { errors } } = registration
+  const { jti = null, sid = null, type } = verified.claims
   if (store === null || sessions === null || (jti === null && sid === null)) return
-  if (type === 'refresh' && sid !== null) return sessions.refuseReplaced(jti, sid, opaque)
-  let denied: MaybePromise<boolean>
+  if (type === 'refresh' && sid !== null) return sessions.refuseReplaced(verified, sid)
+  let answer: MaybePromise<boolean | TokenState>
   try {
-    denied = store.isDenied(jti, sid)
+    answer = sid === null ? store.isDenied(jti, null) : store.checkToken(jti, sid)
   } catch (cause) {
     throw storeUnavailable(errors, cause)
   }
-  if (denied === false) return
-  return refuseDenied(denied, errors)
+  if (isPromise(answer)) return answer.then(state => judge(state, sessions, verified, errors), (cause: unknown) => { throw storeUnavailable(errors, cause) })
+  return judge(answer, sessions, verified, errors)
 }
 
-/** Only `false` is a pass: a store of the app's own that forgets to answer must not open doors. */
-function refuseDenied (denied: unknown, errors: Errors): MaybePromise<void> {
-  if (denied === false) return
-  if (denied === true) throw errors.FST_JWT_REVOKED()
-  if (!isPromise(denied)) throw storeUnavailable(errors, new TypeError('isDenied must answer true or false'))
-  return denied.then(answer => refuseDenied(answer, errors), (cause: unknown) => { throw storeUnavailable(errors, cause) })
+/** What the store says of an access token, and of a token of no session. An answer that is none must not open doors. */
+function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { sid, gen }, foreign }: VerifiedToken, errors: Errors): undefined {
+  if (answer === false) return
+  if (answer === true || answer === 'denied') throw errors.FST_JWT_REVOKED()
+  if (answer === 'unknown') {
+    // The record of one of our sessions is gone before its tokens: the store has lost data. Only our sessions write `gen`.
+    if (gen !== undefined && sessions.complete && foreign !== true) throw errors.FST_JWT_REVOKED()
+    return
+  }
+  if (typeof answer !== 'object' || answer === null) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
+  if (gen === undefined) return
+  if (gen < answer.staleBefore) throw errors.FST_JWT_STALE()
+  if (gen === answer.generation && !answer.used) sessions.markUsed(sid as string, answer)
 }
 
 /** What the app says itself. Only `false` is a pass: a forgotten `return` must not open doors. */
-function askApp (stored: MaybePromise<void>, { settings: { isRevoked, errors } }: Registration, request: FastifyRequest, { claims, header }: VerifiedToken): MaybePromise<void> {
-  return after(stored, () => after(isRevoked?.(claims, request, header), (revoked: unknown) => {
+function askApp (
+  stored: MaybePromise<StoredSession | undefined>, { settings: { isRevoked, errors } }: Registration, request: FastifyRequest, { claims, header }: VerifiedToken
+): MaybePromise<StoredSession | undefined> {
+  return after(stored, session => after(isRevoked?.(claims, request, header), (revoked: unknown) => {
     if (revoked === true) throw errors.FST_JWT_REVOKED()
     if (revoked !== false) throw new TypeError('The isRevoked option must return true or false, or a promise of it')
+    return session
   }))
 }

@@ -74,7 +74,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     try {
       pending = after(refuseRevoked(registration, request, verified), () => {
         const token = renewed(verified, login, until)
-        // The new token has our own issuer and audience, which need not be among those accepted here.
+        // One from another issuer can be valid here when ours in its place is not.
         return after(verifier.verify(token, request), () => { cookies.set(reply, 'access', token) })
       })
     } catch (error) {

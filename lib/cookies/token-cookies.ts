@@ -1,6 +1,6 @@
 import { badOption } from '../errors.ts'
 import { readPayload } from '../jwt/unverified.ts'
-import { opaqueCsrfToken, parseToken } from '../sessions/opaque-tokens.ts'
+import { opaqueCsrfToken, parseOpaqueToken } from '../sessions/opaque-tokens.ts'
 import type { CookieSerializeOptions } from '@fastify/cookie'
 import type { FastifyReply } from 'fastify'
 import type { Settings } from '../options/settings.ts'
@@ -98,7 +98,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
   function csrfOf (token: string): string | null {
     const payload = readPayload(token)
     if (payload !== null) return typeof payload['csrf'] === 'string' ? payload['csrf'] : null
-    return parseToken(token) === null ? null : opaqueCsrfToken(token)
+    return parseOpaqueToken(token, []) === null ? null : opaqueCsrfToken(token)
   }
 
   return {

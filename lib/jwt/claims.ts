@@ -22,6 +22,17 @@ function names (claim: unknown, accepted: readonly string[]): boolean {
   return audiences.every(one => typeof one === 'string') && audiences.some(one => accepted.includes(one))
 }
 
+/**
+ * Checks who issued a token and whom it is for (RFC 7519 §4.1.1, §4.1.3).
+ *
+ * @throws `FST_JWT_INVALID_TOKEN`
+ */
+export function checkIssuerAndAudience (claims: Readonly<Record<string, unknown>>, { decodeIssuer, decodeAudience, errors }: Settings): void {
+  if (decodeIssuer !== null && !decodeIssuer.includes(claims['iss'] as string)) throw errors.FST_JWT_INVALID_TOKEN('issuer')
+  // A token that names an audience is refused by who is not in it, configured or not.
+  if (decodeAudience === null ? claims['aud'] !== undefined : !names(claims['aud'], decodeAudience)) throw errors.FST_JWT_INVALID_TOKEN('audience')
+}
+
 /** A number past 2^53 is rounded as it is parsed: two people would become one. */
 function isRounded (value: unknown): boolean {
   return typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER
@@ -58,15 +69,12 @@ export function toClaims (token: string, payload: Record<string, unknown>, setti
   if (!isOptional(payload['auth_time'], 'number')) throw refuse('auth_time')
   if (!isOptional(payload['jti'], 'string')) throw refuse('jti')
   if (!isOptional(payload['sid'], 'string')) throw refuse('sid')
+  if (!isOptional(payload['gen'], 'number')) throw refuse('gen')
   if (!isOptional(payload['csrf'], 'string')) throw refuse('csrf')
 
   if (!isOptional(payload['sub'], 'string') && !isFiniteNumber(payload['sub'])) throw refuse('sub')
   if (!isOptional(payload['iss'], 'string')) throw refuse('issuer')
-  if (settings.decodeIssuer !== null && !settings.decodeIssuer.includes(payload['iss'] as string)) throw refuse('issuer')
-  // RFC 7519 §4.1.3: a token meant for an audience is refused by who is not in it, configured or not.
-  if (settings.decodeAudience === null ? payload['aud'] !== undefined : !names(payload['aud'], settings.decodeAudience)) {
-    throw refuse('audience')
-  }
+  checkIssuerAndAudience(payload, settings)
   if (!freezeUtf8(token, 1, payload)) throw refuse('malformed')
   return payload as JwtClaims
 }

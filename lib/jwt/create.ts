@@ -15,6 +15,7 @@ export interface ReservedClaims {
   /** The double-submit CSRF token of the token that this one replaces. */
   csrf?: string
   sid?: string
+  gen?: number
   auth_time?: number
   /** Seconds since the epoch; now if left out. */
   iat?: number
@@ -133,6 +134,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     if (audience !== null) payload['aud'] = audienceClaim
     if (withCsrf) payload['csrf'] = reserved?.csrf ?? randomUUID()
     if (reserved?.sid !== undefined) payload['sid'] = reserved.sid
+    if (reserved?.gen !== undefined) payload['gen'] = reserved.gen
     if (reserved?.auth_time !== undefined) payload['auth_time'] = reserved.auth_time
     else if (withAuthTime) payload['auth_time'] = now
     return signing.sign(token.claims === noClaims ? payload : { ...payload, ...token.claims }, token.headers)

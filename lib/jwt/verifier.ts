@@ -4,7 +4,7 @@ import { createCallbackKeys } from '../keys/callback.ts'
 import { checkAlgorithms, loadKeys, noKeys } from '../keys/local.ts'
 import { createIssuerKeys } from '../keys/remote/issuer-keys.ts'
 import { createRemoteJwkSet } from '../keys/remote/remote-jwk-set.ts'
-import { createFoundKeyVerifier } from './verify-external.ts'
+import { createExternalVerifier } from './verify-external.ts'
 import { createLocalVerifier } from './verify.ts'
 import type { ResolvedIssuer, Settings } from '../options/settings.ts'
 import type { Algorithm, KeySet, KeysOption } from '../types/keys.ts'
@@ -123,14 +123,14 @@ export function createTokenVerifier (settings: Settings): TokenVerifier {
   const { decodeKey, issuers, jwksUri, errors } = settings
   if (decodeKey !== null) {
     const source = createCallbackKeys(settings, decodeKey)
-    return createFoundKeyVerifier(settings, () => source, own)
+    return createExternalVerifier(settings, () => source, own)
   }
   if (issuers === null) {
     const source = remoteSource(settings, { jwksUri: jwksUri as string }, '', false)
-    return createFoundKeyVerifier(settings, () => source, own)
+    return createExternalVerifier(settings, () => source, own)
   }
   const sources = issuerSources(settings, issuers)
-  return createFoundKeyVerifier(settings, ({ claims }) => {
+  return createExternalVerifier(settings, ({ claims }) => {
     const source = sources.get(claims['iss'])
     if (source === undefined && ownName === undefined) throw errors.FST_JWT_INVALID_TOKEN('issuer')
     return source ?? null

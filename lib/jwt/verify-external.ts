@@ -36,7 +36,7 @@ interface Remembered {
  * @param choose The source for a token; `null` for one that our own keys have to have signed.
  * @param own Verifies those.
  */
-export function createFoundKeyVerifier (
+export function createExternalVerifier (
   { errors, maxTokenLength, cacheSize }: Settings,
   choose: (token: UnverifiedToken) => ExternalKeys | null,
   own: LocalVerifier

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify'
 import type { TokenVerifier } from '../jwt/verify.ts'
 
-/** Marks the route in its config. */
+/** In the config of the route. */
 const kPublicKeys = Symbol.for('fastify-jwt-extended.publicKeys.1')
 
 declare module 'fastify' {

@@ -209,6 +209,7 @@ function keySet (loaded: readonly LoadedKey[]): KeySet {
   return Object.freeze({
     signing: loaded[0]?.signing ?? null,
     verification: Object.freeze(loaded.map(key => key.verification)),
+    opaqueKeys: Object.freeze(loaded.flatMap(key => key.signing?.opaqueKey ?? [])),
     jwks: Object.freeze(jwks)
   })
 }

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { createSigner } from 'fast-jwt'
 import { Lru } from 'toad-cache'
+import { opaqueKeyOf } from './opaque-key.ts'
 import type { Algorithm, SigningKey } from '../types/keys.ts'
 
 /** `alg` and `kid` name the key. Tokens with `crit` (RFC 7515 §4.1.11) are refused by this package itself. */
@@ -33,6 +34,7 @@ export function createSigningKey (
   return Object.freeze({
     keyId,
     algorithm,
+    opaqueKey: opaqueKeyOf(Buffer.from(material)),
     sign (payload: Record<string, unknown>, headers?: Record<string, unknown>): string {
       if (headers === undefined) return signPlain(payload)
       for (const name of reservedHeaders) {

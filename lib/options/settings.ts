@@ -5,7 +5,7 @@ import type { Validator } from './validators.ts'
 import type { Errors } from '../errors.ts'
 import type { JwtErrorCode } from '../types/errors.ts'
 import type { CallbackOptions, JwtExtendedOptions, KeyOptions, LocationOptions, CsrfProtection } from '../types/options.ts'
-import type { Store } from '../types/store.ts'
+import type { SessionLimit, SplitStore, Store } from '../types/store.ts'
 import type { TokenLocation } from '../types/hooks.ts'
 
 /** The function type of a callback option. */
@@ -27,11 +27,33 @@ function option<T> (check: Validator<T>, fallback: unknown = null): Option<T, un
   return { check, fallback }
 }
 
-const store: Validator<Store> = (value, name) => {
-  const methods = ['denyToken', 'isDenied', 'createSession', 'getSession', 'rotateSession', 'endSession', 'listSessions']
+const denylistMethods = ['denyToken', 'denySession', 'isDenied']
+const sessionMethods = ['createSession', 'getSession', 'getSessionState', 'replaceSession', 'endSession', 'endSessions', 'listSessions']
+
+function checkMethods (value: unknown, name: string, methods: readonly string[]): void {
   const missing = methods.find(method => typeof (value as Record<string, unknown> | null)?.[method] !== 'function')
-  if (missing !== undefined) throw badOption(name, `takes a store such as new RedisStore(client), or false; this value has no method ${missing}`)
+  if (missing !== undefined) throw badOption(name, `takes a store such as new RedisStore(client), or false; this one has no method ${missing}`)
+}
+
+/** A whole store, or a denylist and sessions apart. */
+const store: Validator<Store | SplitStore> = (value, name) => {
+  if (typeof value === 'object' && value !== null && 'denylist' in value && 'sessions' in value) {
+    checkMethods(value.denylist, `${name}.denylist`, denylistMethods)
+    checkMethods(value.sessions, `${name}.sessions`, sessionMethods)
+    return value as SplitStore
+  }
+  checkMethods(value, name, [...denylistMethods, ...sessionMethods, 'checkToken'])
   return value as Store
+}
+
+const sessionLimit: Validator<SessionLimit> = (value, name) => {
+  const given: { max?: unknown, whenFull?: unknown } = typeof value === 'object' && value !== null ? value : { max: value }
+  checkOptionNames(given, ['max', 'whenFull'], `${name}.`)
+  const { max, whenFull = 'endOldest' } = given
+  return Object.freeze({
+    max: validate.integer(1)(max, name),
+    whenFull: validate.oneOf('endOldest', 'refuse')(whenFull, `${name}.whenFull`)
+  })
 }
 
 const messages: Validator<Partial<Record<JwtErrorCode, string>>> = (value, name) => {
@@ -140,10 +162,12 @@ const table = {
 
   store: option(validate.orFalse(store)),
   refreshReuseInterval: option(validate.seconds, 10),
+  refreshUntilUsed: option(validate.boolean, true),
+  maxSessions: option(sessionLimit),
   refreshTokenFormat: option(validate.oneOf('jwt', 'opaque'), 'jwt'),
   sessionMaxAge: option(validate.orFalse(validate.lifetime), false),
 
-  // `null`: inherited from the enclosing context.
+  // `null`: as the registration above says.
   protect: option(validate.boolean),
   skipPaths: option(validate.list(skipPath), []),
   messages: option(messages),
@@ -192,7 +216,7 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
 
 /** The claims that only this package may write. */
 export const ownedClaims = [
-  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'auth_time'
+  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'auth_time'
 ] as const
 
 /** Checks the options that depend on each other. */
@@ -227,8 +251,8 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
   if (settings.implicitRefresh !== false && !cookies) throw badOption('implicitRefresh', "renews cookies; add 'cookies' to tokenLocation")
   if (settings.skipPaths.length > 0 && settings.protect !== true) throw badOption('skipPaths', 'does nothing without protect: true; set protect')
   if (settings.store === false) {
-    for (const name of ['refreshReuseInterval', 'refreshTokenFormat', 'sessionMaxAge']) {
-      if (given.get(name) !== undefined) throw badOption(name, 'needs a store for sessions; remove store: false, or give a store')
+    for (const name of ['refreshReuseInterval', 'refreshUntilUsed', 'refreshTokenFormat', 'sessionMaxAge', 'maxSessions']) {
+      if (given.get(name) !== undefined) throw badOption(name, 'needs a store for sessions; leave store out, or give one')
     }
   }
 }

@@ -2,25 +2,21 @@ import { publish } from '../events.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Errors } from '../errors.ts'
 import type { JwtEvents } from '../events.ts'
-import type { JwtError } from '../types/errors.ts'
 import type { MaybePromise } from '../types/claims.ts'
-import type { SessionTokenIssuer } from './session-tokens.ts'
+import type { JwtError } from '../types/errors.ts'
 import type { SessionRecord, SessionStore } from '../types/store.ts'
 
-/** Ends sessions. All tokens of a session are refused as soon as it ends. */
+type Cause = JwtEvents['session.revoked']['cause']
+
+/** Ends sessions, and all tokens of each at once. */
 export interface SessionEnder {
+  /** @returns Whether there was such a session. */
+  end (id: string, cause: Cause, log: FastifyBaseLogger): Promise<boolean>
   /**
-   * Ends a session.
-   *
-   * @param cause Why, for the event.
-   * @returns Whether there was such a session.
-   */
-  end (id: string, cause: JwtEvents['session.revoked']['cause'], log: FastifyBaseLogger): Promise<boolean>
-  /**
-   * Ends the session of a refresh token that was reused. Nothing tells the thief from the owner, so it ends for both
+   * Ends the session of a refresh token that was replaced before: thief and owner can't be told apart, so it ends for both
    * (RFC 9700 §4.14.2).
    *
-   * @param refusal Why the request is refused. Nothing happens unless it is `FST_JWT_REUSED` of `reused`.
+   * @param refusal Why the request is refused. Nothing happens unless it was made by `reused`.
    */
   endReused (refusal: JwtError, log: FastifyBaseLogger): MaybePromise<void>
 }
@@ -33,16 +29,14 @@ const kReusedSession = Symbol('fastify-jwt-extended.reusedSession')
  * same name may hold the current token.
  */
 export function reused (session: SessionRecord, errors: Errors): JwtError {
-  return Object.assign(errors.FST_JWT_REUSED(), { [kReusedSession]: session })
+  return Object.defineProperty(errors.FST_JWT_REUSED(), kReusedSession, { value: session })
 }
 
-export function createSessionEnder (store: Pick<SessionStore, 'endSession'>, tokens: SessionTokenIssuer): SessionEnder {
+export function createSessionEnder (store: Pick<SessionStore, 'endSession'>): SessionEnder {
   const end: SessionEnder['end'] = async (id, cause, log) => {
-    const now = Math.floor(Date.now() / 1000)
-    // The denial must outlive an access token that is issued at this moment.
-    const ended = await store.endSession(id, tokens.surelyExpired(tokens.accessExpiry(now, now)))
-    if (ended) publish('session.revoked', { sessionId: id, cause }, log)
-    return ended
+    const identity = await store.endSession(id)
+    if (identity !== null) publish('session.revoked', { sessionId: id, cause }, log)
+    return identity !== null
   }
 
   return {

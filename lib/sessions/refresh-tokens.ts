@@ -1,87 +1,98 @@
 import { after, isPromise } from '../after.ts'
+import { checkIssuerAndAudience } from '../jwt/claims.ts'
 import { checkTimes } from '../jwt/verify.ts'
 import { reused } from './end.ts'
-import { bindingOf, hashOf, isGenuine, opaqueCsrfToken, parseToken } from './opaque-tokens.ts'
+import { hashOf, opaqueCsrfToken, parseOpaqueToken } from './opaque-tokens.ts'
+import { standingOf } from './standing.ts'
+import type { TokenVerifier } from '../jwt/verify.ts'
 import type { Settings } from '../options/settings.ts'
-import type { OpaqueToken, RefreshTokenState, VerifiedToken } from '../types/verified-token.ts'
 import type { JwtClaims, MaybePromise } from '../types/claims.ts'
-import type { Store } from '../types/store.ts'
+import type { SessionState, Store, StoredSession } from '../types/store.ts'
+import type { OpaqueToken, RefreshTokenState, VerifiedToken } from '../types/verified-token.ts'
 
 /** Checks refresh tokens against the store. */
 export interface RefreshTokenChecks {
-  /** Parses an opaque refresh token; `null` for any other token, and with `refreshTokenFormat: 'jwt'`. */
+  /** Parses an opaque refresh token; `null` for any other token. */
   parseOpaque (token: string): OpaqueToken | null
   /**
-   * Verifies an opaque refresh token against its session in the store.
+   * Verifies an opaque refresh token by its session.
    *
-   * @throws `FST_JWT_REVOKED` if there is no session, `FST_JWT_INVALID_TOKEN`, `FST_JWT_EXPIRED`, `FST_JWT_STORE_UNAVAILABLE`
+   * @throws `FST_JWT_REVOKED` for a session that is not there, `FST_JWT_INVALID_TOKEN`, `FST_JWT_EXPIRED`,
+   *   `FST_JWT_STORE_UNAVAILABLE`
    */
   verifyOpaque (token: string, parsed: OpaqueToken): MaybePromise<VerifiedToken>
   /**
-   * Refuses a refresh token that is denied, or that is not the current one of its session. Takes one round trip to the store.
+   * Refuses a refresh token of a session that is on the denylist, or was replaced. The store is asked once.
    *
-   * @param known The answer of the store, if an opaque token was verified before.
+   * @returns The session of the token.
    * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
    */
-  refuseReplaced (jti: string | null, sid: string, known: RefreshTokenState | undefined): MaybePromise<void>
+  refuseReplaced (verified: VerifiedToken, sid: string): MaybePromise<StoredSession>
 }
 
-/**
- * Creates the checks of tokens against a store.
- *
- * @param clockSkew How far the clocks of this process and of the store may differ, in milliseconds.
- */
+/** @param markUsed Told that a token of the current generation has come in. */
 export function createRefreshTokenChecks (
-  settings: Settings, store: Pick<Store, 'isDenied' | 'getSession'>, clockSkew: number
+  settings: Settings, store: Pick<Store, 'isDenied' | 'getSession'>, verifier: TokenVerifier, markUsed: (sid: string, state: SessionState) => void
 ): RefreshTokenChecks {
-  const { errors, refreshTokenFormat, identityClaim } = settings
-  const reuseInterval = settings.refreshReuseInterval * 1000
-  const binding = bindingOf(settings)
+  const { errors, identityClaim } = settings
 
-  /** Sends both questions at once, so that they take one round trip. */
+  /** Both questions are asked at once, so that they cost one round trip. */
   function stateOf (jti: string | null, sid: string): MaybePromise<RefreshTokenState> {
     const denied = store.isDenied(jti, sid)
-    if (!isPromise(denied)) return after(store.getSession(sid), session => ({ denied, session }))
-    // `async` turns a throw into a rejection, so that the rejection of `denied` is handled in any case.
-    const session = (async () => store.getSession(sid))()
-    return Promise.all([denied, session]).then(([denied, session]) => ({ denied, session }))
+    if (!isPromise(denied)) return after(store.getSession(sid), stored => ({ denied, stored }))
+    // An async function throws nothing, which would leave the first promise to itself.
+    const stored = (async () => store.getSession(sid))()
+    return Promise.all([denied, stored]).then(([denied, stored]) => ({ denied, stored }))
   }
 
-  /** A refresh token must be the current one of its session, or one replaced within the reuse interval. */
-  function checkState ({ denied, session }: RefreshTokenState, jti: string | null): void {
-    if (denied || session === null) throw errors.FST_JWT_REVOKED()
-    if (jti === session.current.tokenId) return
-    // The clock skew is added, since the store decides again by its own clock when it rotates.
-    const raced = reuseInterval > 0 && jti === session.previousTokenId &&
-      session.rotatedAt !== null && Date.now() - session.rotatedAt < reuseInterval + clockSkew
-    if (!raced) throw reused(session, errors)
+  /** What a JWT would say, from the record. */
+  function claimsOf (token: string, jti: string, { session: { id, identity, generation, document } }: StoredSession): JwtClaims {
+    const { issuedAt, expiresAt } = document.token
+    const { iss, aud } = document
+    const claims = {
+      [identityClaim]: identity,
+      identity,
+      type: 'refresh' as const,
+      jti,
+      iat: issuedAt,
+      ...(expiresAt === null ? {} : { exp: expiresAt }),
+      ...(typeof iss === 'string' ? { iss } : {}),
+      ...(aud === undefined ? {} : { aud: aud as string | string[] }),
+      sid: id,
+      gen: generation,
+      auth_time: Math.floor(document.createdAt / 1000),
+      csrf: opaqueCsrfToken(token)
+    }
+    checkIssuerAndAudience(claims, settings)
+    return Object.freeze(claims)
   }
 
   return {
-    parseOpaque: token => refreshTokenFormat === 'opaque' ? parseToken(token) : null,
+    parseOpaque: token => parseOpaqueToken(token, verifier.keys.opaqueKeys),
 
     verifyOpaque (token, parsed) {
+      const { opaqueKeys, verification } = verifier.keys
+      // A key of which only the public half is left can't tell what it has made: then the store has to say it.
+      if (!parsed.genuine && opaqueKeys.length === verification.length) throw errors.FST_JWT_INVALID_TOKEN('malformed')
       const jti = hashOf(token)
-      return after(stateOf(jti, parsed.sessionId), ({ denied, session }) => {
-        if (session === null) throw errors.FST_JWT_REVOKED()
-        if (!isGenuine(parsed, session.current.salt, binding)) throw errors.FST_JWT_INVALID_TOKEN('malformed')
-        const { issuedAt, expiresAt } = session.current
-        const claims: JwtClaims = Object.freeze({
-          [identityClaim]: session.identity,
-          identity: session.identity,
-          type: 'refresh' as const,
-          jti,
-          iat: issuedAt,
-          ...(expiresAt === null ? {} : { exp: expiresAt }),
-          sid: session.id,
-          auth_time: Math.floor(session.createdAt / 1000),
-          csrf: opaqueCsrfToken(token)
-        })
+      return after(stateOf(jti, parsed.sessionId), ({ denied, stored }) => {
+        if (stored === null) throw errors.FST_JWT_REVOKED()
+        const { tokenId, previousTokenId } = stored.session
+        if (!parsed.genuine && jti !== tokenId && jti !== previousTokenId) throw errors.FST_JWT_INVALID_TOKEN('malformed')
+        const claims = claimsOf(token, jti, stored)
         checkTimes(claims, settings)
-        return { header: null, claims, opaque: { parsed, denied, session } }
+        return { header: null, claims: { ...claims, gen: parsed.generation }, opaque: { denied, stored } }
       })
     },
 
-    refuseReplaced: (jti, sid, known) => after(known ?? stateOf(jti, sid), state => { checkState(state, jti) })
+    refuseReplaced ({ claims: { jti, gen = 0 }, foreign, opaque }, sid) {
+      return after(opaque ?? stateOf(jti ?? null, sid), ({ denied, stored }) => {
+        if (denied || stored === null) throw errors.FST_JWT_REVOKED()
+        const standing = standingOf({ tokenId: jti ?? '', generation: gen, ours: foreign !== true }, stored, settings)
+        if (standing === 'reused') throw reused(stored.session, errors)
+        if (standing === 'current') markUsed(sid, stored.session)
+        return stored
+      })
+    }
   }
 }

@@ -1,69 +1,107 @@
 import { randomUUID } from 'node:crypto'
+import { kAuthentication } from '../authentication.ts'
 import { isRefusal } from '../errors.ts'
 import { publish, publishRefused } from '../events.ts'
-import { kAuthentication } from '../authentication.ts'
-import { bindingOf, hashOf, nextSalt, successorOf } from './opaque-tokens.ts'
+import { storeUnavailable } from '../stores/fail-closed.ts'
 import { reused } from './end.ts'
+import { newSalt } from './opaque-tokens.ts'
+import { laterOf } from './session-tokens.ts'
+import { standingOf } from './standing.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { SessionTokens } from '../types/app-jwt.ts'
 import type { AdditionalClaims } from '../types/claims.ts'
+import type { RotatedToken, SessionChange, SessionRecord, SessionStore, StoredSession } from '../types/store.ts'
 import type { SessionEnder } from './end.ts'
 import type { SessionTokenIssuer } from './session-tokens.ts'
-import type { RotatedToken, SessionStore } from '../types/store.ts'
+import type { PresentedToken } from './standing.ts'
 
-/** Replaces the refresh token of a request. @param claims New claims for the session; `null` keeps the old ones. */
+/** Replaces the refresh token of a request; `null` claims keep those of the session. */
 export type RotateSession = (request: FastifyRequest, claims: AdditionalClaims | null) => Promise<SessionTokens>
 
-/** Creates `rotateSession` (RFC 9700 §4.14.2). The store decides in one atomic step which request was first. */
+/** The refresh token that is to be replaced. */
+interface Rotation extends PresentedToken {
+  readonly sid: string
+  readonly claims: AdditionalClaims | null
+}
+
+/** Whoever comes second finds the token replaced: more attempts are needed by a store that is broken, and by nobody else. */
+const maxAttempts = 20
+
+/** Refresh-token rotation (RFC 9700 §4.14.2): read, judge, compare and set, until nobody has come in between. */
 export function createRotateSession (
-  settings: Settings, store: Pick<SessionStore, 'rotateSession'>, tokens: SessionTokenIssuer,
-  { end, endReused }: SessionEnder
+  settings: Settings, store: Pick<SessionStore, 'getSession' | 'replaceSession'>, tokens: SessionTokenIssuer, { end, endReused }: SessionEnder
 ): RotateSession {
-  const { errors, refreshReuseInterval } = settings
-  const binding = bindingOf(settings)
+  const { errors, refreshTokenFormat, issuer: iss, audience: aud } = settings
 
-  const rotate: RotateSession = async (request, claims) => {
+  function presentedBy (request: FastifyRequest): Omit<Rotation, 'claims'> & { readonly stored: StoredSession | null } {
     const authentication = request[kAuthentication]
-    if (authentication === undefined) throw new TypeError('rotateSession takes a request that refreshTokenRequired has accepted')
-    const { claims: { type, identity, sid, jti, auth_time: login }, opaque } = authentication.verified
+    if (authentication === undefined) throw new TypeError('rotateSession takes a request that refreshTokenRequired has let in')
+    const { verified: { claims: { type, sid, jti, gen = 0, auth_time: login }, foreign }, stored } = authentication
     if (type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
-    // The token belongs to no session: `createRefreshToken` creates such tokens.
+    // A refresh token of no session: made by createRefreshToken, say.
     if (sid === undefined || jti === undefined || login === undefined) throw errors.FST_JWT_INVALID_TOKEN('sid')
+    return { sid, tokenId: jti, generation: gen, ours: foreign !== true, stored }
+  }
 
-    const now = Math.floor(Date.now() / 1000)
-    const expiresAt = tokens.refreshExpiry(now, login)
-    if (expiresAt !== null && expiresAt <= now) {
-      await end(sid, 'expired', request.log)
-      throw errors.FST_JWT_EXPIRED()
+  /** The next token of a session, after the later of what the store knows and what was presented. */
+  function nextOf ({ session, rotation, now, login }: { session: SessionRecord, rotation: Rotation, now: number, login: number }): Required<Pick<SessionChange, 'generation' | 'tokenId' | 'document' | 'expiresAt'>> {
+    const generation = Math.max(session.generation, rotation.generation) + 1
+    const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
+    const token: RotatedToken = { issuedAt: now, expiresAt: tokens.refreshExpiry(now, login), salt }
+    return {
+      generation,
+      tokenId: salt === '' ? randomUUID() : tokens.opaqueId(session.id, generation, salt),
+      // The record outlives every token made in its name, those of another configuration included.
+      expiresAt: laterOf(session.expiresAt, laterOf(tokens.retention(token.expiresAt), tokens.retention(tokens.accessExpiry(now, login)))),
+      document: {
+        ...session.document,
+        lastUsedAt: Date.now(),
+        token,
+        claims: rotation.claims ?? session.document.claims,
+        ...(iss === null ? {} : { iss }),
+        ...(aud === null ? {} : { aud })
+      }
     }
-    const owner = { identity, sid, login }
-    const salt = opaque === undefined ? '' : nextSalt(opaque.session.current.salt)
-    const tokenId = opaque === undefined ? randomUUID() : hashOf(successorOf(opaque.parsed, salt, binding))
-    const next: RotatedToken = { tokenId, issuedAt: now, expiresAt, salt }
-    // Throws if the claims can't be written, before the refresh token is used up.
-    tokens.access(owner, now, claims ?? {}, false)
+  }
 
-    const result = await store.rotateSession(sid, {
-      presented: jti,
-      next,
-      now: Date.now(),
-      reuseInterval: refreshReuseInterval * 1000,
-      expiresAt: tokens.recordExpiry(expiresAt),
-      accessExpiresAt: tokens.surelyExpired(tokens.accessExpiry(now, login)),
-      claims
-    })
-    if (result.outcome === 'unknown') throw errors.FST_JWT_REVOKED()
-    if (result.outcome === 'reused') throw reused(result.session, errors)
+  /** The session after the rotation, whoever has carried it out. */
+  async function settle (rotation: Rotation, known: StoredSession | null, request: FastifyRequest): Promise<{ session: SessionRecord, repeated: boolean }> {
+    let stored = known
+    for (let attempt = 0; attempt < maxAttempts; attempt++, stored = null) {
+      stored ??= await store.getSession(rotation.sid)
+      if (stored === null) throw errors.FST_JWT_REVOKED()
+      const { session } = stored
+      const standing = standingOf(rotation, stored, settings)
+      if (standing === 'reused') throw reused(session, errors)
+      if (standing === 'predecessor') return { session, repeated: true }
 
-    const { current, claims: kept, identity: ofSession } = result.session
-    // The identity of the store is the right one: whoever holds a key that `decodeKey` returns can write any identity.
-    owner.identity = ofSession
-    publish('session.rotated', { sessionId: sid, identity: ofSession, repeated: result.outcome === 'repeated' }, request.log)
+      const now = Math.floor(Date.now() / 1000)
+      const login = Math.floor(session.document.createdAt / 1000)
+      const next = nextOf({ session, rotation, now, login })
+      const { expiresAt } = next.document.token
+      if (expiresAt !== null && expiresAt <= now) {
+        await end(session.id, 'expired', request.log)
+        throw errors.FST_JWT_EXPIRED()
+      }
+      // What can't be written must not use up the token.
+      tokens.access({ identity: session.identity, sid: session.id, login }, next.generation, now, next.document.claims, false)
+      const change: SessionChange = { ...next, previousTokenId: rotation.tokenId, rotated: true, used: false }
+      if (await store.replaceSession(session.id, session.version, change)) return { session: { ...session, ...next }, repeated: false }
+    }
+    throw storeUnavailable(errors, new Error('the session changes faster than it can be rotated'))
+  }
+
+  async function rotate (request: FastifyRequest, claims: AdditionalClaims | null): Promise<SessionTokens> {
+    const { stored, ...presented } = presentedBy(request)
+    const { session, repeated } = await settle({ ...presented, claims }, stored, request)
+    const { id: sid, identity, generation, tokenId, document } = session
+    const login = { identity, sid, login: Math.floor(document.createdAt / 1000) }
+    publish('session.rotated', { sessionId: sid, identity, repeated }, request.log)
     return {
       sessionId: sid,
-      accessToken: tokens.access(owner, now, kept, false),
-      refreshToken: opaque === undefined ? tokens.refresh(owner, current) : successorOf(opaque.parsed, current.salt, binding)
+      accessToken: tokens.access(login, generation, Math.floor(Date.now() / 1000), document.claims, false),
+      refreshToken: tokens.refresh(login, generation, document.token, tokenId)
     }
   }
 
@@ -72,8 +110,8 @@ export function createRotateSession (
       return await rotate(request, claims)
     } catch (error) {
       if (!isRefusal(error)) throw error
-      publishRefused(error.code, request)
       await endReused(error, request.log)
+      publishRefused(error.code, request)
       throw error
     }
   }

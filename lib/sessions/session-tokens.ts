@@ -1,55 +1,72 @@
-import type { Settings } from '../options/settings.ts'
+import { createOpaqueToken, hashOf } from './opaque-tokens.ts'
 import type { TokenIssuer } from '../jwt/create.ts'
+import type { TokenVerifier } from '../jwt/verify.ts'
+import type { Settings } from '../options/settings.ts'
 import type { CreateSessionOptions } from '../types/app-jwt.ts'
 import type { AdditionalClaims } from '../types/claims.ts'
 import type { RotatedToken } from '../types/store.ts'
 
-/** Seconds for which a denial outlives its token: clocks differ, and a token may be issued while its session ends. */
+/** What is known of a token outlives it by so much: clocks differ, and it may be issued as its session ends. Seconds. */
 const margin = 60
 
-/** The identity and the start of a session. */
+/** Who a session belongs to and since when. */
 export interface Login {
   readonly identity: string
   readonly sid: string
-  /** When the user logged in, the `auth_time` claim, seconds since the epoch. */
+  /** Time of the login, the `auth_time` claim, seconds since the epoch. */
   readonly login: number
 }
 
-/** Creates the tokens of a session, and decides when they expire. */
+/** How long the tokens of a session live, and the tokens themselves. Times are seconds since the epoch; `null` is never. */
 export interface SessionTokenIssuer {
-  /** `exp` of an access token created now. Times are seconds since the epoch; `null` for never. */
+  /** `exp` of an access token made now. */
   accessExpiry (now: number, login: number): number | null
-  /** `exp` of a refresh token created now. */
+  /** `exp` of a refresh token made now. */
   refreshExpiry (now: number, login: number): number | null
-  /** Creates an access token. */
-  access (login: Login, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>): string
-  /** Creates a refresh token with the `jti` and times of the record, so that it is the same each time. */
-  refresh (login: Login, current: RotatedToken): string
-  /** When the record of a session may be deleted, in milliseconds since the epoch: `leeway` after the `exp` of its refresh token. */
-  recordExpiry (exp: number | null): number | null
-  /** When every server refuses a token with this `exp`, in milliseconds since the epoch: `leeway` and a margin later. */
-  surelyExpired (exp: number | null): number | null
+  access (login: Login, generation: number, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>): string
+  /**
+   * The refresh token of a generation: the same, whenever it is asked for.
+   *
+   * @param tokenId Its id, if it is there already: of an opaque token this tells which key has made it.
+   */
+  refresh (login: Login, generation: number, token: RotatedToken, tokenId: string): string
+  /** The id of an opaque token that is to be made. */
+  opaqueId (sid: string, generation: number, salt: string): string
+  /** How long a record is kept for a token with this `exp`, in milliseconds since the epoch. */
+  retention (exp: number | null): number | null
 }
 
-/** Creates the functions behind the tokens of sessions. */
-export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssuer): SessionTokenIssuer {
+export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier): SessionTokenIssuer {
   const { accessExpires, refreshExpires, sessionMaxAge, leeway } = settings
 
-  /** Now plus a lifetime, but not after the end of the session. */
+  /** After this life, but no later than the session may last. */
   function expiry (now: number, life: number | false, login: number): number | null {
     const end = Math.min(life === false ? Infinity : now + life, sessionMaxAge === false ? Infinity : login + sessionMaxAge)
     return end === Infinity ? null : Math.floor(end)
   }
   const accessExpiry = (now: number, login: number): number | null => expiry(now, accessExpires, login)
 
+  function opaqueTokens (sid: string, generation: number, salt: string): string[] {
+    return verifier.keys.opaqueKeys.map(key => createOpaqueToken(key, sid, generation, salt))
+  }
+
   return {
     accessExpiry,
     refreshExpiry: (now, login) => expiry(now, refreshExpires, login),
-    access: ({ identity, sid, login }, now, claims, fresh) => issuer.access(identity, { claims, fresh },
-      { sid, auth_time: login, iat: now, exp: accessExpiry(now, login) }),
-    refresh: ({ identity, sid, login }, { tokenId, issuedAt, expiresAt }) => issuer.refresh(identity, {},
-      { sid, auth_time: login, jti: tokenId, iat: issuedAt, exp: expiresAt }),
-    recordExpiry: exp => exp === null ? null : (exp + leeway) * 1000,
-    surelyExpired: exp => exp === null ? null : (exp + leeway + margin) * 1000
+    access: ({ identity, sid, login }, gen, now, claims, fresh) => issuer.access(identity, { claims, fresh },
+      { sid, gen, auth_time: login, iat: now, exp: accessExpiry(now, login) }),
+    refresh ({ identity, sid, login }, gen, { issuedAt, expiresAt, salt }, tokenId) {
+      if (salt === '') return issuer.refresh(identity, {}, { sid, gen, auth_time: login, jti: tokenId, iat: issuedAt, exp: expiresAt })
+      const token = opaqueTokens(sid, gen, salt).find(candidate => hashOf(candidate) === tokenId)
+      if (token === undefined) throw settings.errors.FST_JWT_REVOKED()
+      return token
+    },
+    opaqueId: (sid, generation, salt) => hashOf(opaqueTokens(sid, generation, salt)[0] ?? ''),
+    retention: exp => exp === null ? null : (exp + leeway + margin) * 1000
   }
+}
+
+/** The later of two times, where `null` is never. */
+export function laterOf (first: number | null, second: number | null): number | null {
+  return first === null || second === null ? null : Math.max(first, second)
 }

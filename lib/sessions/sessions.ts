@@ -1,53 +1,54 @@
 import { randomUUID } from 'node:crypto'
-import { isJwtError } from '../errors.ts'
-import { checkCallOptionNames } from '../options/unknown.ts'
+import { setImmediate } from 'node:timers/promises'
 import { publish } from '../events.ts'
 import { readIdentity } from '../jwt/claims.ts'
-import { createSessionEnder } from './end.ts'
+import { checkCallOptionNames } from '../options/unknown.ts'
 import { failClosed } from '../stores/fail-closed.ts'
-import { MemoryStore } from '../stores/memory.ts'
-import { bindingOf, firstToken, hashOf, newSalt } from './opaque-tokens.ts'
+import { createSessionEnder } from './end.ts'
+import { newSalt } from './opaque-tokens.ts'
 import { createRefreshTokenChecks } from './refresh-tokens.ts'
 import { createRotateSession } from './rotate.ts'
-import { createSessionTokenIssuer } from './session-tokens.ts'
+import { createSessionTokenIssuer, laterOf } from './session-tokens.ts'
+import { createUsageMarker } from './usage.ts'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import type { Settings } from '../options/settings.ts'
 import type { TokenIssuer } from '../jwt/create.ts'
+import type { TokenVerifier } from '../jwt/verify.ts'
+import type { Settings } from '../options/settings.ts'
 import type { CreateSessionOptions, SessionTokens } from '../types/app-jwt.ts'
 import type { AdditionalClaims, Identity, JwtClaims } from '../types/claims.ts'
+import type { RotatedToken, SessionInfo, SessionRecord, Store } from '../types/store.ts'
 import type { SessionEnder } from './end.ts'
-import type { OpaqueToken } from '../types/verified-token.ts'
 import type { RefreshTokenChecks } from './refresh-tokens.ts'
-import type { RotatedToken, SessionInfo, Store } from '../types/store.ts'
+import type { UsageMarker } from './usage.ts'
 
-/** How far the clocks of this process and of a remote store may differ, in milliseconds. */
-const remoteClockSkew = 5000
+/** Sessions that are ended, or listed, in one step: between two of them others have their turn. */
+const pageSize = 200
 
-/** Revocation and sessions in a store. Each method rejects with `FST_JWT_STORE_UNAVAILABLE` if the store fails. */
-export interface Sessions extends RefreshTokenChecks, Pick<SessionEnder, 'endReused'> {
+/** Revocation and refresh-token rotation over a store. Each method rejects with `FST_JWT_STORE_UNAVAILABLE` if it fails. */
+export interface Sessions extends RefreshTokenChecks, UsageMarker, Pick<SessionEnder, 'endReused'> {
+  /** Whether the sessions of all tokens that our own keys have signed are in this store. */
+  readonly complete: boolean
   create (subject: Identity | object, options?: CreateSessionOptions): Promise<SessionTokens>
   rotate (request: FastifyRequest, options?: { claims?: AdditionalClaims }): Promise<SessionTokens>
   list (subject: Identity | object): Promise<SessionInfo[]>
-  revoke (id: string): Promise<boolean>
+  revoke (session: string | JwtClaims): Promise<boolean>
   revokeAll (subject: Identity | object, options?: { except?: string | undefined }): Promise<number>
   revokeToken (claims: JwtClaims): Promise<void>
-  revokeOpaqueToken (token: string, parsed: OpaqueToken): Promise<void>
+  /** Keeps the record of a session at least as long as a token made in its name. @throws `FST_JWT_REVOKED` */
+  extend (sid: string, exp: number): Promise<void>
 }
 
-/**
- * Creates the functions behind the asynchronous half of `app.jwt`.
- *
- * @param log The log for events outside of requests.
- */
-export function createSessions (settings: Settings, issuer: TokenIssuer, given: Store, log: FastifyBaseLogger): Sessions {
-  const { errors } = settings
+/** @param log Where events are written that no request causes. */
+export function createSessions (settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier, given: Store, log: FastifyBaseLogger): Sessions {
+  const { errors, maxSessions, refreshTokenFormat, issuer: iss, audience: aud } = settings
   const store = failClosed(given, errors)
-  const tokens = createSessionTokenIssuer(settings, issuer)
-  const ender = createSessionEnder(store, tokens)
-  const checks = createRefreshTokenChecks(settings, store, given instanceof MemoryStore ? 0 : remoteClockSkew)
+  const tokens = createSessionTokenIssuer(settings, issuer, verifier)
+  const ender = createSessionEnder(store)
+  const usage = createUsageMarker(settings, store, log)
+  const checks = createRefreshTokenChecks(settings, store, verifier, usage.markUsed)
   const rotate = createRotateSession(settings, store, tokens, ender)
-  const withOpaqueTokens = settings.refreshTokenFormat === 'opaque'
-  const binding = bindingOf(settings)
+  // An instance that only verifies sees the tokens of sessions that another one holds.
+  const complete = verifier.keys.signing !== null
 
   async function create (subject: Identity | object, options: CreateSessionOptions = {}): Promise<SessionTokens> {
     const { claims = {}, fresh = true, metadata = {} } = checkCallOptionNames(options, ['claims', 'fresh', 'metadata'])
@@ -55,26 +56,31 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
     const createdAt = Date.now()
     const now = Math.floor(createdAt / 1000)
     const owner = { identity: issuer.identityOf(subject), sid: randomUUID(), login: now }
-    const expiresAt = tokens.refreshExpiry(now, now)
-    const salt = withOpaqueTokens ? newSalt() : ''
-    const opaqueToken = withOpaqueTokens ? firstToken(owner.sid, salt, binding) : null
-    const current: RotatedToken = { tokenId: opaqueToken === null ? randomUUID() : hashOf(opaqueToken), issuedAt: now, expiresAt, salt }
-    // Create the tokens first: claims that can't be written must not leave a session behind.
-    const accessToken = tokens.access(owner, now, claims, fresh)
-    const refreshToken = opaqueToken ?? tokens.refresh(owner, current)
-    await store.createSession({
+    const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
+    const token: RotatedToken = { issuedAt: now, expiresAt: tokens.refreshExpiry(now, now), salt }
+    const tokenId = salt === '' ? randomUUID() : tokens.opaqueId(owner.sid, 0, salt)
+    // Tokens first: claims that can't be written must not leave a session behind.
+    const accessToken = tokens.access(owner, 0, now, claims, fresh)
+    const refreshToken = tokens.refresh(owner, 0, token, tokenId)
+    const session: SessionRecord = {
       id: owner.sid,
       identity: owner.identity,
-      createdAt,
-      lastUsedAt: createdAt,
-      expiresAt: tokens.recordExpiry(expiresAt),
-      accessExpiresAt: tokens.surelyExpired(tokens.accessExpiry(now, now)),
-      current,
+      version: 0,
+      generation: 0,
+      // There is no predecessor that depends on it.
+      used: true,
+      staleBefore: 0,
+      tokenId,
       previousTokenId: null,
       rotatedAt: null,
-      claims,
-      metadata
-    })
+      expiresAt: laterOf(tokens.retention(token.expiresAt), tokens.retention(tokens.accessExpiry(now, now))),
+      document: {
+        createdAt, lastUsedAt: createdAt, token, claims, metadata, ...(iss === null ? {} : { iss }), ...(aud === null ? {} : { aud })
+      }
+    }
+    const { created, ended } = await store.createSession(session, maxSessions)
+    for (const sessionId of ended) publish('session.revoked', { sessionId, cause: 'limit' }, log)
+    if (!created) throw maxSessions?.whenFull === 'refuse' ? errors.FST_JWT_TOO_MANY_SESSIONS() : errors.FST_JWT_REVOKED()
     publish('session.started', { sessionId: owner.sid, identity: owner.identity }, log)
     return { sessionId: owner.sid, accessToken, refreshToken }
   }
@@ -86,59 +92,85 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, given: 
     return identity
   }
 
-  async function revokeToken ({ jti, sid, exp }: JwtClaims): Promise<void> {
-    // Another library's token may have no id to deny it by.
-    if (jti === undefined) throw errors.FST_JWT_INVALID_TOKEN('jti')
-    await store.denyToken(jti, sid ?? null, tokens.surelyExpired(exp ?? null))
-    publish('token.revoked', { jti, sessionId: sid ?? null }, log)
+  async function list (subject: Identity | object): Promise<SessionInfo[]> {
+    const identity = toIdentity(subject)
+    const sessions: SessionInfo[] = []
+    const now = Date.now() / 1000
+    for (let after: string | null = null, first = true; first || after !== null; first = false) {
+      const page = await store.listSessions(identity, after, pageSize)
+      // A record may outlive its refresh token, for the sake of an access token.
+      const live = page.sessions.filter(({ document: { token } }) => token.expiresAt === null || token.expiresAt > now)
+      sessions.push(...live.map(toInfo))
+      after = page.next
+    }
+    return sessions
+  }
+
+  async function revokeAll (subject: Identity | object, options: { except?: string | undefined } = {}): Promise<number> {
+    const { except = null } = checkCallOptionNames(options, ['except'])
+    const identity = toIdentity(subject)
+    let count = 0
+    for (let more = true; more;) {
+      const page = await store.endSessions(identity, except, pageSize)
+      for (const sessionId of page.ended) publish('session.revoked', { sessionId, cause: 'revoked' }, log)
+      count += page.ended.length
+      // Once more after the last ones: a login that was under way has been listed by then.
+      more = page.more || page.ended.length > 0
+      // A store in this process has not let anybody else have a turn.
+      if (more) await setImmediate()
+    }
+    return count
   }
 
   return {
     ...checks,
+    ...usage,
+    complete,
     endReused: ender.endReused,
     create,
     rotate: async (request, options = {}) => rotate(request, checkCallOptionNames(options, ['claims']).claims ?? null),
+    list,
+    revokeAll,
 
-    async list (subject) {
-      const sessions = await store.listSessions(toIdentity(subject))
-      return sessions.map(({ id, createdAt, lastUsedAt, current, metadata }) => ({
-        id,
-        createdAt: new Date(createdAt),
-        lastUsedAt: new Date(lastUsedAt),
-        expiresAt: current.expiresAt === null ? null : new Date(current.expiresAt * 1000),
-        metadata
-      }))
+    async revoke (session) {
+      const id = typeof session === 'object' && session !== null ? session.sid : session
+      if (typeof id !== 'string') throw new TypeError('revokeSession expects a session id (the sid claim), or the claims of a token that has one')
+      const ended = await ender.end(id, 'revoked', log)
+      // Tokens of a session that is not here: of another issuer, say. Nobody knows how long they live.
+      if (!ended) await store.denySession(id, null)
+      return ended
     },
 
-    async revoke (id) {
-      if (typeof id !== 'string') throw new TypeError(`revokeSession expects a session id (the \`sid\` claim), got ${typeof id}`)
-      return ender.end(id, 'revoked', log)
+    async revokeToken ({ jti, sid, exp }) {
+      // Without an id, a token of another library can't be told from its like.
+      if (jti === undefined) throw errors.FST_JWT_INVALID_TOKEN('jti')
+      await store.denyToken(jti, sid ?? null, tokens.retention(exp ?? null))
+      publish('token.revoked', { jti, sessionId: sid ?? null }, log)
     },
 
-    async revokeAll (subject, options = {}) {
-      const { except } = checkCallOptionNames(options, ['except'])
-      const sessions = await store.listSessions(toIdentity(subject))
-      const ended = await Promise.all(sessions.filter(({ id }) => id !== except).map(({ id }) => ender.end(id, 'revoked', log)))
-      return ended.filter(Boolean).length
-    },
-
-    revokeToken,
-
-    async revokeOpaqueToken (token, parsed) {
-      let claims: JwtClaims
-      try {
-        ({ claims } = await checks.verifyOpaque(token, parsed))
-      } catch (error) {
-        // A token that is refused for good needs no denial. So logging out twice is no error.
-        if (isJwtError(error) && (error.code === 'FST_JWT_REVOKED' || error.code === 'FST_JWT_EXPIRED')) return
-        throw error
+    async extend (sid, exp) {
+      for (;;) {
+        const stored = await store.getSession(sid)
+        if (stored === null) throw errors.FST_JWT_REVOKED()
+        const { session: { version, expiresAt } } = stored
+        const needed = laterOf(expiresAt, tokens.retention(exp))
+        if (needed === expiresAt || await store.replaceSession(sid, version, { expiresAt: needed })) return
       }
-      await revokeToken(claims)
     }
   }
 }
 
-/** Checked before the store is called: there, an error would be reported as an outage. */
+function toInfo ({ id, document: { createdAt, lastUsedAt, token, metadata } }: SessionRecord): SessionInfo {
+  return {
+    id,
+    createdAt: new Date(createdAt),
+    lastUsedAt: new Date(lastUsedAt),
+    expiresAt: token.expiresAt === null ? null : new Date(token.expiresAt * 1000),
+    metadata
+  }
+}
+
+/** Found here rather than by a store, whose complaint would read as an outage. */
 function checkMetadata (metadata: unknown): void {
   if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) throw new TypeError("'metadata' must be a plain object")
   JSON.stringify(metadata)

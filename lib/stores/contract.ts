@@ -1,5 +1,5 @@
 import { denylistContract } from './contract-tests/denylist.ts'
-import { rotationContract } from './contract-tests/rotation.ts'
+import { replacingContract } from './contract-tests/replacing.ts'
 import { sessionContract } from './contract-tests/sessions.ts'
 import type { StoreContractTest } from './contract-tests/contract-test.ts'
 import type { MaybePromise } from '../types/claims.ts'
@@ -8,15 +8,15 @@ import type { Store } from '../types/store.ts'
 export type { StoreContractTest } from './contract-tests/contract-test.ts'
 
 /**
- * Every rule that a {@link Store} must keep, each as a test of its own. Ids and identities are random, so that the tests may
- * run in parallel, and on a store that is in use.
+ * Every rule that a {@link Store} keeps, each runnable on its own. The ids and identities they use are
+ * random, so that they may run side by side and on a store that is in use.
  */
 export const storeContract: readonly StoreContractTest[] =
-  Object.freeze([...denylistContract, ...sessionContract, ...rotationContract])
+  Object.freeze([...denylistContract, ...sessionContract, ...replacingContract])
 
 /**
- * Declares a test for each rule of the contract, with the test function of any framework: `t.test` of tap, `test` of
- * `node:test` and Vitest, `it` of Mocha. Together they take about five seconds.
+ * Declares a test for each rule of the contract, with the test function of any framework: tap's
+ * `t.test`, `test` of `node:test` and Vitest, `it` of Mocha. They take about five seconds.
  *
  * ```ts
  * // node:test
@@ -38,14 +38,23 @@ export const storeContract: readonly StoreContractTest[] =
  * testStore((name, run) => t.test(name, run), () => store)
  * ```
  *
+ * Each failure says what users of the store would lose.
+ *
  * @param test Takes a name and a function whose rejection, with an `AssertionError`, fails the test.
- * @param store Returns the store, a new one or always the same. Called once per test. The caller closes it.
+ * @param store Gives the store, anew or the same, once per test; closing it is the caller's.
  */
 export function testStore (
   test: (name: string, run: () => Promise<void>) => unknown, store: () => MaybePromise<Store>
 ): void {
-  for (const { name, run } of storeContract) {
-    // eslint-disable-next-line no-void -- node:test returns a promise that it handles itself
-    void test(name, async () => run(await store()))
+  for (const { name, lost, run } of storeContract) {
+    // eslint-disable-next-line no-void -- node:test returns a promise that it looks after itself
+    void test(name, async () => {
+      try {
+        await run(await store())
+      } catch (error) {
+        if (error instanceof Error) error.message += `\nWithout this rule: ${lost}`
+        throw error
+      }
+    })
   }
 }

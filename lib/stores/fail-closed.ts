@@ -1,7 +1,7 @@
 import { isPromise } from '../after.ts'
 import type { Errors } from '../errors.ts'
-import type { JwtError } from '../types/errors.ts'
 import type { MaybePromise } from '../types/claims.ts'
+import type { JwtError } from '../types/errors.ts'
 import type { Store } from '../types/store.ts'
 
 /** The 503 of a store that failed. What went wrong is the error's `cause`, for the log and not for the client. */
@@ -11,31 +11,27 @@ export function storeUnavailable (errors: Errors, cause: unknown): JwtError {
   return error
 }
 
-/**
- * Wraps a store so that it fails closed: every error, thrown or rejected, becomes `FST_JWT_STORE_UNAVAILABLE` (503). So no
- * token is accepted without an answer. The error of the store is the `cause`, for the log but not for the client.
- */
-export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 'close'> {
-  function unavailable (cause: unknown): never {
-    throw storeUnavailable(errors, cause)
-  }
-
+/** A store that fails closed: whatever it throws, or rejects with, is a 503, so that no token passes for want of an answer. */
+export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 'checkToken'> {
   function ask<T> (question: () => MaybePromise<T>): MaybePromise<T> {
     try {
       const answer = question()
-      return isPromise(answer) ? Promise.resolve(answer).catch(unavailable) : answer
-    } catch (error) {
-      return unavailable(error)
+      return isPromise(answer) ? Promise.resolve(answer).catch((cause: unknown) => { throw storeUnavailable(errors, cause) }) : answer
+    } catch (cause) {
+      throw storeUnavailable(errors, cause)
     }
   }
 
   return {
     denyToken: (jti, sid, expiresAt) => ask(() => store.denyToken(jti, sid, expiresAt)),
+    denySession: (sid, expiresAt) => ask(() => store.denySession(sid, expiresAt)),
     isDenied: (jti, sid) => ask(() => store.isDenied(jti, sid)),
-    createSession: session => ask(() => store.createSession(session)),
+    createSession: (session, limit) => ask(() => store.createSession(session, limit)),
     getSession: id => ask(() => store.getSession(id)),
-    rotateSession: (id, rotation) => ask(() => store.rotateSession(id, rotation)),
-    endSession: (id, denyUntil) => ask(() => store.endSession(id, denyUntil)),
-    listSessions: identity => ask(() => store.listSessions(identity))
+    getSessionState: id => ask(() => store.getSessionState(id)),
+    replaceSession: (id, version, change) => ask(() => store.replaceSession(id, version, change)),
+    endSession: id => ask(() => store.endSession(id)),
+    endSessions: (identity, except, limit) => ask(() => store.endSessions(identity, except, limit)),
+    listSessions: (identity, after, limit) => ask(() => store.listSessions(identity, after, limit))
   }
 }

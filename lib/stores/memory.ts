@@ -1,29 +1,37 @@
 import { ExpiringMap } from './expiring-map.ts'
-import type { Rotation, RotationResult, SessionRecord, Store } from '../types/store.ts'
-
-function laterOf (first: number | null, second: number | null): number | null {
-  return first === null || second === null ? null : Math.max(first, second)
-}
+import type {
+  CreatedSession, EndedSessions, SessionChange, SessionLimit, SessionPage, SessionRecord, Store, StoredSession, TokenState
+} from '../types/store.ts'
 
 function orNever (expiresAt: number | null): number {
   return expiresAt ?? Infinity
 }
 
-/** A deep, frozen copy by way of JSON, as a store in another process would return it. */
+/** A deep, frozen copy of what JSON can hold: what a store in another process would give back. */
 function frozenCopy<T> (value: T): T {
   return JSON.parse(JSON.stringify(value), (_key, part: unknown) =>
     typeof part === 'object' && part !== null ? Object.freeze(part) : part)
 }
 
+/** Where a page begins: behind the last session of the page before, or, if that has ended meanwhile, behind its time. */
+function start (newestFirst: readonly SessionRecord[], after: string | null): number {
+  if (after === null) return 0
+  const [createdAt, id] = after.split(' ')
+  const index = newestFirst.findIndex(session => session.id === id)
+  if (index !== -1) return index + 1
+  const older = newestFirst.findIndex(({ document }) => document.createdAt < Number(createdAt))
+  return older === -1 ? newestFirst.length : older
+}
+
 /**
- * Keeps revocations and sessions in the memory of this process: the default store. Every method is synchronous, so that a
- * request creates no promise.
+ * Revocations and sessions in the memory of this process: the default store. Every method returns a value rather than a
+ * promise, so that a request makes none.
  *
- * Use it in one process only. With several, a token revoked in one would be accepted by the others. A restart forgets
- * everything. Use {@link RedisStore} or a store of your own instead.
+ * For one process. With several, a token revoked in one passes in the others, and a restart forgets everything: use a store
+ * on SQLite, PostgreSQL or Redis there, or one of your own.
  *
- * Nothing is evicted before it expires. A revocation takes about 200 bytes; a session takes its claims and metadata too. A
- * token is denied by its `jti` alone, which is unique (RFC 7519 §4.1.7).
+ * Nothing is evicted before its expiry, so memory is the number of live revocations and sessions: about 200 bytes for a
+ * revocation, and its claims and metadata for a session. A token is found by its `jti` alone, which is unique (RFC 7519 §4.1.7).
  *
  * @example
  * ```ts
@@ -34,76 +42,92 @@ function frozenCopy<T> (value: T): T {
  */
 export class MemoryStore implements Store {
   readonly #tokens = new ExpiringMap<null>()
-  readonly #endedSessions = new ExpiringMap<null>()
+  readonly #deniedSessions = new ExpiringMap<null>()
   readonly #sessions = new ExpiringMap<SessionRecord>((_id, session) => this.#unlist(session))
+  /** The ids of an identity's sessions, in the order in which they were created. */
   readonly #sessionsOf = new Map<string, Set<string>>()
 
   denyToken (jti: string, _sid: string | null, expiresAt: number | null): void {
     this.#deny(this.#tokens, jti, expiresAt)
   }
 
-  isDenied (jti: string | null, sid: string | null): boolean {
-    return (jti !== null && this.#tokens.has(jti)) || (sid !== null && this.#endedSessions.has(sid))
+  denySession (sid: string, expiresAt: number | null): void {
+    this.#deny(this.#deniedSessions, sid, expiresAt)
   }
 
-  createSession (session: SessionRecord): void {
+  isDenied (jti: string | null, sid: string | null): boolean {
+    return (jti !== null && this.#tokens.has(jti)) || (sid !== null && this.#deniedSessions.has(sid))
+  }
+
+  checkToken (jti: string | null, sid: string): TokenState {
+    return this.isDenied(jti, sid) ? 'denied' : this.getSessionState(sid) ?? 'unknown'
+  }
+
+  createSession (session: SessionRecord, limit: SessionLimit | null): CreatedSession {
+    const ended = limit === null ? [] : this.#surplus(session.identity, limit.max)
+    if (limit?.whenFull === 'refuse' && ended.length > 0) return { created: false, ended: [] }
+    for (const id of ended) this.endSession(id)
     const copy = frozenCopy(session)
     const ids = this.#sessionsOf.get(copy.identity)
     if (ids === undefined) this.#sessionsOf.set(copy.identity, new Set([copy.id]))
     else ids.add(copy.id)
     this.#sessions.set(copy.id, copy, orNever(copy.expiresAt))
+    return { created: true, ended }
   }
 
-  getSession (id: string): SessionRecord | null {
+  getSession (id: string): StoredSession | null {
+    const session = this.#sessions.get(id)
+    return session === undefined ? null : { session, now: Date.now() }
+  }
+
+  getSessionState (id: string): SessionRecord | null {
     return this.#sessions.get(id) ?? null
   }
 
-  rotateSession (id: string, rotation: Rotation): RotationResult {
+  replaceSession (id: string, version: number, { rotated, ...values }: SessionChange): boolean {
     const session = this.#sessions.get(id)
-    if (session === undefined) return { outcome: 'unknown' }
-    if (rotation.presented === session.current.tokenId) {
-      const rotated = frozenCopy<SessionRecord>({
-        ...session,
-        lastUsedAt: rotation.now,
-        expiresAt: rotation.expiresAt,
-        accessExpiresAt: laterOf(session.accessExpiresAt, rotation.accessExpiresAt),
-        current: rotation.next,
-        previousTokenId: rotation.presented,
-        rotatedAt: rotation.now,
-        claims: rotation.claims ?? session.claims
-      })
-      this.#sessions.set(id, rotated, orNever(rotated.expiresAt))
-      return { outcome: 'rotated', session: rotated }
-    }
-    const raced = rotation.presented === session.previousTokenId &&
-      session.rotatedAt !== null && rotation.now - session.rotatedAt < rotation.reuseInterval
-    return { outcome: raced ? 'repeated' : 'reused', session }
-  }
-
-  endSession (id: string, denyUntil: number | null): boolean {
-    const session = this.#sessions.get(id)
-    this.#deny(this.#endedSessions, id,
-      session === undefined ? denyUntil : laterOf(denyUntil, session.accessExpiresAt))
-    if (session === undefined) return false
-    this.#sessions.delete(id)
-    this.#unlist(session)
+    if (session === undefined || session.version !== version) return false
+    const changed = frozenCopy<SessionRecord>({
+      ...session,
+      ...values,
+      rotatedAt: rotated === true ? Date.now() : session.rotatedAt,
+      version: version + 1
+    })
+    this.#sessions.set(id, changed, orNever(changed.expiresAt))
     return true
   }
 
-  listSessions (identity: string): SessionRecord[] {
-    const sessions: SessionRecord[] = []
+  endSession (id: string): string | null {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return null
+    this.#sessions.delete(id)
+    this.#unlist(session)
+    return session.identity
+  }
+
+  endSessions (identity: string, except: string | null, limit: number): EndedSessions {
+    const ended: string[] = []
     for (const id of this.#sessionsOf.get(identity) ?? []) {
-      const session = this.#sessions.get(id)
-      if (session !== undefined) sessions.push(session)
+      if (id === except) continue
+      if (ended.length === limit) return { ended, more: true }
+      this.endSession(id)
+      ended.push(id)
     }
-    // `reverse`, so that of the same millisecond, too, the newest is first: a Set keeps the order of insertion.
-    return sessions.reverse().sort((a, b) => b.createdAt - a.createdAt)
+    return { ended, more: false }
+  }
+
+  listSessions (identity: string, after: string | null, limit: number): SessionPage {
+    const sessions = [...this.#sessionsOf.get(identity) ?? []].reverse().flatMap(id => this.#sessions.get(id) ?? [])
+    const first = start(sessions, after)
+    const page = sessions.slice(first, first + limit)
+    const last = page.at(-1)
+    return { sessions: page, next: last === undefined || last === sessions.at(-1) ? null : `${last.document.createdAt} ${last.id}` }
   }
 
   /** Forgets everything and stops the timers. */
   close (): void {
     this.#tokens.clear()
-    this.#endedSessions.clear()
+    this.#deniedSessions.clear()
     this.#sessions.clear()
     this.#sessionsOf.clear()
   }
@@ -111,6 +135,12 @@ export class MemoryStore implements Store {
   /** Denies an id. If it is denied already, the later time holds. */
   #deny (denials: ExpiringMap<null>, id: string, expiresAt: number | null): void {
     denials.set(id, null, Math.max(orNever(expiresAt), denials.expiry(id) ?? 0))
+  }
+
+  /** The sessions that must end before one more fits: the oldest. */
+  #surplus (identity: string, max: number): string[] {
+    const ids = [...this.#sessionsOf.get(identity) ?? []]
+    return ids.slice(0, Math.max(0, ids.length - max + 1))
   }
 
   #unlist (session: SessionRecord): void {

@@ -142,14 +142,16 @@ export interface JwtExtended {
    */
   listSessions (identity: Identity | object): Promise<SessionInfo[]>
   /**
-   * Ends a session: its tokens are refused from now on, on every server that shares the store. If a client sends the id, first
-   * check that it is one of the user's own, with `listSessions`.
+   * Ends a session: its tokens are refused from now on, on every server that shares the store. If a client names the session,
+   * check that it is one of `listSessions`.
    *
-   * @param id The session id, the `sid` claim of its tokens.
-   * @returns `false` if there is no such session.
+   * A session that is not in the store may be another issuer's: its tokens are refused from now on, too.
+   *
+   * @param session The `sid` claim of its tokens, or the claims of one of them.
+   * @returns `false` when there was none.
    * @throws `FST_JWT_STORE_UNAVAILABLE`
    */
-  revokeSession (id: string): Promise<boolean>
+  revokeSession (session: string | JwtClaims): Promise<boolean>
   /**
    * Ends every session of an identity, except the one whose id is `except`.
    *

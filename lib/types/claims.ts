@@ -52,6 +52,8 @@ export interface JwtClaims {
   readonly csrf?: string
   /** Session id. */
   readonly sid?: string
+  /** How often the session had been rotated when the token was made. */
+  readonly gen?: number
   /** When the user logged in, seconds since the epoch (OpenID Connect Core §2). */
   readonly auth_time?: number
   readonly [claim: string]: unknown

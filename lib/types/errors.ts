@@ -24,6 +24,8 @@ export type JwtErrorCode =
   | 'FST_JWT_REVOKED'
   /** A refresh token was used after it had been replaced; its session has ended (401). */
   | 'FST_JWT_REUSED'
+  /** The claims of the session have changed since this access token was made: refresh it (401). */
+  | 'FST_JWT_STALE'
   /** `userLookup` found nobody (401). */
   | 'FST_JWT_USER_NOT_FOUND'
   /** `verifyClaims` rejected the claims (403). */
@@ -32,6 +34,8 @@ export type JwtErrorCode =
   | 'FST_JWT_CSRF'
   /** A role, permission or scope is missing (403). */
   | 'FST_JWT_FORBIDDEN'
+  /** The identity has as many sessions as `maxSessions` allows (403). */
+  | 'FST_JWT_TOO_MANY_SESSIONS'
   /** The store did not answer (503). */
   | 'FST_JWT_STORE_UNAVAILABLE'
   /** The keys of the issuer could not be fetched (503). */

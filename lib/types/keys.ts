@@ -69,6 +69,8 @@ export interface DecodedToken {
 export interface SigningKey {
   readonly keyId: string | undefined
   readonly algorithm: Algorithm
+  /** Derived from it, for opaque refresh tokens. */
+  readonly opaqueKey: Uint8Array
   /**
    * Signs claims as they are: `iat`, `nbf` and `exp` are the caller's. `headers` are added to `alg`, `typ` and `kid`.
    *
@@ -94,5 +96,7 @@ export interface KeySet {
   /** The first key; `null` if it can only verify. */
   readonly signing: SigningKey | null
   readonly verification: readonly VerificationKey[]
+  /** For opaque refresh tokens: of each key that signs, the first one first. */
+  readonly opaqueKeys: readonly Uint8Array[]
   readonly jwks: JSONWebKeySet
 }

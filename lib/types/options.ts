@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type { JwtErrorCode } from './errors.ts'
 import type { AdditionalClaims, Duration, Identity, JwtClaims, JwtHeader, JwtUser, MaybePromise, TokenType } from './claims.ts'
 import type { TokenLocation } from './hooks.ts'
-import type { Store } from './store.ts'
+import type { SplitStore, Store } from './store.ts'
 import type { Algorithm, DecodedKey, KeysOption, PrivateKey, PublicKey, Secret } from './keys.ts'
 
 /** The two CSRF protections; see the `csrfProtection` option. */
@@ -195,10 +195,20 @@ export interface CallbackOptions {
 
 /** Revocation and sessions. */
 export interface SessionOptions {
-  /** Where revocations and sessions are kept; `false` for none. Default: in memory. */
-  store?: Store | false
-  /** How long a refresh token that was just replaced still gets its successor, in seconds. Default: 10. */
+  /** Where revocations and sessions are kept: one store, or a denylist and sessions apart; `false` for none. Default: in memory. */
+  store?: Store | SplitStore | false
+  /** How long a refresh token that was replaced still gets its successor after that has been used, in seconds. Default: 10. */
   refreshReuseInterval?: Duration
+  /**
+   * Keep a replaced refresh token good until a token of its successor has come in, so that no lost answer signs anybody out.
+   * Default: `true`.
+   */
+  refreshUntilUsed?: boolean
+  /**
+   * Sessions that one identity may have. With a number, the oldest ends for a new one;
+   * `whenFull: 'refuse'` refuses the new one with `FST_JWT_TOO_MANY_SESSIONS`. Default: any number.
+   */
+  maxSessions?: number | { max: number, whenFull?: 'endOldest' | 'refuse' }
   /** `'opaque'`: random refresh tokens with nothing to read in them (sessions only). Default: `'jwt'`. */
   refreshTokenFormat?: 'jwt' | 'opaque'
   /** How long after the login a session ends however often it was refreshed. Default: `false`. */

@@ -1,137 +1,194 @@
 import type { MaybePromise } from './claims.ts'
 
-/**
- * What a store keeps of a session. A refresh token appears only as its `tokenId`: the `jti` of a JWT, or the SHA-256 of an
- * opaque token. So a leaked store holds no usable token. Times are milliseconds since the epoch.
+/*
+ * The contract between this package and a store, version 2. Times are milliseconds since the epoch unless they say otherwise;
+ * `null` is "never". What comes in is copied, as JSON would, and what goes out may be kept: a change to either is no change to
+ * the store. `fastify-jwt-extended/store-contract` tests each rule.
  */
-export interface SessionRecord {
-  /** Session id, the `sid` claim. */
-  readonly id: string
-  /** The identity of the user. */
-  readonly identity: string
-  readonly createdAt: number
-  /** The time of the login, or of the last rotation. */
-  readonly lastUsedAt: number
-  /** When the current refresh token expires, and the session with it; `null` for never. */
-  readonly expiresAt: number | null
-  /** When the last access token expires. An ended session is denied at least until then; `null` for ever. */
-  readonly accessExpiresAt: number | null
-  /** The current refresh token. */
-  readonly current: RotatedToken
-  /** The id of the refresh token that `current` replaced; `null` before the first rotation. */
-  readonly previousTokenId: string | null
-  /** When `current` replaced it; `null` before the first rotation. */
-  readonly rotatedAt: number | null
-  /** The app's claims, for every access token of the session. */
-  readonly claims: Readonly<Record<string, unknown>>
-  readonly metadata: Readonly<Record<string, unknown>>
-}
 
-/** What is kept of a refresh token, so that the same token can be issued again. */
+/** What a session's next refresh token is made of, so that the very same one can be issued again. */
 export interface RotatedToken {
-  readonly tokenId: string
   /** Seconds since the epoch. */
   readonly issuedAt: number
   /** Seconds since the epoch; `null` for a token that does not expire. */
   readonly expiresAt: number | null
-  /** Salt from which an opaque token is derived from its predecessor; empty for a JWT. */
+  /** From which an opaque token is derived, together with a key of the server; empty for a JWT. */
   readonly salt: string
 }
 
-/** One step of refresh-token rotation. It is atomic. */
-export interface Rotation {
-  /** The id of the refresh token that was presented. */
-  readonly presented: string
-  /** Its successor, if it is the current one. */
-  readonly next: RotatedToken
-  /**
-   * The caller's time, milliseconds since the epoch. A store that several servers share may use its own clock for the reuse
-   * interval, so that all of them agree.
-   */
-  readonly now: number
-  /** Milliseconds for which a replaced token still gets its successor; 0 for none. */
-  readonly reuseInterval: number
-  /** The new `expiresAt` of the session, milliseconds since the epoch; `null` for never. */
-  readonly expiresAt: number | null
-  /** The new `accessExpiresAt` of the session; the later of this and the old one is kept. */
-  readonly accessExpiresAt: number | null
-  /** Claims that replace those of the session; `null` keeps them. */
-  readonly claims: Readonly<Record<string, unknown>> | null
+/** All of a session that no store compares: one JSON document. A store keeps members that it does not know. */
+export interface SessionDocument {
+  readonly createdAt: number
+  /** The login, or the last rotation. */
+  readonly lastUsedAt: number
+  /** The refresh token that is current. */
+  readonly token: RotatedToken
+  /** Claims of the access tokens of this session. */
+  readonly claims: Readonly<Record<string, unknown>>
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly [member: string]: unknown
+}
+
+/** The fields of a session that decide about an access token. A store answers them for every request. */
+export interface SessionState {
+  /** Goes up by one with every change. */
+  readonly version: number
+  /** How often the session was rotated: the `gen` claim of its current tokens. */
+  readonly generation: number
+  /** Whether a token of the current generation has come in. */
+  readonly used: boolean
+  /** Access tokens of an earlier generation are stale: their claims have changed since. */
+  readonly staleBefore: number
 }
 
 /**
- * The result of a rotation.
- *
- * - `rotated`: the presented token was current; now `next` is.
- * - `repeated`: it was replaced within the reuse interval; `session.current` is its successor.
- * - `reused`: it was replaced earlier, or never belonged to this session.
- * - `unknown`: there is no such session.
+ * One login. Refresh tokens appear only as ids: the `jti` of a JWT, or the SHA-256 of an opaque token, so that a leaked store
+ * holds nothing that can be presented.
  */
-export type RotationResult =
-  | { readonly outcome: 'rotated' | 'repeated', readonly session: SessionRecord }
-  | { readonly outcome: 'reused', readonly session: SessionRecord }
-  | { readonly outcome: 'unknown' }
+export interface SessionRecord extends SessionState {
+  /** Session id, the `sid` claim. */
+  readonly id: string
+  /** Who is logged in. */
+  readonly identity: string
+  /** The refresh token that is current. */
+  readonly tokenId: string
+  /** The refresh token that the current one has replaced; `null` before the first rotation. */
+  readonly previousTokenId: string | null
+  /** When it was replaced, by the clock of the store. */
+  readonly rotatedAt: number | null
+  /** When the last token made in its name expires, and the record with it. */
+  readonly expiresAt: number | null
+  readonly document: SessionDocument
+}
 
-/** Ids of tokens and sessions that are refused until their tokens have expired. */
+/** A session as a store answers it, with the time on the store's clock. */
+export interface StoredSession {
+  readonly session: SessionRecord
+  readonly now: number
+}
+
+/** The new values of a session that is replaced. What is not there stays. */
+export interface SessionChange {
+  readonly generation?: number
+  readonly used?: boolean
+  readonly staleBefore?: number
+  readonly tokenId?: string
+  readonly previousTokenId?: string
+  /** `true`: the store sets `rotatedAt`, by its own clock. */
+  readonly rotated?: boolean
+  readonly expiresAt?: number | null
+  readonly document?: SessionDocument
+}
+
+/** How many sessions an identity may have, and what happens to one too many. */
+export interface SessionLimit {
+  /** At least 1. */
+  readonly max: number
+  /** `endOldest`: those that were created first end. `refuse`: the new one is not created. */
+  readonly whenFull: 'endOldest' | 'refuse'
+}
+
+/** What became of a session that was to be created. */
+export interface CreatedSession {
+  /** `false` if there are as many as `limit` allows, or if `endSessions` came in between. */
+  readonly created: boolean
+  /** The ids of the sessions that ended for it. */
+  readonly ended: readonly string[]
+}
+
+/** A page of sessions that were ended. */
+export interface EndedSessions {
+  readonly ended: readonly string[]
+  /** Whether there are, or may be, more. */
+  readonly more: boolean
+}
+
+/** A page of sessions. */
+export interface SessionPage {
+  readonly sessions: readonly SessionRecord[]
+  /** Where the next page begins; `null` after the last one. */
+  readonly next: string | null
+}
+
+/** Ids that are refused until the tokens that carry them have expired. Nothing is forgotten before. */
 export interface Denylist {
   /**
-   * Denies a token. If it is denied already, the later time holds.
+   * Refuses a token. Asked twice, the later time holds.
    *
-   * @param jti The id of the token.
-   * @param sid Its session, or `null`. A store that is sharded by session keeps the denial there.
-   * @param expiresAt Milliseconds since the epoch until which the denial must be kept; `null` for ever.
+   * @param jti Its id.
+   * @param sid The session it belongs to, or `null`. A store that is split by key keeps both in one place.
+   * @param expiresAt Until when.
    */
   denyToken (jti: string, sid: string | null, expiresAt: number | null): MaybePromise<void>
-  /**
-   * Whether a token or its session is denied. Called for every request: take one round trip at most.
-   *
-   * @param jti The id of the token, or `null` if it has none.
-   * @param sid Its session, or `null` if it has none.
-   */
+  /** Refuses all tokens of a session that this store may have no record of. Asked twice, the later time holds. */
+  denySession (sid: string, expiresAt: number | null): MaybePromise<void>
+  /** Whether a token or its session is refused: one round trip, since requests ask it. */
   isDenied (jti: string | null, sid: string | null): MaybePromise<boolean>
 }
 
-/**
- * One record per session. Each method is atomic for its session. A store copies what it is given, as JSON does. Changes to
- * objects that it was given or has returned do not change the store.
- */
+/** One record for each login. Each method is one atomic step. */
 export interface SessionStore {
-  /** Stores a new session. */
-  createSession (session: SessionRecord): MaybePromise<void>
-  /** The session, or `null` if it is unknown, ended or expired. */
-  getSession (id: string): MaybePromise<SessionRecord | null>
-  /** Replaces the current token if it is the presented one: see {@link RotationResult}. `reused` does not end the session. */
-  rotateSession (id: string, rotation: Rotation): MaybePromise<RotationResult>
   /**
-   * Ends a session and denies its `sid` in one step, so that none of its tokens is accepted any more. Denies it even if
-   * there is no such session, since an access token may outlive its record.
+   * Adds a session.
    *
-   * @param denyUntil Milliseconds since the epoch, or `null` for ever. If the session's `accessExpiresAt` is later, that
-   *   holds.
-   * @returns Whether there was such a session.
+   * @param limit How many its identity may have, this one included; `null` for any number. Decided in the same step.
    */
-  endSession (id: string, denyUntil: number | null): MaybePromise<boolean>
-  /** The live sessions of an identity, newest first. */
-  listSessions (identity: string): MaybePromise<SessionRecord[]>
+  createSession (session: SessionRecord, limit: SessionLimit | null): MaybePromise<CreatedSession>
+  /** The session, or `null` if it is unknown, ended or expired. */
+  getSession (id: string): MaybePromise<StoredSession | null>
+  /** As `getSession`, without the document: one round trip, since requests ask it. */
+  getSessionState (id: string): MaybePromise<SessionState | null>
+  /**
+   * Changes a session, if it still is as the caller has read it (compare and set).
+   *
+   * @param version The version that was read.
+   * @returns Whether it was changed.
+   */
+  replaceSession (id: string, version: number, change: SessionChange): MaybePromise<boolean>
+  /** Ends a session, and its tokens with it. @returns Its identity, or `null` if there was none. */
+  endSession (id: string): MaybePromise<string | null>
+  /**
+   * Ends up to `limit` sessions of an identity. Called until there are no more, no session is left that was created, or was
+   * being created, before the last call.
+   *
+   * @param except The id of a session that stays, or `null`.
+   */
+  endSessions (identity: string, except: string | null, limit: number): MaybePromise<EndedSessions>
+  /**
+   * The live sessions of an identity, newest first.
+   *
+   * @param after `next` of the page before, or `null`.
+   * @param limit Sessions in one page.
+   */
+  listSessions (identity: string, after: string | null, limit: number): MaybePromise<SessionPage>
 }
 
 /**
- * Keeps revocations and sessions, as `MemoryStore` and `RedisStore` do. Test a store of your own with
- * `fastify-jwt-extended/store-contract`.
+ * What a store knows of a token that belongs to a session: `denied` if the token or the session is refused, `unknown` if there
+ * is no such session.
  */
+export type TokenState = 'denied' | 'unknown' | SessionState
+
+/** Where revocations and sessions are kept. */
 export interface Store extends Denylist, SessionStore {
-  /** Called once at registration. A rejection stops start-up. */
+  /** `isDenied` and `getSessionState` at once: one round trip, since every request with a token of a session asks it. */
+  checkToken (jti: string | null, sid: string): MaybePromise<TokenState>
+  /** Called once at registration, and awaited. A rejection stops start-up. */
   open? (): MaybePromise<void>
-  /** Closes the store. This package only closes its default store; the app closes its own. */
-  close? (): MaybePromise<void>
 }
 
-/** A session in the result of `listSessions`. */
+/** A denylist and sessions that are kept in two places. */
+export interface SplitStore {
+  readonly denylist: Denylist & { open? (): MaybePromise<void> }
+  readonly sessions: SessionStore & { open? (): MaybePromise<void> }
+}
+
+/** A live session, as `listSessions` shows it. */
 export interface SessionInfo {
   id: string
   createdAt: Date
   lastUsedAt: Date
-  /** `null` for a session that does not expire. */
+  /** `null` for a session without end. */
   expiresAt: Date | null
   metadata: Readonly<Record<string, unknown>>
 }

@@ -1,32 +1,27 @@
 import type { JwtClaims, JwtHeader } from './claims.ts'
-import type { SessionRecord } from './store.ts'
+import type { StoredSession } from './store.ts'
 
-/** The parts of an opaque refresh token. */
+/** An opaque refresh token, parsed. */
 export interface OpaqueToken {
   readonly sessionId: string
-  readonly secret: Buffer
-  readonly tag: Buffer
+  readonly generation: number
+  /** Whether one of our keys has made it. */
+  readonly genuine: boolean
 }
 
-/** What a store says of a session's refresh token. */
+/** What a store knows of a refresh token that belongs to a session. */
 export interface RefreshTokenState {
   readonly denied: boolean
-  readonly session: SessionRecord | null
+  readonly stored: StoredSession | null
 }
 
-/** An opaque refresh token that has been verified, with the answer of the store. */
-export interface VerifiedOpaqueToken extends RefreshTokenState {
-  readonly parsed: OpaqueToken
-  readonly session: SessionRecord
-}
-
-/** A token whose signature and claims have been checked, except for its times. */
+/** A token whose signature and unchanging claims have been checked. */
 export interface VerifiedToken {
   /** `null` for an opaque token, which has none. */
   readonly header: JwtHeader | null
   readonly claims: JwtClaims
-  /** For an opaque refresh token only. */
-  readonly opaque?: VerifiedOpaqueToken
-  /** Verified with an external key: no token of ours may be created from it. */
+  /** For an opaque refresh token: the store's answer when it was verified. */
+  readonly opaque?: RefreshTokenState
+  /** Verified with another issuer's key: our own key must sign nothing in its name. */
   readonly foreign?: boolean
 }

@@ -1,19 +1,22 @@
 import { randomUUID } from 'node:crypto'
-import type { Rotation, RotatedToken, SessionRecord, Store } from '../../types/store.ts'
+import type { SessionDocument, SessionRecord, Store } from '../../types/store.ts'
 
-/** A test of one rule that every store must keep. */
+/** One rule that every store keeps. */
 export interface StoreContractTest {
   /** The rule, as a sentence. */
   readonly name: string
+  /** What happens to users of a store that breaks it. */
+  readonly lost: string
   /** Rejects with an `AssertionError` if the store breaks the rule. */
   readonly run: (store: Store) => Promise<void>
 }
 
-const hour = 3_600_000
+/** Milliseconds. @internal */
+export const hour = 3_600_000
 
-/** Ids and identities that break careless keys, queries and delimiters. @internal */
+/** Ids and identities that a careless key, query or delimiter would trip over. @internal */
 export const awkward: readonly string[] = [
-  '', ' ', 'with space', '{brace}', '{}', '}{', 'a:b', "quote ' and \"", 'percent %s %', 'back\\slash',
+  ' ', 'with space', '{brace}', '{}', '}{', 'a:b', "quote ' and \"", 'percent %s %', 'back\\slash',
   'new\nline', 'zoë ☃ 𝒳', '__proto__', 'null', '*', '-- ; DROP TABLE sessions', 'long'.repeat(500)
 ]
 
@@ -22,47 +25,58 @@ export function sleep (milliseconds: number): Promise<void> {
   return new Promise(resolve => { setTimeout(resolve, milliseconds) })
 }
 
-/** A copy by way of JSON, since a store may return objects with another prototype. @internal */
+/** What JSON keeps of a value, so that a store may hand out a copy with another prototype. @internal */
 export function plain (value: unknown): unknown {
   return JSON.parse(JSON.stringify(value))
 }
 
-/** A refresh token that lives for an hour. @internal */
-export function refreshToken (changes: Partial<RotatedToken> = {}): RotatedToken {
-  const now = Math.floor(Date.now() / 1000)
-  return { tokenId: randomUUID(), issuedAt: now, expiresAt: now + 3600, salt: '', ...changes }
-}
-
-/** A new session, with an id and an identity of its own. @internal */
-export function session (changes: Partial<SessionRecord> = {}): SessionRecord {
+/** The document of a session just started. @internal */
+export function documentOf (changes: Partial<SessionDocument> = {}): SessionDocument {
   const now = Date.now()
+  const seconds = Math.floor(now / 1000)
   return {
-    id: randomUUID(),
-    identity: randomUUID(),
     createdAt: now,
     lastUsedAt: now,
-    expiresAt: now + hour,
-    accessExpiresAt: now + hour / 4,
-    current: refreshToken(),
-    previousTokenId: null,
-    rotatedAt: null,
+    token: { issuedAt: seconds, expiresAt: seconds + 3600, salt: '' },
     claims: {},
     metadata: {},
     ...changes
   }
 }
 
-/** A rotation that presents a session's current refresh token. @internal */
-export function rotationOf (record: SessionRecord, changes: Partial<Rotation> = {}): Rotation {
-  const now = Date.now()
+/** A session just started, with an id and an identity of its own. @internal */
+export function session (changes: Partial<SessionRecord> = {}): SessionRecord {
   return {
-    presented: record.current.tokenId,
-    next: refreshToken(),
-    now,
-    reuseInterval: 10_000,
-    expiresAt: now + hour,
-    accessExpiresAt: now + hour / 4,
-    claims: null,
+    id: randomUUID(),
+    identity: randomUUID(),
+    version: 0,
+    generation: 0,
+    used: true,
+    staleBefore: 0,
+    tokenId: randomUUID(),
+    previousTokenId: null,
+    rotatedAt: null,
+    expiresAt: Date.now() + hour,
+    document: documentOf(),
     ...changes
   }
+}
+
+/** Adds a session to a store. @internal */
+export async function start (store: Store, changes: Partial<SessionRecord> = {}): Promise<SessionRecord> {
+  const record = session(changes)
+  await store.createSession(record, null)
+  return record
+}
+
+/** All sessions of an identity, page after page. @internal */
+export async function listed (store: Store, identity: string, limit = 100): Promise<SessionRecord[]> {
+  const sessions: SessionRecord[] = []
+  let next: string | null = null
+  do {
+    const page = await store.listSessions(identity, next, limit)
+    sessions.push(...page.sessions)
+    next = page.next
+  } while (next !== null)
+  return sessions
 }

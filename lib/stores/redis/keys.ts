@@ -4,23 +4,24 @@ function sha256 (text: string): string {
   return createHash('sha256').update(text).digest('base64url')
 }
 
-/** The part of a key for an id. An id that may contain braces or colons, or is long, is hashed. */
+/** Our own ids read as they are. Any other is hashed, so that no brace, colon or length of it matters. */
 function tag (id: string): string {
   return /^[\w-]{1,64}$/.test(id) ? id : `~${sha256(id)}`
 }
 
-/** The names of the keys. The part in braces is the hash tag, which decides the slot in a Redis Cluster. */
+/** The keys of a store. A Redis Cluster chooses the slot by the part in braces. */
 export interface RedisKeys {
   session (sid: string): string
   deniedSession (sid: string): string
   /** In the slot of its session, if it has one. */
   deniedToken (jti: string, sid: string | null): string
-  /** Hashed, since an identity may be an e-mail address. */
+  /** The sessions of an identity by creation. Hashed, since an identity may be an e-mail address. */
   sessionsOf (identity: string): string
+  /** The sessions of an identity by expiry, in the same slot. */
+  expiryOf (identity: string): string
   probe (index: number): string
 }
 
-/** @param prefix What every key begins with. */
 export function redisKeys (prefix: string): RedisKeys {
   return {
     session: sid => `${prefix}session:{${tag(sid)}}`,
@@ -29,6 +30,7 @@ export function redisKeys (prefix: string): RedisKeys {
       ? `${prefix}denied-token:{${tag(jti)}}`
       : `${prefix}denied-token:{${tag(sid)}}:${tag(jti)}`,
     sessionsOf: identity => `${prefix}sessions-of:{${sha256(identity)}}`,
+    expiryOf: identity => `${prefix}expiry-of:{${sha256(identity)}}`,
     probe: index => `${prefix}probe:{${index}}`
   }
 }

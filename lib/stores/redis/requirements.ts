@@ -60,10 +60,11 @@ async function checkServers (connection: RedisConnection, allowEviction: boolean
   }))
 }
 
-async function checkScripts (connection: RedisConnection, keys: RedisKeys): Promise<void> {
+/** @returns The time on the server's clock, in milliseconds since the epoch. */
+async function checkScripts (connection: RedisConnection, keys: RedisKeys): Promise<number> {
   try {
     const key = keys.probe(0)
-    await connection.send(key, 'EVAL', [probeScript.source, '1', key])
+    return Number(await connection.send(key, 'EVAL', [probeScript.source, '1', key]))
   } catch (error) {
     throw refusal(`must be allowed to write, with EVAL and EVALSHA, under its prefix: ${reasonOf(error)}`, error)
   }
@@ -72,17 +73,17 @@ async function checkScripts (connection: RedisConnection, keys: RedisKeys): Prom
 /**
  * Checks that a server answers and supports what the store needs.
  *
- * @param inTime Runs a step with a time-out.
+ * @returns The time on the server's clock, in milliseconds since the epoch.
  * @throws `FST_JWT_BAD_OPTION` with what is missing and the remedy.
  */
 export async function checkRequirements (
   connection: RedisConnection, keys: RedisKeys, allowEviction: boolean,
-  inTime: (step: () => Promise<void>) => Promise<void>
-): Promise<void> {
+  inTime: <T>(step: () => Promise<T>) => Promise<T>
+): Promise<number> {
   try {
     await inTime(() => checkAnswers(connection, keys))
     await inTime(() => checkServers(connection, allowEviction))
-    await inTime(() => checkScripts(connection, keys))
+    return await inTime(() => checkScripts(connection, keys))
   } catch (error) {
     if (isJwtError(error)) throw error
     throw redisErrorCode(error) === 'MOVED'

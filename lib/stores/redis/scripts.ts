@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** A Lua script, and the SHA-1 for `EVALSHA`. */
+/** A Lua script, and the name by which a server that has seen it knows it. */
 export interface RedisScript {
   readonly source: string
   readonly sha: string
@@ -11,102 +11,120 @@ function script (source: string): RedisScript {
 }
 
 /**
- * The fields of a session's hash, in the order in which they are read. An empty string stands for `null`. `claims` and
- * `metadata` are JSON. No script parses them, since Lua would turn `[]` into `{}`.
+ * The fields of a session's hash, in the order in which they are read. An empty string stands for `null`. `document` is JSON
+ * that no script looks into: Lua would turn `[]` into `{}`.
  */
 export const sessionFields = [
-  'identity', 'createdAt', 'lastUsedAt', 'expiresAt', 'accessExpiresAt', 'tokenId', 'issuedAt',
-  'tokenExpiresAt', 'salt', 'previousTokenId', 'rotatedAt', 'claims', 'metadata'
+  'identity', 'version', 'generation', 'used', 'staleBefore', 'tokenId', 'previousTokenId', 'rotatedAt', 'expiresAt', 'document'
 ] as const
 
-// Times are milliseconds since the epoch, TTLs are milliseconds. A TTL is never shortened.
+// Times and lives are milliseconds. A life that is there already is only ever lengthened.
+//
+// A Redis that is out of memory refuses the first command of a script that may need more, and no later one. So what must be
+// the last to fail (revoking, and rotating what is there) begins with a command that needs none; a login begins with HSET.
 
-/** KEYS: the denial. ARGV: its TTL. */
+const timeOfServer = `
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local time = string.format('%.0f', now)`
+
+/** KEYS: the denial. ARGV: its life. */
 export const denyScript = script(`
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then
+  redis.call('DEL', KEYS[1])
   redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
 end`)
 
-/** KEYS: the session. ARGV: its TTL, then fields and values in turn. */
-export const createScript = script(`
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], unpack(ARGV, 2))
-redis.call('PEXPIRE', KEYS[1], ARGV[1])`)
-
 /**
- * KEYS: the list of an identity's sessions. ARGV: the session, when it expires, its TTL, and the time before which every
- * session on the list has expired.
+ * KEYS: the sessions of an identity by creation, and by expiry. ARGV: the session, when it was created and expires, the life of
+ * the lists, the time up to which sessions have expired for certain, how many there may be ('' for any number), and what
+ * happens to one too many. Answers whether the session is listed, and which ones have to end for it.
  */
 export const listScript = script(`
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[4])
-redis.call('ZADD', KEYS[1], 'GT', ARGV[2], ARGV[1])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[3]) then
-  redis.call('PEXPIRE', KEYS[1], ARGV[3])
-end`)
-
-/**
- * KEYS: the session. ARGV: the caller's deadline by the clock of the server ('' if unknown), the presented token, the
- * caller's time, the reuse interval, the session's TTL, and the new values. Returns the outcome, the server's time, and the
- * session's fields.
- */
-export const rotateScript = script(`
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local time = string.format('%.0f', now)
-if ARGV[1] ~= '' and now > tonumber(ARGV[1]) then return {'late', time} end
-local old = redis.call('HMGET', KEYS[1], 'tokenId', 'previousTokenId', 'rotatedAt', 'expiresAt', 'accessExpiresAt')
-if not old[1] or (old[4] ~= '' and tonumber(old[4]) <= tonumber(ARGV[3])) then return {'unknown', time} end
-local outcome = 'reused'
-if ARGV[2] == old[1] then
-  outcome = 'rotated'
-  local access = ARGV[7]
-  if old[5] == '' or access == '' then
-    access = ''
-  elseif tonumber(old[5]) > tonumber(access) then
-    access = old[5]
-  end
-  redis.call('HSET', KEYS[1], 'lastUsedAt', ARGV[3], 'expiresAt', ARGV[6], 'accessExpiresAt', access,
-    'tokenId', ARGV[8], 'issuedAt', ARGV[9], 'tokenExpiresAt', ARGV[10], 'salt', ARGV[11],
-    'previousTokenId', ARGV[2], 'rotatedAt', time)
-  if ARGV[12] ~= '' then redis.call('HSET', KEYS[1], 'claims', ARGV[12]) end
-  redis.call('PEXPIRE', KEYS[1], ARGV[5])
-elseif ARGV[2] == old[2] and old[3] ~= '' and now - tonumber(old[3]) < tonumber(ARGV[4]) then
-  outcome = 'repeated'
+local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[5], 'LIMIT', 0, 1000)
+for _, id in ipairs(expired) do
+  redis.call('ZREM', KEYS[1], id)
+  redis.call('ZREM', KEYS[2], id)
 end
-return {outcome, time, redis.call('HMGET', KEYS[1], '${sessionFields.join("', '")}')}`)
+local ended = {}
+if ARGV[6] ~= '' and not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  local surplus = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[6])
+  if surplus >= 0 then
+    if ARGV[7] == 'refuse' then return {0} end
+    ended = redis.call('ZRANGE', KEYS[1], 0, surplus)
+    for _, id in ipairs(ended) do
+      redis.call('ZREM', KEYS[1], id)
+      redis.call('ZREM', KEYS[2], id)
+    end
+  end
+end
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('ZADD', KEYS[2], 'GT', ARGV[3], ARGV[1])
+for _, key in ipairs(KEYS) do
+  if redis.call('PTTL', key) < tonumber(ARGV[4]) then redis.call('PEXPIRE', key, ARGV[4]) end
+end
+return {1, unpack(ended)}`)
+
+/** KEYS: the session, its denial. ARGV: its life, then field and value in turn. Answers whether it was created. */
+export const createScript = script(`
+if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1`)
+
+/** KEYS: the session. Answers the server's time and the session's fields. */
+export const readScript = script(`${timeOfServer}
+return {time, redis.call('HMGET', KEYS[1], '${sessionFields.join("', '")}')}`)
 
 /**
- * KEYS: the session, its denial. ARGV: the TTL of the denial, the TTL of a denial without end, the caller's time, and how
- * much longer than its expiry a key is kept. Returns whether the session was live, and its identity.
+ * KEYS: the session. ARGV: the server's time after which nobody waits for the answer, the version that was read, the new life
+ * ('' for the old one), whether this is a rotation, then field and value in turn. Answers whether it was changed, and the time.
+ */
+export const replaceScript = script(`${timeOfServer}
+if now > tonumber(ARGV[1]) then return {'late', time} end
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return {'changed', time} end
+redis.call('PEXPIRE', KEYS[1], ARGV[3] == '' and redis.call('PTTL', KEYS[1]) or ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'rotatedAt', time) end
+if #ARGV > 4 then redis.call('HSET', KEYS[1], unpack(ARGV, 5)) end
+return {'replaced', time}`)
+
+/**
+ * KEYS: the session, its denial. ARGV: the caller's time, how much longer than its expiry a key is kept, the life of what has
+ * no end, and the life of a denial without a record ('' for none). Answers whose session it was.
  */
 export const endScript = script(`
-local old = redis.call('HMGET', KEYS[1], 'identity', 'expiresAt', 'accessExpiresAt')
-local life = tonumber(ARGV[1])
+local old = redis.call('HMGET', KEYS[1], 'identity', 'expiresAt')
+local life = tonumber(ARGV[4])
 if old[1] then
-  if old[3] == '' then
-    life = tonumber(ARGV[2])
-  else
-    life = math.max(life, tonumber(old[3]) - ARGV[3] + ARGV[4])
-  end
-  redis.call('DEL', KEYS[1])
+  life = tonumber(ARGV[3])
+  if old[2] ~= '' then life = math.max(1, tonumber(old[2]) - ARGV[1] + ARGV[2]) end
 end
-if redis.call('PTTL', KEYS[2]) < life then
+redis.call('DEL', KEYS[1])
+if life and redis.call('PTTL', KEYS[2]) < life then
   redis.call('SET', KEYS[2], '1', 'PX', string.format('%.0f', life))
 end
-if old[1] and (old[2] == '' or tonumber(old[2]) > tonumber(ARGV[3])) then return {1, old[1]} end
+if old[1] and (old[2] == '' or tonumber(old[2]) > tonumber(ARGV[1])) then return {1, old[1]} end
 return {0}`)
 
-/** KEYS: any. Calls every command of the other scripts once, and leaves nothing behind. */
-export const probeScript = script(`
-redis.call('TIME')
+/** KEYS: any. Does once what the other scripts do, and leaves nothing. Answers the server's time. */
+export const probeScript = script(`${timeOfServer}
+redis.call('DEL', KEYS[1])
 redis.call('ZADD', KEYS[1], 'GT', 1, 'probe')
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', 0)
+redis.call('ZSCORE', KEYS[1], 'probe')
+redis.call('ZCARD', KEYS[1])
+redis.call('ZRANGE', KEYS[1], 0, 0)
+redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', 0, 'LIMIT', 0, 1)
+redis.call('ZREM', KEYS[1], 'probe')
 redis.call('PEXPIRE', KEYS[1], 1000)
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'probe', '1')
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+redis.call('HGET', KEYS[1], 'probe')
 redis.call('HMGET', KEYS[1], 'probe')
 redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], '1', 'PX', 1000)
 redis.call('PTTL', KEYS[1])
+redis.call('EXISTS', KEYS[1])
 redis.call('DEL', KEYS[1])
-return 'able'`)
+return time`)

@@ -1,10 +1,10 @@
 import { sessionFields } from './scripts.ts'
-import type { SessionRecord } from '../../types/store.ts'
+import type { SessionChange, SessionDocument, SessionRecord, SessionState } from '../../types/store.ts'
 
 type Field = typeof sessionFields[number]
 
-/** Writes a value; `null` is an empty string. */
-export function written (value: number | string | null): string {
+/** `null` as the store writes it. */
+function written (value: number | string | null): string {
   return value === null ? '' : String(value)
 }
 
@@ -12,47 +12,51 @@ function time (value: string): number | null {
   return value === '' ? null : Number(value)
 }
 
-/** A session as fields and values in turn. */
-export function writeSession (session: SessionRecord): string[] {
-  const { current } = session
-  const values: Record<Field, string> = {
-    identity: session.identity,
-    createdAt: String(session.createdAt),
-    lastUsedAt: String(session.lastUsedAt),
-    expiresAt: written(session.expiresAt),
-    accessExpiresAt: written(session.accessExpiresAt),
-    tokenId: current.tokenId,
-    issuedAt: String(current.issuedAt),
-    tokenExpiresAt: written(current.expiresAt),
-    salt: current.salt,
-    previousTokenId: written(session.previousTokenId),
-    rotatedAt: written(session.rotatedAt),
-    claims: JSON.stringify(session.claims),
-    metadata: JSON.stringify(session.metadata)
-  }
-  return Object.entries(values).flat()
+const writers: { readonly [Name in keyof SessionRecord as Exclude<Name, 'id'>]: (value: SessionRecord[Name]) => string } = {
+  identity: written,
+  version: written,
+  generation: written,
+  used: used => used ? '1' : '0',
+  staleBefore: written,
+  tokenId: written,
+  previousTokenId: written,
+  rotatedAt: written,
+  expiresAt: written,
+  document: document => JSON.stringify(document)
 }
 
-/** Reads a session from the values of `sessionFields`; `null` if the key does not exist. */
+/** The members of a session that are given, as field and value in turn. */
+export function writeFields (values: Partial<Omit<SessionRecord, 'id'>> | Omit<SessionChange, 'rotated'>): string[] {
+  return sessionFields.flatMap(field => {
+    const value = (values as Partial<Record<Field, unknown>>)[field]
+    return value === undefined ? [] : [field, (writers[field] as (value: unknown) => string)(value)]
+  })
+}
+
+/** A session from the values of `sessionFields`; `null` if the key is not there. */
 export function readSession (id: string, values: readonly unknown[]): SessionRecord | null {
   if (values[0] === null || values[0] === undefined) return null
   const read = Object.fromEntries(sessionFields.map((field, index) => [field, String(values[index])])) as Record<Field, string>
   return {
     id,
     identity: read.identity,
-    createdAt: Number(read.createdAt),
-    lastUsedAt: Number(read.lastUsedAt),
-    expiresAt: time(read.expiresAt),
-    accessExpiresAt: time(read.accessExpiresAt),
-    current: {
-      tokenId: read.tokenId,
-      issuedAt: Number(read.issuedAt),
-      expiresAt: time(read.tokenExpiresAt),
-      salt: read.salt
-    },
+    version: Number(read.version),
+    generation: Number(read.generation),
+    used: read.used === '1',
+    staleBefore: Number(read.staleBefore),
+    tokenId: read.tokenId,
     previousTokenId: read.previousTokenId === '' ? null : read.previousTokenId,
     rotatedAt: time(read.rotatedAt),
-    claims: JSON.parse(read.claims),
-    metadata: JSON.parse(read.metadata)
+    expiresAt: time(read.expiresAt),
+    document: JSON.parse(read.document) as SessionDocument
   }
+}
+
+/** The fields of a session's state, in the order in which they are read. */
+export const stateFields = ['version', 'generation', 'used', 'staleBefore'] as const
+
+/** The state of a session from the values of `stateFields`; `null` if the key is not there. */
+export function readState ([version, generation, used, staleBefore]: readonly unknown[]): SessionState | null {
+  if (version === null || version === undefined) return null
+  return { version: Number(version), generation: Number(generation), used: String(used) === '1', staleBefore: Number(staleBefore) }
 }

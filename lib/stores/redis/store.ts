@@ -3,12 +3,14 @@ import { checkOptionNames } from '../../options/unknown.ts'
 import { connectionOf } from './client.ts'
 import { redisKeys } from './keys.ts'
 import { checkRequirements, redisErrorCode } from './requirements.ts'
-import { createScript, denyScript, endScript, listScript, rotateScript, sessionFields } from './scripts.ts'
-import { readSession, writeSession, written } from './session.ts'
+import { createScript, denyScript, endScript, listScript, readScript, replaceScript } from './scripts.ts'
+import { readSession, readState, stateFields, writeFields } from './session.ts'
 import type { RedisClient, RedisConnection } from './client.ts'
 import type { RedisKeys } from './keys.ts'
 import type { RedisScript } from './scripts.ts'
-import type { Rotation, RotationResult, SessionRecord, Store } from '../../types/store.ts'
+import type {
+  CreatedSession, EndedSessions, SessionChange, SessionLimit, SessionPage, SessionRecord, SessionState, Store, StoredSession, TokenState
+} from '../../types/store.ts'
 import type { MaybePromise } from '../../types/claims.ts'
 
 /** Options of {@link RedisStore}. */
@@ -32,7 +34,10 @@ export interface RedisStoreOptions {
 /** The TTL of a key that never expires: 100 years, in milliseconds. So every key has a TTL. */
 const forEver = 100 * 365 * 86_400_000
 
-/** One call of a method. It has one time-out for all of its commands. */
+/** Life of the denial of a session that is listed and not there: no command that would create it is on its way for longer. */
+const tombstoneLife = 3_600_000
+
+/** One call of a method, which has one time-out however many commands it sends. */
 interface Call {
   /** `true` after the time-out. */
   over: boolean
@@ -68,13 +73,20 @@ function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> 
  * too. The list of an identity's sessions is in another slot. It is written before the session and before its tokens are
  * returned, so that it has every session that can be used.
  *
- * Every key has a TTL. It is sent as a duration, not as a date: a late command keeps a key longer, never shorter, whatever
- * the clock of Redis says. The reuse interval is measured by the clock of Redis, which all servers share.
+ * A request with a token of a session asks two commands in one round trip. Every change is one script on keys that share a hash
+ * slot, so atomic on a Cluster too. The list of an identity's sessions is elsewhere; it is written before a session is, so that
+ * no session anyone can use is missing there. Every key carries a TTL, counted from the life that is left rather than as a
+ * date: a command that is late keeps a key longer, never shorter, whatever time it is on Redis. The reuse interval is decided
+ * by the clock of Redis, the one clock that all servers share.
  *
- * A Redis that does not answer within `commandTimeout` is a 503. A rotation that arrives at Redis after that does nothing:
- * the client would not get the successor, and the old token would look stolen when it comes again.
+ * A Redis that does not answer in `commandTimeout` is an error, and so a 503. A rotation that was still on its way then does
+ * nothing if it arrives later. If it was carried out and only its answer was lost, the old refresh token stays good until the
+ * new one is used (`refreshUntilUsed`).
  *
- * Durability is that of Redis: revocations that are neither on disk (`appendonly yes`) nor on a replica are lost in a crash.
+ * A Redis that is out of memory refuses logins. Revoking, and rotating what is there, still works.
+ *
+ * Redis as durable as it is configured: what is not on disk (`appendonly yes`) or on a replica is gone after a crash. The access
+ * tokens of a session whose record is gone are refused.
  *
  * @example
  * ```ts
@@ -86,8 +98,9 @@ export class RedisStore implements Store {
   readonly #connection: RedisConnection
   readonly #keys: RedisKeys
   readonly #options: Required<RedisStoreOptions>
-  /** Milliseconds by which the clock of Redis is ahead of ours. Each rotation measures it. */
-  #clockOffset: number | undefined
+  readonly #tombstone = String(tombstoneLife)
+  /** How far the clock of Redis is ahead of ours, in milliseconds; learnt from `open` and from its answers. */
+  #clockOffset = 0
 
   /**
    * @param client A client, connected or connecting.
@@ -105,101 +118,160 @@ export class RedisStore implements Store {
    * @throws `FST_JWT_BAD_OPTION` with the remedy.
    */
   async open (): Promise<void> {
-    await checkRequirements(this.#connection, this.#keys, this.#options.allowEviction, step => this.#inTime(step))
+    const time = await checkRequirements(this.#connection, this.#keys, this.#options.allowEviction, step => this.#inTime(step))
+    this.#clockOffset = time - Date.now()
   }
 
   async denyToken (jti: string, sid: string | null, expiresAt: number | null): Promise<void> {
-    await this.#inTime(call =>
-      this.#run(call, denyScript, [this.#keys.deniedToken(jti, sid)], [this.#ttl(expiresAt)]))
+    await this.#inTime(call => this.#run(call, denyScript, [this.#keys.deniedToken(jti, sid)], [this.#ttl(expiresAt)]))
+  }
+
+  async denySession (sid: string, expiresAt: number | null): Promise<void> {
+    await this.#inTime(call => this.#run(call, denyScript, [this.#keys.deniedSession(sid)], [this.#ttl(expiresAt)]))
   }
 
   isDenied (jti: string | null, sid: string | null): MaybePromise<boolean> {
+    const keys = this.#denialsOf(jti, sid)
+    return keys.length === 0 ? false : this.#inTime(() => this.#exists(keys))
+  }
+
+  async checkToken (jti: string | null, sid: string): Promise<TokenState> {
+    return this.#inTime(async () => {
+      const [denied, state] = await Promise.all([this.#exists(this.#denialsOf(jti, sid)), this.#readState(sid)])
+      return denied ? 'denied' : state ?? 'unknown'
+    })
+  }
+
+  async createSession (session: SessionRecord, limit: SessionLimit | null): Promise<CreatedSession> {
+    return this.#inTime(async call => {
+      const [listed, ...ended] = await this.#list(call, session, limit)
+      if (!listed) return { created: false, ended: [] }
+      await Promise.all(ended.map(async id => this.#end(call, id, this.#tombstone)))
+      const keys: [string, string] = [this.#keys.session(session.id), this.#keys.deniedSession(session.id)]
+      const created = await this.#run(call, createScript, keys, [this.#ttl(session.expiresAt), ...writeFields(session)])
+      return { created: Number(created) === 1, ended }
+    })
+  }
+
+  async getSession (id: string): Promise<StoredSession | null> {
+    return this.#inTime(call => this.#read(call, id))
+  }
+
+  async getSessionState (id: string): Promise<SessionState | null> {
+    return this.#inTime(() => this.#readState(id))
+  }
+
+  async replaceSession (id: string, version: number, { rotated, ...values }: SessionChange): Promise<boolean> {
+    return this.#inTime(async call => {
+      const { expiresAt } = values
+      if (expiresAt !== undefined && !await this.#listAgain(call, id, expiresAt)) return false
+      const deadline = String(call.startedAt + this.#clockOffset + this.#options.commandTimeout)
+      const [outcome, time] = await this.#run(call, replaceScript, [this.#keys.session(id)], [
+        deadline, String(version), expiresAt === undefined ? '' : this.#ttl(expiresAt), rotated === true ? '1' : '0', ...writeFields(values)
+      ]) as [outcome: string, time: string]
+      this.#clockOffset = Number(time) - Date.now()
+      return String(outcome) === 'replaced'
+    })
+  }
+
+  async endSession (id: string): Promise<string | null> {
+    const identity = await this.#inTime(call => this.#end(call, id, ''))
+    // The session has ended, whatever becomes of this: the list is read with an eye to what is gone.
+    if (identity !== null) this.#inTime(call => this.#unlist(call, identity, [id])).catch(() => {})
+    return identity
+  }
+
+  async endSessions (identity: string, except: string | null, limit: number): Promise<EndedSessions> {
+    return this.#inTime(async call => {
+      const key = this.#keys.sessionsOf(identity)
+      // One more than asked for, and one for the exception.
+      const ids = await this.#connection.send(key, 'ZRANGE', [key, '0', String(limit + 1)]) as string[]
+      const others = ids.map(String).filter(id => id !== except)
+      const ended = others.slice(0, limit)
+      // A session that is listed and not there yet is being created: its denial keeps it from being.
+      await Promise.all(ended.map(async id => this.#end(call, id, this.#tombstone)))
+      if (ended.length > 0) await this.#unlist(call, identity, ended)
+      return { ended, more: others.length > limit }
+    })
+  }
+
+  async listSessions (identity: string, after: string | null, limit: number): Promise<SessionPage> {
+    return this.#inTime(async call => {
+      const key = this.#keys.sessionsOf(identity)
+      const first = after === null ? 0 : await this.#rankAfter(key, after)
+      const reply = await this.#connection.send(key, 'ZREVRANGE', [key, String(first), String(first + limit), 'WITHSCORES']) as unknown[]
+      // RESP3 answers pairs, RESP2 id and score in turn.
+      const listed = reply.flat()
+      const page = listed.slice(0, 2 * limit)
+      const sessions = await Promise.all(page.filter((_, index) => index % 2 === 0).map(async id => this.#read(call, String(id))))
+      const [id, createdAt] = page.slice(-2)
+      return {
+        sessions: sessions.flatMap(stored => stored?.session ?? []),
+        next: listed.length > page.length ? `${String(createdAt)} ${String(id)}` : null
+      }
+    })
+  }
+
+  /** Where a page of sessions begins, newest first: behind the last one of the page before, or behind its time if it has ended. */
+  async #rankAfter (key: string, after: string): Promise<number> {
+    const [createdAt = '', id = ''] = after.split(' ')
+    const rank = await this.#connection.send(key, 'ZREVRANK', [key, id]) as number | null
+    return rank === null ? Number(await this.#connection.send(key, 'ZCOUNT', [key, createdAt, '+inf'])) : Number(rank) + 1
+  }
+
+  #denialsOf (jti: string | null, sid: string | null): string[] {
     const keys: string[] = []
     if (jti !== null) keys.push(this.#keys.deniedToken(jti, sid))
     if (sid !== null) keys.push(this.#keys.deniedSession(sid))
-    const [key] = keys
-    if (key === undefined) return false
-    return this.#inTime(async () => Number(await this.#connection.send(key, 'EXISTS', keys)) > 0)
+    return keys
   }
 
-  async createSession (session: SessionRecord): Promise<void> {
-    const fields = writeSession(session)
-    await this.#inTime(async call => {
-      await this.#list(call, session)
-      await this.#run(call, createScript, [this.#keys.session(session.id)], [this.#ttl(session.expiresAt), ...fields])
-    })
+  async #exists (keys: readonly string[]): Promise<boolean> {
+    return Number(await this.#connection.send(keys[0] as string, 'EXISTS', [...keys])) > 0
   }
 
-  async getSession (id: string): Promise<SessionRecord | null> {
-    return this.#inTime(async () => this.#read(id))
-  }
-
-  async rotateSession (id: string, rotation: Rotation): Promise<RotationResult> {
-    return this.#inTime(async call => {
-      let reply = await this.#rotate(call, id, rotation)
-      // The call is still waiting, so it is not late: the clock of Redis was changed, and the reply has brought its time.
-      if (reply.outcome === 'late') reply = await this.#rotate(call, id, rotation)
-      const { outcome, session } = reply
-      if (session === null) {
-        if (outcome === 'unknown') return { outcome }
-        throw new Error('The clock of Redis is not steady enough to rotate a session')
-      }
-      if (outcome === 'reused') return { outcome, session }
-      // Before the successor is returned, so that every usable session is listed. `repeated` writes the list too, since the
-      // rotation it repeats may have failed here.
-      await this.#list(call, session)
-      return { outcome: outcome === 'rotated' ? outcome : 'repeated', session }
-    })
-  }
-
-  async endSession (id: string, denyUntil: number | null): Promise<boolean> {
-    const keys: [string, string] = [this.#keys.session(id), this.#keys.deniedSession(id)]
-    const [existed, identity] = await this.#inTime(call => this.#run(call, endScript, keys, [
-      this.#ttl(denyUntil), String(forEver), String(Date.now()), String(this.#options.clockSkew)
-    ])) as [existed: number | string, identity?: string]
-    if (identity !== undefined) {
-      const key = this.#keys.sessionsOf(identity)
-      // If this fails, nothing is wrong: `listSessions` skips sessions that have ended.
-      this.#inTime(() => this.#connection.send(key, 'ZREM', [key, id])).catch(() => {})
-    }
-    return Number(existed) === 1
-  }
-
-  async listSessions (identity: string): Promise<SessionRecord[]> {
-    return this.#inTime(async () => {
-      const key = this.#keys.sessionsOf(identity)
-      const ids = await this.#connection.send(key, 'ZRANGE', [key, '0', '-1']) as string[]
-      const sessions = await Promise.all(ids.map(async id => this.#read(id)))
-      return sessions.filter(session => session !== null).sort((a, b) => b.createdAt - a.createdAt)
-    })
-  }
-
-  async #read (id: string): Promise<SessionRecord | null> {
+  async #readState (id: string): Promise<SessionState | null> {
     const key = this.#keys.session(id)
-    const session = readSession(id, await this.#connection.send(key, 'HMGET', [key, ...sessionFields]) as unknown[])
-    return session === null || (session.expiresAt !== null && session.expiresAt <= Date.now()) ? null : session
+    return readState(await this.#connection.send(key, 'HMGET', [key, ...stateFields]) as unknown[])
   }
 
-  async #rotate (call: Call, id: string, rotation: Rotation): Promise<{ outcome: string, session: SessionRecord | null }> {
-    const { next } = rotation
-    const deadline = this.#clockOffset === undefined
-      ? ''
-      : String(call.startedAt + this.#clockOffset + this.#options.commandTimeout)
-    const [outcome, time, values] = await this.#run(call, rotateScript, [this.#keys.session(id)], [
-      deadline, rotation.presented, String(rotation.now), String(rotation.reuseInterval), this.#ttl(rotation.expiresAt),
-      written(rotation.expiresAt), written(rotation.accessExpiresAt),
-      next.tokenId, String(next.issuedAt), written(next.expiresAt), next.salt,
-      rotation.claims === null ? '' : JSON.stringify(rotation.claims)
-    ]) as [outcome: string, time: string, values?: unknown[]]
+  async #read (call: Call, id: string): Promise<StoredSession | null> {
+    const [time, values] = await this.#run(call, readScript, [this.#keys.session(id)], []) as [time: string, values: unknown[]]
     this.#clockOffset = Number(time) - Date.now()
-    return { outcome, session: values === undefined ? null : readSession(id, values) }
+    const session = readSession(id, values)
+    return session === null || (session.expiresAt !== null && session.expiresAt <= Date.now()) ? null : { session, now: Number(time) }
   }
 
-  /** Puts a session on the list of its identity, for at least as long as it lives. */
-  async #list (call: Call, { id, identity, expiresAt }: SessionRecord): Promise<void> {
+  /** Puts a session on the lists of its identity, for at least as long as it lives. Answers 1 or 0, and what has to end for it. */
+  async #list (call: Call, { id, identity, expiresAt, document }: SessionRecord, limit: SessionLimit | null): Promise<[listed: boolean, ...ended: string[]]> {
     const expired = Date.now() - this.#options.clockSkew
-    await this.#run(call, listScript, [this.#keys.sessionsOf(identity)],
-      [id, expiresAt === null ? '+inf' : String(expiresAt), this.#ttl(expiresAt), String(expired)])
+    const keys: [string, string] = [this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)]
+    const [listed, ...ended] = await this.#run(call, listScript, keys, [
+      id, String(document.createdAt), expiresAt === null ? '+inf' : String(expiresAt), this.#ttl(expiresAt), String(expired),
+      limit === null ? '' : String(limit.max), limit?.whenFull ?? ''
+    ]) as [listed: number, ...ended: string[]]
+    return [Number(listed) === 1, ...ended.map(String)]
+  }
+
+  /** Lists a session for its new life, before it has it. @returns Whether there is such a session. */
+  async #listAgain (call: Call, id: string, expiresAt: number | null): Promise<boolean> {
+    const stored = await this.#read(call, id)
+    if (stored === null) return false
+    await this.#list(call, { ...stored.session, expiresAt }, null)
+    return true
+  }
+
+  async #unlist (call: Call, identity: string, ids: readonly string[]): Promise<void> {
+    await Promise.all([this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)].map(async key => this.#change(call, key, 'ZREM', [key, ...ids])))
+  }
+
+  /** @param withoutRecord The life of a denial if there is no record; '' for none. */
+  async #end (call: Call, id: string, withoutRecord: string): Promise<string | null> {
+    const keys: [string, string] = [this.#keys.session(id), this.#keys.deniedSession(id)]
+    const [existed, identity] = await this.#run(call, endScript, keys, [
+      String(Date.now()), String(this.#options.clockSkew), String(forEver), withoutRecord
+    ]) as [existed: number | string, identity?: string]
+    return Number(existed) === 1 ? String(identity) : null
   }
 
   /** The TTL of a key, in milliseconds. */

@@ -1,0 +1,155 @@
+import Fastify from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import type { Test } from 'tap'
+import jwt, { verifyJwt } from '../../../lib/index.ts'
+import type { VerifyOptions } from '../../../lib/index.ts'
+import { bearer, passes, refusals, refused, secretKey, seen } from '../../helpers/protected-app.ts'
+import type { Options, Refusal } from '../../helpers/protected-app.ts'
+
+/** One route that asks for `check` in a hook, one that asks for it in its handler. */
+async function appAsking (t: Test, check: VerifyOptions, options: Partial<Options> = {}): Promise<FastifyInstance> {
+  const app = Fastify() as unknown as FastifyInstance
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey, ...options } as Options)
+  app.all('/hook', { preHandler: verifyJwt(check) }, async request => seen(request))
+  app.all('/handler', async request => {
+    await request.verifyJwt(check)
+    return seen(request)
+  })
+  return app
+}
+
+const tokens = {
+  none: () => undefined,
+  access: app => app.jwt.createAccessToken('user123'),
+  fresh: app => app.jwt.createAccessToken('user123', { fresh: true }),
+  'fresh until later': app => app.jwt.createAccessToken('user123', { fresh: '5m' }),
+  'fresh until a while ago': app => app.jwt.createAccessToken('user123', { fresh: -1 }),
+  refresh: app => app.jwt.createRefreshToken('user123'),
+  expired: app => app.jwt.createAccessToken('user123', { expiresIn: -1 }),
+  foreign: () => 'nonsense'
+} as const satisfies Record<string, (app: FastifyInstance) => string | undefined>
+
+type Verdict = 'user123' | null | Refusal
+const { missing, expired, invalid, accessRequired, refreshRequired, freshRequired } = refusals
+const pass = 'user123'
+
+/** Verdict by token, in the order of `tokens`. */
+const table: ReadonlyArray<[VerifyOptions, ...Verdict[]]> = [
+  //                                         none     access         fresh  f. later  f. ago        refresh          expired  foreign
+  [{}, /*                                 */ missing, pass, /*     */ pass, pass, /**/ pass, /*   */ accessRequired, expired, invalid],
+  [{ type: 'access' }, /*                 */ missing, pass, /*     */ pass, pass, /**/ pass, /*   */ accessRequired, expired, invalid],
+  [{ type: 'refresh' }, /*                */ missing, refreshRequired, refreshRequired, refreshRequired, refreshRequired, pass, expired, invalid],
+  [{ type: 'any' }, /*                    */ missing, pass, /*     */ pass, pass, /**/ pass, /*   */ pass, /*     */ expired, invalid],
+  [{ fresh: true }, /*                    */ missing, freshRequired, pass, pass, /* */ freshRequired, accessRequired, expired, invalid],
+  [{ optional: true }, /*                 */ null, /**/ pass, /*   */ pass, pass, /**/ pass, /*   */ null, /*     */ null, /**/ null],
+  [{ optional: true, fresh: true }, /*    */ null, /**/ null, /*   */ pass, pass, /**/ null, /*   */ null, /*     */ null, /**/ null],
+  [{ optional: true, type: 'refresh' }, /**/ null, /**/ null, /*   */ null, null, /**/ null, /*   */ pass, /*     */ null, /**/ null],
+  [{ optional: 'strict' }, /*             */ null, /**/ pass, /*   */ pass, pass, /**/ pass, /*   */ accessRequired, expired, invalid],
+  [{ optional: 'strict', fresh: true }, /**/ null, /**/ freshRequired, pass, pass, /**/ freshRequired, accessRequired, expired, invalid],
+  [{ optional: 'strict', type: 'any' }, /**/ null, /**/ pass, /*   */ pass, pass, /**/ pass, /*   */ pass, /*     */ expired, invalid],
+  [{ optional: false, fresh: false, skipRevocationCheck: false }, missing, pass, pass, pass, pass, accessRequired, expired, invalid]
+]
+
+for (const [check, ...verdicts] of table) {
+  t.test(`verifyJwt(${JSON.stringify(check)})`, async t => {
+    const app = await appAsking(t, check)
+    for (const [index, [name, make]] of Object.entries(tokens).entries()) {
+      const token = make(app)
+      const verdict = verdicts[index]
+      for (const url of ['/hook', '/handler']) {
+        const request = { url, headers: token === undefined ? {} : bearer(token) }
+        if (verdict === null || verdict === 'user123') await passes(t, app, request, verdict, `${name}, ${url}`)
+        else await refused(t, app, request, verdict as Refusal, `${name}, ${url}`)
+      }
+    }
+  })
+}
+
+t.test('a malformed header is refused by a strict hook, and anonymous to an optional one', async t => {
+  const strict = await appAsking(t, { optional: 'strict' })
+  await refused(t, strict, { url: '/hook', headers: { authorization: 'Bearer' } }, refusals.badRequest, 'strict')
+  const optional = await appAsking(t, { optional: true })
+  await passes(t, optional, { url: '/hook', headers: { authorization: 'Bearer' } }, null, 'optional')
+})
+
+t.test('locations of a hook go before those of the app, in their own order', async t => {
+  const app = await appAsking(t, { locations: ['queryString', 'cookies'] }, { tokenLocation: ['headers', 'cookies'] })
+  const [header, cookie, query] = ['header', 'cookie', 'query'].map(identity => app.jwt.createAccessToken(identity)) as [string, string, string]
+  const all = { headers: bearer(header), cookies: { access_token_cookie: cookie }, query: { jwt: query } }
+  for (const url of ['/hook', '/handler']) {
+    await passes(t, app, { url, ...all }, 'query', 'every place')
+    await passes(t, app, { url, ...all, query: {} }, 'cookie', 'header and cookie')
+    await refused(t, app, { url, headers: bearer(header) }, missing, 'the header alone')
+  }
+  const single = await appAsking(t, { locations: 'json' })
+  await passes(t, single, { method: 'POST', url: '/hook', payload: { access_token: single.jwt.createAccessToken('user123') } }, 'user123', 'one location')
+})
+
+t.test("type 'any' looks under the names of both types, access first", async t => {
+  const app = await appAsking(t, { type: 'any' }, { tokenLocation: ['cookies', 'json'] })
+  const access = app.jwt.createAccessToken('access')
+  const refresh = app.jwt.createRefreshToken('refresh')
+  const request = { method: 'POST' as const, url: '/hook' }
+  await passes(t, app, { ...request, cookies: { refresh_token_cookie: refresh } }, 'refresh', 'the refresh cookie')
+  await passes(t, app, { ...request, cookies: { refresh_token_cookie: refresh, access_token_cookie: access } }, 'access', 'both cookies')
+  await passes(t, app, { ...request, payload: { refresh_token: refresh } }, 'refresh', 'the refresh key')
+  await passes(t, app, { ...request, payload: { refresh_token: refresh, access_token: access } }, 'access', 'both keys')
+  await passes(t, app, { ...request, cookies: { refresh_token_cookie: refresh }, payload: { access_token: access } }, 'refresh', 'a cookie before the body')
+})
+
+t.test('an option that is unknown or of the wrong kind is an error at once, named', async t => {
+  for (const [options, message] of [
+    [null, /'verifyJwt' takes an object of options, got null/],
+    ['refresh', /'verifyJwt' takes an object of options, got a string/],
+    [{ refresh: true }, /'verifyJwt\.refresh' is unknown; the options are type, fresh, optional, locations, skipRevocationCheck/],
+    [{ type: 'session' }, /'verifyJwt\.type' takes "access", "refresh", "any", got "session"/],
+    [{ type: null }, /'verifyJwt\.type'/],
+    [{ fresh: 1 }, /'verifyJwt\.fresh' takes true or false, got 1/],
+    [{ optional: 'yes' }, /'verifyJwt\.optional'/],
+    [{ locations: [] }, /'verifyJwt\.locations' takes one value or several, got an empty array/],
+    [{ locations: ['headers', 'body'] }, /'verifyJwt\.locations\[1\]'/],
+    [{ locations: ['headers', 'headers'] }, /'verifyJwt\.locations' names the same value twice/],
+    [{ skipRevocationCheck: 'no' }, /'verifyJwt\.skipRevocationCheck'/],
+    [{ fresh: true, type: 'refresh' }, /'verifyJwt\.fresh' goes with type: 'access' only/],
+    [{ fresh: true, type: 'any' }, /'verifyJwt\.fresh' goes with type: 'access' only/],
+    [{ __proto__: null, toString: true }, /'verifyJwt\.toString' is unknown/]
+  ] as ReadonlyArray<[VerifyOptions, RegExp]>) {
+    t.throws(() => verifyJwt(options), { code: 'FST_JWT_BAD_OPTION', message }, String(message))
+  }
+})
+
+t.test('request.verifyJwt with a bad option rejects, and nobody passes', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey })
+  app.get('/', async request => {
+    await request.verifyJwt({ typ: 'access' } as VerifyOptions)
+    return 'inside'
+  })
+  const response = await app.inject({ url: '/', headers: bearer(app.jwt.createAccessToken('user123')) })
+  t.equal(response.statusCode, 500)
+  t.equal(response.json().code, 'FST_JWT_BAD_OPTION')
+})
+
+t.test('cookies as the location of a hook only stop start-up, since nobody would parse them', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey })
+  t.throws(() => app.get('/', { preHandler: verifyJwt({ locations: 'cookies' }) }, async () => ({})),
+    { code: 'FST_JWT_BAD_OPTION', message: /'verifyJwt\.locations'.*tokenLocation/ })
+})
+
+t.test('a hook takes its options as they were when it was made', async t => {
+  const check: VerifyOptions = { locations: ['headers'] }
+  const hook = verifyJwt(check)
+  check.optional = true
+  ;(check.locations as string[])[0] = 'queryString'
+  const app = Fastify() as unknown as FastifyInstance
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey })
+  app.get('/', { preHandler: hook }, async request => seen(request))
+  await refused(t, app, { url: '/' }, missing, 'no token')
+  await passes(t, app, { url: '/', headers: bearer(app.jwt.createAccessToken('user123')) }, 'user123', 'a token in the header')
+})

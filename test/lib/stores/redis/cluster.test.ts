@@ -1,0 +1,84 @@
+import { Cluster, Redis } from 'ioredis'
+import { Cluster as ValkeyCluster } from 'iovalkey'
+import { createCluster } from 'redis'
+import t from 'tap'
+import type { Test } from 'tap'
+import { RedisStore } from '../../../../lib/index.ts'
+import type { RedisClient } from '../../../../lib/index.ts'
+import { rotationOf, session } from '../../../../lib/stores/contract-tests/contract-test.ts'
+import { testStore } from '../../../../lib/stores/contract.ts'
+import { noRedis, startRedisCluster } from '../../../helpers/redis-server.ts'
+
+t.test('on a Redis Cluster of three nodes', { skip: noRedis }, async t => {
+  const servers = await startRedisCluster(t)
+  const nodes = servers.map(({ host, port }) => ({ host, port }))
+
+  const clients: Record<string, (t: Test) => Promise<RedisClient>> = {
+    async ioredis (t) {
+      const cluster = new Cluster(nodes)
+      t.teardown(() => cluster.disconnect())
+      return cluster
+    },
+    async iovalkey (t) {
+      const cluster = new ValkeyCluster(nodes)
+      t.teardown(() => cluster.disconnect())
+      return cluster
+    },
+    async 'node-redis' (t) {
+      const cluster = createCluster({ rootNodes: nodes.map(({ host, port }) => ({ url: `redis://${host}:${port}` })), useReplicas: true })
+      cluster.on('error', () => {})
+      await cluster.connect()
+      t.teardown(() => cluster.destroy())
+      return cluster
+    }
+  }
+
+  for (const [name, create] of Object.entries(clients)) {
+    await t.test(`by ${name}`, async t => {
+      const store = new RedisStore(await create(t), { prefix: `${name}:`, commandTimeout: 20_000 })
+      await store.open()
+      await t.test('the store contract', t => {
+        t.jobs = 50
+        testStore((name, run) => t.test(name, { buffered: true }, run), () => store)
+        t.end()
+      })
+      await t.test('sessions are spread over the nodes, each key with a TTL', async t => {
+        for (const server of servers) {
+          const keys = (await server.keys()).filter(key => key.startsWith(`${name}:`))
+          t.ok(keys.some(key => key.startsWith(`${name}:denied-session:`)))
+          for (const key of keys) {
+            if (Number(await server.command('PTTL', key)) <= 0) t.fail(`${key} has no TTL`)
+          }
+        }
+      })
+    })
+  }
+
+  await t.test('a prefix that is a hash tag keeps everything on one node', async t => {
+    const cluster = new Cluster(nodes)
+    t.teardown(() => cluster.disconnect())
+    const store = new RedisStore(cluster, { prefix: '{app}:' })
+    const record = session()
+    await store.createSession(record)
+    t.equal((await store.rotateSession(record.id, rotationOf(record))).outcome, 'rotated')
+    t.equal(await store.endSession(record.id, null), true)
+    await store.denyToken('a', record.id, null)
+    await store.denyToken('b', null, null)
+    const holders = await Promise.all(servers.map(async server => (await server.keys()).some(key => key.startsWith('{app}:'))))
+    t.equal(holders.filter(Boolean).length, 1)
+  })
+
+  await t.test('a client of one node alone stops start-up', async t => {
+    const client = new Redis(nodes[0] as { host: string, port: number })
+    t.teardown(() => client.disconnect())
+    await t.rejects(new RedisStore(client).open(), { code: 'FST_JWT_BAD_OPTION', message: /Cluster client/ })
+  })
+
+  await t.test('a Cluster client that reads from replicas is refused', async t => {
+    for (const scaleReads of ['slave', 'all'] as const) {
+      const cluster = new Cluster(nodes, { scaleReads, lazyConnect: true })
+      t.teardown(() => cluster.disconnect())
+      t.throws(() => new RedisStore(cluster), { code: 'FST_JWT_BAD_OPTION', message: /scaleReads/ })
+    }
+  })
+})

@@ -1,0 +1,147 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { createClient } from 'redis'
+import t from 'tap'
+import type { Test } from 'tap'
+import { RedisStore } from '../../../../lib/index.ts'
+import type { RedisClient } from '../../../../lib/index.ts'
+import { rotationOf, session } from '../../../../lib/stores/contract-tests/contract-test.ts'
+import type { Store } from '../../../../lib/index.ts'
+import { noRedis, startRedis } from '../../../helpers/redis-server.ts'
+import type { RedisServer } from '../../../helpers/redis-server.ts'
+
+const hour = 3_600_000
+const commandTimeout = 300
+const durable = ['--appendonly', 'yes', '--appendfsync', 'always']
+
+const unhandled: unknown[] = []
+process.on('unhandledRejection', reason => { unhandled.push(reason) })
+
+const clients: Record<string, (t: Test, server: RedisServer) => Promise<RedisClient>> = {
+  async ioredis (t, server) {
+    const client = new Redis(server.url)
+    client.on('error', () => {})
+    t.teardown(() => client.disconnect())
+    return client
+  },
+  async 'node-redis' (t, server) {
+    const client = createClient({ url: server.url })
+    client.on('error', () => {})
+    await client.connect()
+    t.teardown(() => client.destroy())
+    return client
+  }
+}
+
+/** Every method fails, and none takes much longer than the time-out. */
+async function everythingFails (t: Test, store: Store): Promise<void> {
+  const record = session()
+  const started = Date.now()
+  const results = await Promise.allSettled([
+    store.isDenied(randomUUID(), null),
+    store.denyToken(randomUUID(), null, null),
+    store.createSession(record),
+    store.getSession(record.id),
+    store.rotateSession(record.id, rotationOf(record)),
+    store.endSession(record.id, null),
+    store.listSessions(record.identity)
+  ])
+  t.strictSame(results.map(({ status }) => status), Array.from(results, () => 'rejected'))
+  // Generous, for a slow machine; what it must not do is wait for Redis.
+  t.ok(Date.now() - started < commandTimeout + 5000)
+}
+
+async function untilItAnswers (store: Store): Promise<void> {
+  const end = Date.now() + 15_000
+  while (true) {
+    try {
+      await store.isDenied('probe', null)
+      return
+    } catch (error) {
+      if (Date.now() > end) throw error
+      await sleep(20)
+    }
+  }
+}
+
+for (const [name, create] of Object.entries(clients)) {
+  t.test(`a frozen Redis, by ${name}, is an error within the time-out, and back once it answers`, { skip: noRedis }, async t => {
+    const server = await startRedis(t)
+    const store = new RedisStore(await create(t, server), { commandTimeout })
+    await store.open()
+    await store.denyToken('revoked', null, Date.now() + hour)
+    server.freeze()
+    await everythingFails(t, store)
+    server.thaw()
+    await untilItAnswers(store)
+    t.equal(await store.isDenied('revoked', null), true)
+  })
+
+  t.test(`a killed Redis, by ${name}, is an error within the time-out, and back once it is`, { skip: noRedis }, async t => {
+    const server = await startRedis(t, ...durable)
+    // What comes right after the restart may take longer on a machine with much else to do.
+    const store = new RedisStore(await create(t, server), { commandTimeout: 1000 })
+    await store.open()
+    await store.denyToken('revoked', null, Date.now() + hour)
+    const record = session()
+    await store.createSession(record)
+    await server.kill()
+    await everythingFails(t, store)
+    await server.restart()
+    await untilItAnswers(store)
+    t.equal(await store.isDenied('revoked', null), true)
+    t.equal((await store.rotateSession(record.id, rotationOf(record))).outcome, 'rotated', 'its scripts are gone with it')
+  })
+
+  t.test(`a rotation that reaches Redis after its time, by ${name}, does nothing`, { skip: noRedis }, async t => {
+    const server = await startRedis(t)
+    const store = new RedisStore(await create(t, server), { commandTimeout })
+    const [first, second] = [session(), session()]
+    await store.createSession(first)
+    await store.createSession(second)
+    const rotated = await store.rotateSession(first.id, rotationOf(first))
+    t.equal(rotated.outcome, 'rotated')
+    server.freeze()
+    await t.rejects(store.rotateSession(second.id, rotationOf(second)), { message: /did not answer within 300 ms/ })
+    await sleep(200)
+    server.thaw()
+    await untilItAnswers(store)
+    t.equal((await store.getSession(second.id))?.current.tokenId, second.current.tokenId)
+    t.equal((await store.rotateSession(second.id, rotationOf(second, { reuseInterval: 0 }))).outcome, 'rotated',
+      'so the token that was shown is still good')
+  })
+}
+
+t.test('a session whose list could not be written in time is not written either', { skip: noRedis }, async t => {
+  const server = await startRedis(t)
+  const store = new RedisStore(await clients.ioredis?.(t, server) as RedisClient, { commandTimeout })
+  const record = session()
+  await store.createSession(session())
+  server.freeze()
+  await t.rejects(async () => store.createSession(record))
+  server.thaw()
+  await untilItAnswers(store)
+  t.equal(await store.getSession(record.id), null)
+})
+
+t.test('nothing that came too late was left unhandled', async t => {
+  await sleep(100)
+  t.strictSame(unhandled, [])
+})
+
+t.test('an answer that came in time counts, though this process was too busy to read it', { skip: noRedis }, async t => {
+  const server = await startRedis(t)
+  const client = new Redis(server.url)
+  t.teardown(() => client.disconnect())
+  const store = new RedisStore(client, { commandTimeout: 100 })
+  await store.open()
+  for (let times = 0; times < 5; times++) {
+    const answer = store.isDenied(randomUUID(), null)
+    // Long enough for the command to be written, and for Redis to answer it.
+    await new Promise(resolve => { setImmediate(resolve) })
+    const end = Date.now() + 300
+    while (Date.now() < end);
+    t.equal(await answer, false)
+  }
+})
