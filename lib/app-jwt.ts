@@ -1,4 +1,5 @@
 import { isPromise } from './after.ts'
+import { isJwtError } from './errors.ts'
 import { readIdentity } from './jwt/claims.ts'
 import { loadRotatedKeys } from './jwt/verifier.ts'
 import { checkCallOptionNames } from './options/unknown.ts'
@@ -6,7 +7,6 @@ import { readHeader, readPayload } from './jwt/unverified.ts'
 import type { DecodeTokenOptions, JwtExtended } from './types/app-jwt.ts'
 import type { JwtClaims } from './types/claims.ts'
 import type { Sessions } from './sessions/sessions.ts'
-import type { VerifiedToken } from './types/verified-token.ts'
 import type { Registration } from './registration.ts'
 
 const decodeOptionNames = ['type', 'allowExpired']
@@ -43,10 +43,16 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
     return sessions
   }
 
-  /** A token that may have expired; an opaque one by its session. */
-  async function readExpired (token: string, sessions: Sessions): Promise<VerifiedToken> {
+  /** The claims of a token that may have expired; `null` for an opaque one that is refused for good already. */
+  async function readExpired (token: string, sessions: Sessions): Promise<JwtClaims | null> {
     const opaque = sessions.parseOpaque(token)
-    return opaque === null ? verifier.verifyExpired(token, null) : sessions.verifyOpaque(token, opaque)
+    if (opaque === null) return (await verifier.verifyExpired(token, null)).claims
+    try {
+      return (await sessions.verifyOpaque(token, opaque)).claims
+    } catch (error) {
+      if (isJwtError(error) && (error.code === 'FST_JWT_REVOKED' || error.code === 'FST_JWT_EXPIRED')) return null
+      throw error
+    }
   }
 
   return {
@@ -84,8 +90,9 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
       const sessions = requireSessions()
       if (typeof tokenOrClaims === 'object' && tokenOrClaims !== null) return sessions.revokeToken(tokenOrClaims)
       if (typeof tokenOrClaims !== 'string') throw new TypeError('revokeToken expects a token, or the claims of one as request.jwtClaims has them')
-      const { claims } = await readExpired(tokenOrClaims, sessions)
-      return sessions.revokeToken(claims)
+      const claims = await readExpired(tokenOrClaims, sessions)
+      // To log out twice is no error.
+      if (claims !== null) await sessions.revokeToken(claims)
     },
     createSession: async (subject, options) => requireSessions().create(subject, options),
     rotateSession: async (request, options) => requireSessions().rotate(request, options),

@@ -89,6 +89,12 @@ const maxCookieValues = 8
 function cookieLocator (settings: Settings, type: TokenType): Locator {
   const name = type === 'access' ? settings.accessCookieName : settings.refreshCookieName
   const { errors } = settings
+
+  /** All values of the cookie that are not empty. */
+  function valuesIn ({ headers, server }: FastifyRequest): string[] {
+    return (headers.cookie ?? '').split(';').flatMap(pair => server.parseCookie(pair)[name] || [])
+  }
+
   return {
     location: 'cookies',
     cookie: type,
@@ -96,12 +102,14 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
       const cookies = request.cookies ?? request.server.parseCookie(request.headers.cookie ?? '')
       // A hook of the app may have put anything there.
       const value: unknown = cookies[name]
-      if (value === undefined || value === null || value === '') return undefined
+      // An empty one may stand before one that is not.
+      if (value === '') return valuesIn(request)[0]
+      if (value === undefined || value === null) return undefined
       if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST(`Cookie ${name} is not a string`)
       return value
     },
-    others ({ headers, server }, found) {
-      const values = (headers.cookie ?? '').split(';').flatMap(pair => server.parseCookie(pair)[name] || [])
+    others (request, found) {
+      const values = valuesIn(request)
       return values[0] === found ? [...new Set(values)].slice(1, maxCookieValues) : []
     }
   }

@@ -1,8 +1,8 @@
 /** Characters of a token's end that are hashed: of the signature, so as good as random. */
 const hashedLength = 6
 
-/** A full cache takes one new token in so many, so that part of a working set that does not fit stays in it. */
-const admitOneIn = 8
+/** So many new tokens are turned away for each token in use that the hand passes. */
+const patience = 16
 
 interface Entry<T> {
   readonly hash: number
@@ -16,10 +16,10 @@ interface Entry<T> {
  * Remembers verified tokens, so that their signature is not checked again.
  *
  * A token is found by a hash of the end of its signature, and then compared as a whole. When the cache is full, a new token
- * takes the place of one that was not used of late (second chance), and only one new token in eight is taken: with twice as
- * many tokens in turn as there is room for, a cache that takes every one would find none of them.
+ * takes the place of one that was not used of late (second chance). The hand is slow to pass tokens that are in use: with twice
+ * as many tokens in turn as there is room for, a cache that takes every new one would find none of them.
  *
- * `get` and `set` are O(1), `set` on average. An entry costs the token, its claims and about 100 bytes. Only verified tokens
+ * `get` and `set` are O(1). An entry costs the token, its claims and about 100 bytes. Only verified tokens
  * are stored, so nobody without valid tokens can fill it. Of tokens with the same hash, the last one is kept.
  */
 export class VerifiedCache<T> {
@@ -45,8 +45,8 @@ export class VerifiedCache<T> {
   set (token: string, value: T): void {
     const full = this.#ring.length >= this.#size
     // Decided before anything is copied: with many tokens in turn, most are turned away.
-    if (full && !this.#admits()) return
-    const entry: Entry<T> = { hash: hashOf(token), token: flatCopy(token), value, used: false }
+    if (full && !this.#makesRoom()) return
+    const entry: Entry<T> = { hash: hashOf(token), token: flatCopy(token), value, used: true }
     const twin = this.#entries.get(entry.hash)
     if (twin !== undefined) this.#ring[this.#ring.indexOf(twin)] = entry
     else if (full) this.#replace(entry)
@@ -54,24 +54,24 @@ export class VerifiedCache<T> {
     this.#entries.set(entry.hash, entry)
   }
 
-  #admits (): boolean {
-    if (this.#size === 0) return false
-    this.#turnedAway = (this.#turnedAway + 1) % admitOneIn
-    return this.#turnedAway === 0
+  /** Whether the token under the hand has gone out of use. If not, the hand passes it after a while. */
+  #makesRoom (): boolean {
+    const entry = this.#ring[this.#hand]
+    if (entry === undefined || !entry.used) return entry !== undefined
+    this.#turnedAway++
+    if (this.#turnedAway === patience) {
+      this.#turnedAway = 0
+      entry.used = false
+      this.#hand = (this.#hand + 1) % this.#size
+    }
+    return false
   }
 
-  /** Moves the hand to an entry that was not used since it last passed, and gives its place to another. */
+  /** Gives the place under the hand to another token. */
   #replace (entry: Entry<T>): void {
-    for (;; this.#hand = (this.#hand + 1) % this.#size) {
-      const old = this.#ring[this.#hand] as Entry<T>
-      if (!old.used) {
-        this.#entries.delete(old.hash)
-        this.#ring[this.#hand] = entry
-        this.#hand = (this.#hand + 1) % this.#size
-        return
-      }
-      old.used = false
-    }
+    this.#entries.delete((this.#ring[this.#hand] as Entry<T>).hash)
+    this.#ring[this.#hand] = entry
+    this.#hand = (this.#hand + 1) % this.#size
   }
 }
 

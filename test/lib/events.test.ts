@@ -47,6 +47,7 @@ for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
     const again = await refresh(app, first.refreshToken)
     expect(['session.rotated', { sessionId, identity: 'ada', repeated: true }])
 
+    t.equal(await verdict(app, 'GET', '/me', second.accessToken), 200, 'the successor is used')
     time.advance(11)
     const reused = await send(app, 'POST', '/refresh', first.refreshToken)
     t.equal(reused.json().code, 'FST_JWT_REUSED')
@@ -113,7 +114,10 @@ t.test('a refused token is an event with its cause, whatever hook refused it; no
 
 t.test('a store that does not answer is no refusal', async t => {
   const fail = (): never => { throw new Error('down') }
-  const store = { denyToken: fail, isDenied: fail, createSession: fail, getSession: fail, rotateSession: fail, endSession: fail, listSessions: fail }
+  const store = {
+    denyToken: fail, denySession: fail, isDenied: fail, checkToken: fail, createSession: fail, getSession: fail, getSessionState: fail,
+    replaceSession: fail, endSession: fail, endSessions: fail, listSessions: fail
+  }
   const app = await sessionApp(t, { store })
   const events = listen(t)
   t.equal(await verdict(app, 'GET', '/me', app.jwt.createAccessToken('ada')), 'FST_JWT_STORE_UNAVAILABLE')

@@ -3,7 +3,7 @@ import type { InjectOptions } from 'fastify'
 import type { Test } from 'tap'
 import { hmac, signed } from './configurations.ts'
 import { hostileTokens } from './hostile-tokens.ts'
-import { everyLocation, faultOf, passes, recordingApp } from './recording-app.ts'
+import { everyLocation, faultOf, invalid, passes, recordingApp } from './recording-app.ts'
 import type { Configuration } from './configurations.ts'
 import type { Verdict } from './recording-app.ts'
 
@@ -40,7 +40,9 @@ export async function testHostileTokens (t: Test, configuration: Configuration):
         if (request === null) continue
         const answer = await send({ url: '/required', ...request })
         sent++
-        judge(way, faultOf(answer, verdict))
+        // What a front end puts into the header for want of a token is named.
+        const named = way === 'header' && ['null', 'undefined'].includes(token) ? invalid(`the word '${token}' where a token belongs`) : verdict
+        judge(way, faultOf(answer, named))
         const leak = leaked(answer, [token, token.split('.')[2] ?? '', ...configuration.secrets])
         judge(way, leak === undefined ? undefined : 'leaks')
       }

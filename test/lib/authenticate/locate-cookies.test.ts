@@ -96,7 +96,7 @@ t.test('cookies are not read where they are no location', async t => {
     refusals.missing, 'headers only')
 })
 
-t.test('the first location that holds a token decides, even when that token is bad', async t => {
+t.test('the first location that holds a token of the right type decides, even when that token is bad', async t => {
   const headersFirst = await protectedApp(t, { tokenLocation: ['headers', 'cookies'] })
   const cookiesFirst = await protectedApp(t, { tokenLocation: ['cookies', 'headers'] })
   const inHeader = headersFirst.jwt.createAccessToken('in header')
@@ -115,7 +115,9 @@ t.test('the first location that holds a token decides, even when that token is b
   await passes(t, headersFirst, request(inHeader, expired), 'in header', 'headers first, bad cookie')
   await refused(t, headersFirst, request(expired, inCookie), refusals.expired, 'headers first, expired header')
   await refused(t, headersFirst, request('nonsense', inCookie), refusals.invalid, 'headers first, nonsense in the header')
-  await refused(t, headersFirst, request(wrongType, inCookie), refusals.accessRequired, 'headers first, wrong type in the header')
+  await passes(t, headersFirst, request(wrongType, inCookie), 'in cookie', 'headers first, wrong type in the header')
+  await refused(t, headersFirst, request(wrongType), refusals.accessRequired, 'headers first, wrong type in the header alone')
+  await refused(t, headersFirst, request(wrongType, expired), refusals.expired, 'headers first, wrong type in the header, expired cookie')
   await refused(t, headersFirst, request(), refusals.missing, 'headers first, none')
 
   await passes(t, cookiesFirst, request(inHeader, inCookie), 'in cookie', 'cookies first, both good')
@@ -124,7 +126,7 @@ t.test('the first location that holds a token decides, even when that token is b
   await passes(t, cookiesFirst, request(expired, inCookie), 'in cookie', 'cookies first, bad header')
   await refused(t, cookiesFirst, request(inHeader, expired), refusals.expired, 'cookies first, expired cookie')
   await refused(t, cookiesFirst, request(inHeader, 'nonsense'), refusals.invalid, 'cookies first, nonsense in the cookie')
-  await refused(t, cookiesFirst, request(inHeader, wrongType), refusals.accessRequired, 'cookies first, wrong type in the cookie')
+  await passes(t, cookiesFirst, request(inHeader, wrongType), 'in header', 'cookies first, wrong type in the cookie')
   await refused(t, cookiesFirst, request(), refusals.missing, 'cookies first, none')
 
   // The optional hook follows the same order: a bad token that decides makes the request anonymous.

@@ -4,8 +4,8 @@ import type { Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import jwt, { jwtRequired } from '../../../lib/index.ts'
 import type { JwtExtendedOptions } from '../../../lib/index.ts'
-import { secretKey } from '../../protected-app.ts'
-import { base64url, parts } from '../../tokens/forge.ts'
+import { secretKey } from '../../helpers/protected-app.ts'
+import { base64url, parts } from '../../helpers/forge.ts'
 
 /** An app whose hook puts the cookie of the tenant in the place of the session cookie. */
 async function tenantApp (t: Test, options: Partial<JwtExtendedOptions> = {}): Promise<FastifyInstance> {

@@ -37,7 +37,7 @@ t.test('of more tokens in turn than fit, most of those that fit are found each t
     const inTurn = tokens(size * factor)
     for (let round = 0; round < 3; round++) ask(cache, inTurn)
     // A cache that takes every token would find none.
-    t.ok(ask(cache, inTurn) > size / 3, `${inTurn.length} tokens in turn`)
+    t.ok(ask(cache, inTurn) > size * 0.9, `${inTurn.length} tokens in turn`)
   }
 })
 

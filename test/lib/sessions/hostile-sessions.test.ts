@@ -3,42 +3,47 @@ import t from 'tap'
 import { hmac, signed } from '../../helpers/security/configurations.ts'
 import { everyLocation, faultOf, invalid, missing, recordingApp, reused, revoked, wrongSignature } from '../../helpers/security/recording-app.ts'
 import { MemoryStore } from '../../../lib/index.ts'
-import { bindingOf } from '../../../lib/sessions/opaque-tokens.ts'
 import type { SessionTokens } from '../../../lib/index.ts'
 import type { Verdict } from '../../helpers/security/recording-app.ts'
 
-const opaque = { ...hmac.options, ...everyLocation, refreshTokenFormat: 'opaque', refreshReuseInterval: 0 } as const
+const opaque = { ...hmac.options, ...everyLocation, refreshTokenFormat: 'opaque', refreshReuseInterval: 0, refreshUntilUsed: false } as const
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
 const passesAsUser: Verdict = { passes: 'user123' }
 
-/** The tag that anyone can make, who knows what a tag is made of and has no key. */
-function keylessTag (sessionId: string, secret: Buffer): Buffer {
-  return createHmac('sha256', '').update(sessionId).update(secret).update(bindingOf({ issuer: null, audience: null })).digest()
+/** The first parts of an opaque token, as its file describes it: session id, generation, secret. */
+function bodyOf (sessionId: string, secret: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(sessionId.replaceAll('-', ''), 'hex'), Buffer.alloc(4), secret])
 }
 
-/** An opaque token of chosen parts, as its file describes it: session id, secret, tag. */
+/** The tag that anyone can make, who knows what a tag is made of and has no key. */
+function keylessTag (sessionId: string, secret: Buffer): Buffer {
+  return createHmac('sha256', '').update('tag').update(bodyOf(sessionId, secret)).digest().subarray(0, 28)
+}
+
+/** An opaque token of chosen parts. */
 function assemble (sessionId: string, secret: Buffer, tag: Buffer): string {
-  return Buffer.concat([Buffer.from(sessionId.replaceAll('-', ''), 'hex'), secret, tag]).toString('base64url')
+  return Buffer.concat([bodyOf(sessionId, secret), tag]).toString('base64url')
 }
 
 t.test('opaque refresh tokens that nobody issued end no session and let nobody in', async t => {
   const { app, send, leaked } = await recordingApp(t, opaque)
   const { sessionId, refreshToken } = await app.jwt.createSession('user123')
   const bytes = Buffer.from(refreshToken, 'base64url')
-  const secret = bytes.subarray(16, 48)
-  const tag = bytes.subarray(48)
+  const secret = bytes.subarray(20, 52)
+  const tag = bytes.subarray(52)
   const flipped = (index: number): string => { const copy = Buffer.from(bytes); copy[index] = (copy[index] as number) ^ 1; return copy.toString('base64url') }
   const last = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   const table: Array<[name: string, token: string, verdict: Verdict]> = [
-    ['another session', flipped(0), revoked],
-    ['another secret', flipped(20), invalid('malformed')],
+    ['another session', flipped(0), invalid('malformed')],
+    ['another generation', flipped(19), invalid('malformed')],
+    ['another secret', flipped(25), invalid('malformed')],
     ['another tag', flipped(60), invalid('malformed')],
     ['the last bit', flipped(79), invalid('malformed')],
-    ['a made-up secret and tag', assemble(sessionId, randomBytes(32), randomBytes(32)), invalid('malformed')],
+    ['a made-up secret and tag', assemble(sessionId, randomBytes(32), randomBytes(28)), invalid('malformed')],
     ['a tag under the empty key', assemble(sessionId, secret, keylessTag(sessionId, secret)), invalid('malformed')],
-    ['a tag of zeros', assemble(sessionId, secret, Buffer.alloc(32)), invalid('malformed')],
-    ['secret and tag exchanged', assemble(sessionId, tag, secret), invalid('malformed')],
-    ['a session that never was', assemble('00000000-0000-4000-8000-000000000000', secret, tag), revoked],
+    ['a tag of zeros', assemble(sessionId, secret, Buffer.alloc(28)), invalid('malformed')],
+    ['secret and tag exchanged', Buffer.concat([bytes.subarray(0, 20), tag, secret]).toString('base64url'), invalid('malformed')],
+    ['a session that never was', assemble('00000000-0000-4000-8000-000000000000', secret, tag), invalid('malformed')],
     ['a byte less', bytes.subarray(0, 79).toString('base64url'), invalid('malformed')],
     ['a byte more', Buffer.concat([bytes, Buffer.alloc(1)]).toString('base64url'), invalid('malformed')],
     ['another spelling of the last character', refreshToken.slice(0, -1) + last[last.indexOf(refreshToken.at(-1) as string) + 1], invalid('malformed')],
@@ -59,7 +64,7 @@ t.test('opaque refresh tokens that nobody issued end no session and let nobody i
 })
 
 t.test('a session begun with JWTs takes no opaque token, though its id is known', async t => {
-  // As in an app that has changed refreshTokenFormat: the session has no tag key, and anyone can tag with the empty one.
+  // As in an app that has changed refreshTokenFormat.
   const store = new MemoryStore()
   t.teardown(() => { store.close() })
   const before = await recordingApp(t, { ...opaque, refreshTokenFormat: 'jwt', store })

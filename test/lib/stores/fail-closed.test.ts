@@ -5,7 +5,9 @@ import { MemoryStore } from '../../../lib/index.ts'
 import { refresh, send, sessionApp, verdict } from '../../helpers/session-app.ts'
 import type { MaybePromise, Store } from '../../../lib/index.ts'
 
-const methods = ['denyToken', 'isDenied', 'createSession', 'getSession', 'rotateSession', 'endSession', 'listSessions'] as const
+const methods = [
+  'denyToken', 'denySession', 'isDenied', 'checkToken', 'createSession', 'getSession', 'getSessionState', 'replaceSession', 'endSession', 'endSessions', 'listSessions'
+] as const
 type Method = typeof methods[number]
 
 /** A store over one in memory, whose methods answer as `answer` has it. */
@@ -41,12 +43,13 @@ for (const [how, fail] of Object.entries(failures)) {
       const { accessToken, refreshToken, sessionId } = await app.jwt.createSession('ada')
 
       const requests: Array<[broken: Method[], method: 'GET' | 'POST', url: string, token: string]> = [
-        [['isDenied'], 'GET', '/me', accessToken],
-        [['isDenied'], 'GET', '/maybe', accessToken],
+        [['checkToken'], 'GET', '/me', accessToken],
+        [['checkToken'], 'GET', '/maybe', accessToken],
+        [['isDenied'], 'GET', '/me', app.jwt.createAccessToken('ada')],
         [['isDenied'], 'GET', '/refresh-token', refreshToken],
         [['getSession'], 'GET', '/refresh-token', refreshToken],
         [['isDenied', 'getSession'], 'GET', '/refresh-token', refreshToken],
-        [['rotateSession'], 'POST', '/refresh', refreshToken],
+        [['replaceSession'], 'POST', '/refresh', refreshToken],
         [['createSession'], 'POST', '/login', '']
       ]
       for (const [methods, method, url, token] of requests) {
@@ -92,7 +95,7 @@ t.test('reuse that cannot end the session is a 503, and found again the next tim
   })
   const app = await sessionApp(t, { store, refreshReuseInterval: 0 })
   const { refreshToken } = await app.jwt.createSession('ada')
-  await refresh(app, refreshToken)
+  await verdict(app, 'GET', '/me', (await refresh(app, refreshToken)).accessToken)
   broken = true
   t.equal(await verdict(app, 'POST', '/refresh', refreshToken), 'FST_JWT_STORE_UNAVAILABLE')
   broken = false
@@ -156,7 +159,7 @@ t.test('a refresh asks a store twice in one breath, and a protected request once
   for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
     const app = await sessionApp(t, { store, refreshTokenFormat })
     const { accessToken, refreshToken } = await app.jwt.createSession('ada')
-    for (const [url, token, questions] of [['/me', accessToken, ['isDenied']], ['/refresh-token', refreshToken, ['isDenied', 'getSession']]] as const) {
+    for (const [url, token, questions] of [['/me', accessToken, ['checkToken']], ['/refresh-token', refreshToken, ['isDenied', 'getSession']]] as const) {
       asked = []
       const response = send(app, 'GET', url, token)
       while (asked.length === 0) await sleep(1)

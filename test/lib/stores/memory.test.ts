@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { MemoryStore } from '../../../lib/index.ts'
-import { session, rotationOf } from '../../../lib/stores/contract-tests/contract-test.ts'
+import { documentOf, session } from '../../../lib/stores/contract-tests/contract-test.ts'
 import { testStore } from '../../../lib/stores/contract.ts'
 import { heapUsed } from '../../helpers/heap-used.ts'
 
@@ -17,33 +17,52 @@ t.test('every method answers with a value, not a promise', async t => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
   const record = session()
-  t.equal(store.createSession(record), undefined)
-  t.equal(store.getSession(record.id)?.id, record.id)
-  t.equal(store.rotateSession(record.id, rotationOf(record)).outcome, 'rotated')
-  t.equal(store.listSessions(record.identity).length, 1)
-  t.equal(store.endSession(record.id, null), true)
+  t.strictSame(store.createSession(record, null), { created: true, ended: [] })
+  t.equal(store.getSession(record.id)?.session.id, record.id)
+  t.equal(store.getSessionState(record.id)?.generation, 0)
+  t.equal(store.replaceSession(record.id, 0, { used: true }), true)
+  t.equal(store.listSessions(record.identity, null, 10).sessions.length, 1)
+  t.strictSame(store.endSessions(record.identity, null, 10), { ended: [record.id], more: false })
+  t.equal(store.endSession(record.id), null)
   t.equal(store.denyToken('a', null, null), undefined)
+  t.equal(store.denySession('a', null), undefined)
   t.equal(store.isDenied('a', null), true)
+  t.equal(store.checkToken(null, 'a'), 'denied')
 })
 
 t.test('what it hands out is frozen to the bottom', async t => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
-  const record = session({ metadata: { nested: { list: [{}] } } })
-  store.createSession(record)
-  const found = store.getSession(record.id)
-  t.throws(() => { Object.assign(found?.metadata.nested as object, { list: [] }) }, TypeError)
-  const rotation = rotationOf(record, { claims: { roles: ['reader'] } })
-  const rotated = store.rotateSession(record.id, rotation)
-  t.ok(rotated.outcome === 'rotated' && Object.isFrozen(rotated.session.claims.roles))
-  t.notOk(Object.isFrozen(rotation.claims), 'what the caller gave is not')
+  const document = documentOf({ metadata: { nested: { list: [{}] } } })
+  const record = session({ document })
+  store.createSession(record, null)
+  const found = store.getSession(record.id)?.session.document
+  t.throws(() => { Object.assign(found?.metadata['nested'] as object, { list: [] }) }, TypeError)
+  store.replaceSession(record.id, 0, { document: documentOf({ claims: { roles: ['reader'] } }) })
+  t.ok(Object.isFrozen(store.getSession(record.id)?.session.document.claims['roles']))
+  t.notOk(Object.isFrozen(document.metadata), 'what the caller gave is not')
+})
+
+t.test('a page begins where the one before ended, also if its last session has ended meanwhile', async t => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const now = Date.now()
+  const ids = ['a', 'b', 'c', 'd'].map((id, index) => {
+    store.createSession(session({ id, identity: 'ada', document: documentOf({ createdAt: now + index }) }), null)
+    return id
+  })
+  const { next } = store.listSessions('ada', null, 2)
+  store.endSession('c')
+  t.strictSame(store.listSessions('ada', next, 2).sessions.map(({ id }) => id), ['b', 'a'])
+  for (const id of ids) store.endSession(id)
+  t.strictSame(store.listSessions('ada', next, 2), { sessions: [], next: null })
 })
 
 t.test('expired sessions give their memory back, their place in the list included', { timeout: 60_000 }, async t => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
   const before = heapUsed()
-  for (let index = 0; index < 50_000; index++) store.createSession(session({ expiresAt: Date.now() + 1000 }))
+  for (let index = 0; index < 50_000; index++) store.createSession(session({ expiresAt: Date.now() + 1000 }), null)
   let bytes = heapUsed() - before
   for (let waited = 0; waited < 20_000 && bytes > 4_000_000; waited += 500) {
     await sleep(500)
@@ -67,10 +86,10 @@ t.test('a store in use does not keep the process alive', async t => {
 t.test('close forgets everything', async t => {
   const store = new MemoryStore()
   const record = session()
-  store.createSession(record)
+  store.createSession(record, null)
   store.denyToken('a', null, null)
   store.close()
   t.equal(store.getSession(record.id), null)
-  t.strictSame(store.listSessions(record.identity), [])
+  t.strictSame(store.listSessions(record.identity, null, 10).sessions, [])
   t.equal(store.isDenied('a', null), false)
 })
