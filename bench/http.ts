@@ -24,7 +24,7 @@ const pinnable = cpus().length > 1 && spawnSync('taskset', ['--version']).error 
  * JavaScript first does the same to itself, so that the lightest one is taken.
  */
 const steady = ['--min-semi-space-size=16', '--max-semi-space-size=16', '--no-memory-reducer', '--retain-maps-for-n-gc=1000']
-const loader = new URL('../test/loader/strip-types.js', import.meta.url).href
+const loader = new URL('../scripts/typescript.js', import.meta.url).href
 
 function start (file: string, args: string[], core: number): ChildProcess {
   const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: ['--import', loader, ...steady] })

@@ -24,7 +24,7 @@ const random = createRandom(seed)
 const agent = new Agent({ keepAlive: true, maxSockets: clients })
 
 const server = fork(new URL('soak-server.ts', import.meta.url), {
-  execArgv: ['--expose-gc', '--import', 'tsx'],
+  execArgv: ['--expose-gc', '--import', './scripts/typescript.js'],
   env: { ...process.env, SOAK_SECRET: secret },
   stdio: ['ignore', 'pipe', 'inherit', 'ipc']
 })

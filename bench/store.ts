@@ -1,6 +1,6 @@
 // What a protected request costs with each store: nothing, in memory, and on a Redis of its own. By hand:
 //
-//   node --import tsx bench/store.ts
+//   node --import ./scripts/typescript.js bench/store.ts
 import autocannon from 'autocannon'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'

@@ -1,6 +1,6 @@
 // Claims of the app's own in a token: some for every token, some for one.
 //
-//   npm run build && npx tsx examples/additional-claims.ts
+//   npm run build && node --import ./scripts/typescript.js examples/additional-claims.ts
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { jwtRequired } from 'fastify-jwt-extended'

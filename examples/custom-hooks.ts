@@ -1,6 +1,6 @@
 // Hooks of the app's own, made of this package's.
 //
-//   npm run build && npx tsx examples/custom-hooks.ts
+//   npm run build && node --import ./scripts/typescript.js examples/custom-hooks.ts
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { jwtRequired } from 'fastify-jwt-extended'

@@ -3,7 +3,7 @@
 // The store does this unasked: app.jwt.revokeToken(request.jwtClaims) is all it takes, in memory or with a RedisStore. The
 // isRevoked option is for an app that has such a table already, or keeps more in it.
 //
-//   npm run build && npx tsx examples/denylist-callback.ts
+//   npm run build && node --import ./scripts/typescript.js examples/denylist-callback.ts
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { jwtRequired, refreshTokenRequired, verifyJwt } from 'fastify-jwt-extended'

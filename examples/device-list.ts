@@ -1,6 +1,6 @@
 // "Where you're logged in": the sessions of a user, with log out for one and for all others.
 //
-//   npm run build && npx tsx examples/device-list.ts
+//   npm run build && node --import ./scripts/typescript.js examples/device-list.ts
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { freshJwtRequired, jwtRequired } from 'fastify-jwt-extended'

@@ -1,6 +1,6 @@
 // Fresh tokens: what matters most asks for a password given lately, everything else does not.
 //
-//   npm run build && npx tsx examples/freshness.ts
+//   npm run build && node --import ./scripts/typescript.js examples/freshness.ts
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { freshJwtRequired, jwtRequired, refreshTokenRequired } from 'fastify-jwt-extended'

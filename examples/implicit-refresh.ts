@@ -1,6 +1,6 @@
 // A website whose visitors stay logged in while they use it: the access cookie is renewed on the way out.
 //
-//   npm run build && npx tsx examples/implicit-refresh.ts
+//   npm run build && node --import ./scripts/typescript.js examples/implicit-refresh.ts
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { crossOriginProtection, freshJwtRequired, jwtRequired } from 'fastify-jwt-extended'

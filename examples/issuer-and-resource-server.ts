@@ -1,7 +1,7 @@
 // Two servers: one lets people in and signs their tokens, the other has what they came for. The second knows the first's
 // URL and nothing else: no secret, no key, and no restart when keys change.
 //
-//   npm run build && npx tsx examples/issuer-and-resource-server.ts
+//   npm run build && node --import ./scripts/typescript.js examples/issuer-and-resource-server.ts
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { jwtRequired } from 'fastify-jwt-extended'

@@ -1,7 +1,7 @@
 // Login by header, for an API or a mobile app: the client keeps two tokens, sends the access token with
 // each request, and gets a new one for the refresh token when it has expired.
 //
-//   npm run build && npx tsx examples/jwt-auth.ts
+//   npm run build && node --import ./scripts/typescript.js examples/jwt-auth.ts
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import Fastify from 'fastify'

@@ -1,6 +1,6 @@
 // Login by cookie, for a web site: the browser keeps both tokens where no script of a page can read them.
 //
-//   npm run build && npx tsx examples/jwt-cookies.ts
+//   npm run build && node --import ./scripts/typescript.js examples/jwt-cookies.ts
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import Fastify from 'fastify'

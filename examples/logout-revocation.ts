@@ -1,6 +1,6 @@
 // Log out means logged out: the tokens are refused from that moment, however long they would have lived.
 //
-//   npm run build && npx tsx examples/logout-revocation.ts
+//   npm run build && node --import ./scripts/typescript.js examples/logout-revocation.ts
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { jwtRequired, refreshTokenRequired, verifyJwt } from 'fastify-jwt-extended'

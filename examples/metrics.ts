@@ -1,6 +1,6 @@
 // Refused tokens, reuse and sessions as counters that Prometheus reads.
 //
-//   npm run build && npx tsx examples/metrics.ts
+//   npm run build && node --import ./scripts/typescript.js examples/metrics.ts
 import { randomBytes } from 'node:crypto'
 import { subscribe } from 'node:diagnostics_channel'
 import Fastify from 'fastify'

@@ -1,6 +1,6 @@
 // One route for members and visitors.
 //
-//   npm run build && npx tsx examples/optional-routes.ts
+//   npm run build && node --import ./scripts/typescript.js examples/optional-routes.ts
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { jwtOptional, verifyJwt } from 'fastify-jwt-extended'

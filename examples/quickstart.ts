@@ -1,6 +1,6 @@
 // Tokens on Fastify in one file: a login gives one out, a route asks for one.
 //
-//   npm run build && npx tsx examples/quickstart.ts
+//   npm run build && node --import ./scripts/typescript.js examples/quickstart.ts
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { jwtRequired } from 'fastify-jwt-extended'

@@ -1,7 +1,7 @@
 // A web site that keeps its users logged in: short access tokens, and a refresh token that is another one after each
 // use, both in cookies. One that is stolen is noticed when the thief or the user comes with the old one.
 //
-//   npm run build && npx tsx examples/rotation-cookies.ts
+//   npm run build && node --import ./scripts/typescript.js examples/rotation-cookies.ts
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { crossOriginProtection, jwtRequired, refreshTokenRequired, verifyJwt } from 'fastify-jwt-extended'

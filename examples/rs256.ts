@@ -1,6 +1,6 @@
 // Tokens signed with a private key, and the public one for whoever wants to verify them: no secret is shared.
 //
-//   npm run build && npx tsx examples/rs256.ts
+//   npm run build && node --import ./scripts/typescript.js examples/rs256.ts
 import { generateKeyPairSync } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { jwtRequired } from 'fastify-jwt-extended'

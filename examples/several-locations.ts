@@ -1,6 +1,6 @@
 // One API for a website (cookies), a mobile app (header), a download link (query string) and a form (JSON body).
 //
-//   npm run build && npx tsx examples/several-locations.ts
+//   npm run build && node --import ./scripts/typescript.js examples/several-locations.ts
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { jwtRequired, verifyJwt } from 'fastify-jwt-extended'

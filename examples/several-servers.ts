@@ -1,7 +1,7 @@
 // One of several servers that share their sessions on one Redis or Valkey: start it as often as you like, on other ports.
 // What one revokes, every other refuses at once.
 //
-//   npm run build && REDIS_URL=redis://127.0.0.1 JWT_SECRET_KEY=<32 bytes or more> npx tsx examples/several-servers.ts
+//   npm run build && REDIS_URL=redis://127.0.0.1 JWT_SECRET_KEY=<32 bytes or more> node --import ./scripts/typescript.js examples/several-servers.ts
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import jwt, { jwtRequired, RedisStore, refreshTokenRequired } from 'fastify-jwt-extended'

@@ -1,7 +1,7 @@
 // One API for many customers, each of whom lets its own people in and signs their tokens with a key of its own. The key is
 // looked up for each request, so that a customer may come, change its key or go while the API runs.
 //
-//   npm run build && npx tsx examples/tenants.ts
+//   npm run build && node --import ./scripts/typescript.js examples/tenants.ts
 import { generateKeyPairSync } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import Fastify from 'fastify'

@@ -1,6 +1,6 @@
 // The user of a token, loaded before the handler runs: request.jwtUser.
 //
-//   npm run build && npx tsx examples/user-loading.ts
+//   npm run build && node --import ./scripts/typescript.js examples/user-loading.ts
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'

@@ -1,6 +1,6 @@
 // See README.md beside this file.
 //
-//   npm run build && npx tsx examples/oauth2-password/server.ts
+//   npm run build && node --import ./scripts/typescript.js examples/oauth2-password/server.ts
 import { randomBytes } from 'node:crypto'
 import { buildApp } from './app.ts'
 

@@ -106,7 +106,7 @@ const tsconfig = (include: string) => JSON.stringify({
 
 async function typechecks (directory: string): Promise<string> {
   try {
-    return (await run(process.execPath, [join(modules, '@typescript/native/bin/tsc'), '-p', '.'], directory)).stdout
+    return (await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', '.'], directory)).stdout
   } catch (error) {
     return (error as { stdout: string }).stdout
   }

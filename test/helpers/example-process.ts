@@ -6,7 +6,7 @@ import type { Test } from 'tap'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** For `node`, before the name of a program in TypeScript. */
-export const withTypes = ['--import', new URL('loader/strip-types.js', import.meta.url).href] as const
+export const withTypes = ['--import', new URL('../../scripts/typescript.js', import.meta.url).href] as const
 
 export interface ExampleProcess {
   /** Where it listens, as it printed it. */
