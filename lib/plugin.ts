@@ -2,7 +2,7 @@ import { prepareHook } from './authenticate/authenticate.ts'
 import { kAuthentication } from './authentication.ts'
 import cookie from '@fastify/cookie'
 import fp from 'fastify-plugin'
-import { createTokenCookies } from './cookies/token-cookies.ts'
+import { createTokenCookies, keepCookiesPrivate } from './cookies/token-cookies.ts'
 import { badOption } from './errors.ts'
 import { resolveOptions } from './options/settings.ts'
 import { kRegistration, registrationOf } from './registration.ts'
@@ -113,6 +113,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   documentRoutes(fastify, registration)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
+  if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)
 }
 
 /**

@@ -10,6 +10,11 @@ function isEqual (a: string, b: string): boolean {
   return left.length === right.length && timingSafeEqual(left, right)
 }
 
+/** The value of a form field; `@fastify/multipart` puts it into an object. */
+function valueOf (field: unknown): unknown {
+  return typeof field === 'object' ? fieldOf(field, 'value') : field
+}
+
 /**
  * Double-submit CSRF protection as in Flask-JWT-Extended: the `csrf` claim of a token that came in a cookie must
  * come again in a header or a form field, which a page of another origin can't read and so can't send.
@@ -25,7 +30,7 @@ export function checkDoubleSubmit (request: FastifyRequest, claims: JwtClaims, c
   let sent: unknown = request.headers[header]
   if ((sent === undefined || sent === '') && settings.csrfCheckForm && isForm(request)) {
     reportUnreadBody(request)
-    sent = fieldOf(request.body, field)
+    sent = valueOf(fieldOf(request.body, field))
   }
   if (sent === undefined || sent === '') throw errors.FST_JWT_CSRF('CSRF token is missing')
   if (claims.csrf === undefined || typeof sent !== 'string' || !isEqual(sent, claims.csrf)) {

@@ -1,4 +1,5 @@
 import { badOption, defaultErrors } from '../errors.ts'
+import { hookName } from '../hook-name.ts'
 import { registrationOf } from '../registration.ts'
 import { resolveHookOptions } from './hook-options.ts'
 import { checkFetchMetadata } from './fetch-metadata.ts'
@@ -72,7 +73,7 @@ export function verifyJwt (options: VerifyOptions = {}): JwtHook {
     }
     finish(pending, done)
   }
-  return Object.defineProperty(hook, kHook, { value: resolved })
+  return Object.defineProperties(hook, { [kHook]: { value: resolved }, name: { value: hookName({ hook: resolved }) } })
 }
 
 /** Passes when a valid access token is present. */

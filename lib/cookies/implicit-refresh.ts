@@ -4,12 +4,14 @@ import { registrationOf } from '../registration.ts'
 import { ownedClaims } from '../options/settings.ts'
 import { after } from '../after.ts'
 import { refuseRevoked } from '../authenticate/revocation.ts'
-import type { onSendHookHandler } from 'fastify'
+import { asksForPublicKeys } from '../keys/jwks-route.ts'
+import { mayBeShared } from './shared-cache.ts'
+import type { FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { Registration } from '../registration.ts'
 import { kAuthentication } from '../authentication.ts'
 import type { VerifiedToken } from '../types/verified-token.ts'
-import type { MaybePromise } from '../types/claims.ts'
+import type { JwtClaims, MaybePromise } from '../types/claims.ts'
 
 /** Until when access tokens are renewed after a login. Both are seconds since the epoch. */
 function renewableUntil (login: number, { claims }: VerifiedToken, { refreshExpires, sessionMaxAge }: Settings): number {
@@ -19,14 +21,15 @@ function renewableUntil (login: number, { claims }: VerifiedToken, { refreshExpi
 
 /**
  * Creates the hook that renews an access cookie before it expires. The new token keeps the app's claims and `sid`, is not
- * fresh, and ends at the latest `refreshExpires` after the login. Errors renew nothing, and neither do replies whose token
- * cookies the app has set or cleared itself.
+ * fresh, and ends at the latest `refreshExpires` after the login. Errors renew nothing, nor do responses that a shared cache may
+ * store, nor those whose token cookies the app has set or cleared itself. A token that was made with an `expiresIn` of its own
+ * ends then.
  *
  * @param implicitRefresh Seconds before `exp` from which on a token is renewed.
  * @throws `FST_JWT_BAD_OPTION` if nothing could be renewed.
  */
 export function implicitRefreshHook (registration: Registration, implicitRefresh: number): onSendHookHandler {
-  const { settings, issuer, verifier, cookies } = registration
+  const { settings, issuer, verifier, cookies, sessions } = registration
   const { accessExpires, identityClaim } = settings
   if (accessExpires === false) throw badOption('implicitRefresh', 'has nothing to renew if accessExpires is false; leave one of them out')
   if (implicitRefresh >= accessExpires) throw badOption('implicitRefresh', `must be shorter than accessExpires (${accessExpires} seconds), or every response would renew the cookie`)
@@ -34,6 +37,12 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     throw badOption('implicitRefresh', 'needs a key that signs, but a public key can only verify; give privateKey, or leave implicitRefresh out')
   }
   const ownClaims: ReadonlySet<string> = new Set([...ownedClaims, identityClaim, 'iss', 'aud'])
+  const lifetime = Math.floor(accessExpires)
+
+  /** The record of a session learns of every token that is made in its name. */
+  function extendSession ({ claims: { sid, gen } }: VerifiedToken, exp: number): MaybePromise<void> {
+    return sid === undefined || gen === undefined ? undefined : sessions?.extend(sid, exp)
+  }
 
   function renewed ({ claims }: VerifiedToken, login: number, exp: number): string {
     const kept = Object.fromEntries(Object.entries(claims).filter(([name]) => !ownClaims.has(name)))
@@ -42,41 +51,49 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
       auth_time: login,
       // The CSRF token stays: an open page holds it in a form field or a variable.
       ...(claims.csrf === undefined ? {} : { csrf: claims.csrf }),
-      ...(claims.sid === undefined ? {} : { sid: claims.sid })
+      ...(claims.sid === undefined ? {} : { sid: claims.sid }),
+      ...(claims.gen === undefined ? {} : { gen: claims.gen })
     })
   }
 
-  return function implicitRefreshOnSend (request, reply, payload, done) {
-    const authentication = request[kAuthentication]
-    const { type, exp, iat, auth_time: login = iat } = authentication?.verified.claims ?? {}
-    // Without the time of the login, a token could be renewed for ever.
-    if (
-      authentication === undefined || authentication.location !== 'cookies' || type !== 'access' || exp === undefined ||
-      login === undefined || reply.statusCode >= 400 || hasTokenCookies(reply) || registrationOf(request.server) !== registration
-    ) {
-      done(null, payload)
-      return
-    }
-    const { verified } = authentication
+  /** A token whose lifetime was given by hand ends then. */
+  function hasOurLifetime ({ exp = 0, iat = 0 }: JwtClaims): boolean {
+    return exp - iat === lifetime
+  }
+
+  /** The token to renew; `null` for none. */
+  function renewable (request: FastifyRequest, reply: FastifyReply): { verified: VerifiedToken, login: number, until: number } | null {
+    const { verified, location } = request[kAuthentication] ?? {}
     // Renewing another issuer's token would turn it into one of ours.
-    if (verified.foreign === true) {
-      done(null, payload)
-      return
-    }
+    if (verified === undefined || verified.foreign === true || location !== 'cookies' || verified.claims.type !== 'access') return null
+    // Nobody else may get the cookie of this user (RFC 9111 §7.3), and caches merge a 304 into what they have.
+    if (reply.statusCode === 304 || reply.statusCode >= 400 || mayBeShared(reply) || asksForPublicKeys(request)) return null
+    if (hasTokenCookies(reply) || registrationOf(request.server) !== registration) return null
+    const { claims } = verified
+    const { exp, auth_time: login = claims.iat } = claims
+    // Without the time of the login, a token could be renewed for ever.
+    if (exp === undefined || login === undefined || !hasOurLifetime(claims)) return null
     const now = Date.now() / 1000
-    const until = Math.min(Math.floor(now + accessExpires), renewableUntil(login, verified, settings))
-    if (exp - now > implicitRefresh || until <= exp) {
+    const until = Math.min(Math.floor(now + lifetime), renewableUntil(login, verified, settings))
+    return exp - now > implicitRefresh || until <= exp ? null : { verified, login, until }
+  }
+
+  return function implicitRefreshOnSend (request, reply, payload, done) {
+    const found = renewable(request, reply)
+    if (found === null) {
       done(null, payload)
       return
     }
+    const { verified, login, until } = found
     // The handler may have revoked the token.
     let pending: MaybePromise<void>
     try {
-      pending = after(refuseRevoked(registration, request, verified), () => {
-        const token = renewed(verified, login, until)
-        // One from another issuer can be valid here when ours in its place is not.
-        return after(verifier.verify(token, request), () => { cookies.set(reply, 'access', token) })
-      })
+      pending = after(refuseRevoked(registration, request, verified), () =>
+        after(extendSession(verified, until), () => {
+          const token = renewed(verified, login, until)
+          // The claims of an older configuration may be refused today.
+          return after(verifier.verify(token, request), () => { cookies.set(reply, 'access', token) })
+        }))
     } catch (error) {
       finish(error)
       return

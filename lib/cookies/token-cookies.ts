@@ -2,16 +2,29 @@ import { badOption } from '../errors.ts'
 import { readPayload } from '../jwt/unverified.ts'
 import { opaqueCsrfToken, parseOpaqueToken } from '../sessions/opaque-tokens.ts'
 import type { CookieSerializeOptions } from '@fastify/cookie'
-import type { FastifyReply } from 'fastify'
+import { keepPrivate } from './shared-cache.ts'
+import type { FastifyReply, onSendHookHandler } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { TokenType } from '../types/claims.ts'
 
-/** Replies whose token cookies the app has set or cleared. A decorator would cost every reply a little. */
-const touched = new WeakSet<FastifyReply>()
+/** On a reply: its token cookies were set or cleared. No decorator, which would cost every reply a little. */
+const kTouched = Symbol.for('fastify-jwt-extended.tokenCookies.1')
 
-/** Whether the app has set or cleared token cookies of a reply. */
+declare module 'fastify' {
+  interface FastifyReply {
+    [kTouched]?: true
+  }
+}
+
+/** Whether token cookies of a reply were set or cleared. */
 export function hasTokenCookies (reply: FastifyReply): boolean {
-  return touched.has(reply)
+  return reply[kTouched] === true
+}
+
+/** What the app says of caches after a cookie was set or cleared. */
+export const keepCookiesPrivate: onSendHookHandler = function keepCookiesPrivate (_request, reply, payload, done) {
+  if (hasTokenCookies(reply)) keepPrivate(reply)
+  done(null, payload)
 }
 
 /** RFC 6265bis §5.6: browsers silently drop a cookie whose name and value together are longer. */
@@ -47,6 +60,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     // The `parseOptions` of @fastify/cookie must not apply: a Domain for the app's own cookies would send tokens to more hosts.
     ...Object.fromEntries(['domain', 'expires', 'maxAge', 'partitioned', 'priority'].map(name => [name, undefined])),
     ...(settings.cookieDomain === null ? {} : { domain: settings.cookieDomain }),
+    ...(settings.cookiePartitioned ? { partitioned: true } : {}),
     secure: settings.cookieSecure,
     sameSite: settings.cookieSamesite.toLowerCase() as Lowercase<typeof settings.cookieSamesite>,
     signed: false
@@ -92,7 +106,23 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     if (bytes > maxCookieBytes) {
       throw errors.FST_JWT_COOKIE_TOO_LARGE(`Cookie ${name} would have ${bytes} bytes, but browsers drop cookies of more than ${maxCookieBytes}; put fewer claims into the token`)
     }
+    clearHostOnly(reply, name, attributes)
     reply.setCookie(name, value, sessionCookie ? attributes : { ...attributes, maxAge })
+  }
+
+  function clearOne (reply: FastifyReply, name: string, attributes: CookieSerializeOptions): void {
+    clearHostOnly(reply, name, attributes)
+    reply.clearCookie(name, attributes)
+  }
+
+  /** A cookie from before `cookieDomain` was set would be sent beside the new one, and before it (RFC 6265 §5.4). */
+  function clearHostOnly (reply: FastifyReply, name: string, { domain, ...attributes }: CookieSerializeOptions): void {
+    if (domain !== undefined) reply.clearCookie(name, attributes)
+  }
+
+  function touch (reply: FastifyReply): void {
+    keepPrivate(reply)
+    reply[kTouched] = true
   }
 
   function csrfOf (token: string): string | null {
@@ -112,17 +142,15 @@ export function createTokenCookies (settings: Settings): TokenCookies {
         const csrf = csrfOf(token)
         if (csrf !== null) setOne(reply, csrfName, csrf, csrfAttributes, maxAge)
       }
-      // RFC 9111 §7.3: a shared cache must not give the cookie of one user to another.
-      if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
-      touched.add(reply)
+      touch(reply)
     },
 
     unset (reply, type) {
       requireCookies(reply)
       const { name, attributes, csrfName, csrfAttributes } = plans[type]
-      reply.clearCookie(name, attributes)
-      if (withCsrfCookies) reply.clearCookie(csrfName, csrfAttributes)
-      touched.add(reply)
+      clearOne(reply, name, attributes)
+      if (withCsrfCookies) clearOne(reply, csrfName, csrfAttributes)
+      touch(reply)
     },
 
     csrfOf

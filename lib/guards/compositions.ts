@@ -8,7 +8,8 @@ import type { Settings } from '../options/settings.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { JwtHook } from '../types/hooks.ts'
 import type { JwtError } from '../types/errors.ts'
-import type { Denial, Guard, Requirement, Rule } from './rule.ts'
+import type { Denial, Guard, Rule } from './rule.ts'
+import type { Requirement } from './requirement.ts'
 
 /** The rule of a hook that requires a token, such as `freshJwtRequired`. Its check passes, or throws the error of the hook. */
 function ruleOfHook (composition: string, hook: unknown): Rule | undefined {

@@ -1,5 +1,5 @@
 import type { HookOptions } from '../authenticate/hook-options.ts'
-import type { Requirement } from './rule.ts'
+import type { Requirement } from './requirement.ts'
 
 /** `role: admin`, `role: admin or editor`, `roles: staff and auditor`. */
 export function describeNames (kind: string, names: readonly string[], match: 'any' | 'all'): string {

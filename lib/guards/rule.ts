@@ -1,10 +1,11 @@
 import { after, isPromise } from '../after.ts'
 import { asksForPublicKeys } from '../keys/jwks-route.ts'
 import { kAuthentication } from '../authentication.ts'
+import { hookName } from '../hook-name.ts'
 import { nearest, runAsHook } from '../authenticate/hooks.ts'
+import type { Requirement } from './requirement.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
-import type { HookOptions } from '../authenticate/hook-options.ts'
 import type { JwtClaims, MaybePromise } from '../types/claims.ts'
 import type { JwtHook } from '../types/hooks.ts'
 
@@ -13,14 +14,6 @@ import type { JwtHook } from '../types/hooks.ts'
  * `allOf` and `not`.
  */
 export type Guard = JwtHook
-
-/** What a guard requires, for documentation. @internal */
-export type Requirement =
-  | { readonly kind: 'role' | 'permission' | 'scope', readonly names: readonly string[], readonly match: 'any' | 'all' }
-  | { readonly kind: 'custom', readonly message: string }
-  | { readonly kind: 'token', readonly options: HookOptions }
-  | { readonly kind: 'anyOf' | 'allOf', readonly of: readonly Requirement[] }
-  | { readonly kind: 'not', readonly of: Requirement }
 
 /** Why a guard refuses a request. @internal */
 export interface Denial {
@@ -96,5 +89,5 @@ export function toGuard (rule: Rule): Guard {
   const hook: Guard = function (request, _reply, done) {
     runAsHook(request => enforce(request, rule), request, done)
   }
-  return Object.defineProperty(hook, kRule, { value: rule })
+  return Object.defineProperties(hook, { [kRule]: { value: rule }, name: { value: hookName({ guard: rule.requirement }) } })
 }

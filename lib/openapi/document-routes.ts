@@ -1,9 +1,11 @@
 import { annotate, describeRoute, extension } from './annotate.ts'
-import { readHooks } from './route-requirement.ts'
+import { readPrintedHooks } from './printed-hooks.ts'
+import { askedOf, combineHooks } from './route-requirement.ts'
 import { toYaml } from './yaml.ts'
 import { protectionOf } from '../authenticate/protect.ts'
 import { registrationOf } from '../registration.ts'
 import type { FastifyInstance, RouteOptions } from 'fastify'
+import type { Asked } from '../hook-name.ts'
 import type { DocumentedRoute } from './annotate.ts'
 import type { RouteRequirement } from './route-requirement.ts'
 import type { Registration } from '../registration.ts'
@@ -45,9 +47,11 @@ function wrapSwagger (owner: object): void {
   Reflect.set(owner, 'swagger', withSecurity)
 }
 
-function requirementOf (registration: Registration, route: RouteOptions, url: string): RouteRequirement | null {
-  const hooks = [route.onRequest, route.preValidation, route.preHandler].flat()
-  return readHooks(protectionOf(registration, { url, config: route.config }), hooks)
+/** The requirement of a route; of its hooks those that are printed, or, if it is not printed as it was declared, its own. */
+function requirementOf (registration: Registration, route: RouteOptions, url: string, printed: ReadonlyMap<string, readonly Asked[]>): RouteRequirement | null {
+  const [method] = [route.method].flat()
+  const hooks = printed.get(`${method} ${url}`) ?? [route.onRequest, route.preValidation, route.preHandler].flat().flatMap(askedOf)
+  return combineHooks(protectionOf(registration, { url, config: route.config }), hooks)
 }
 
 /**
@@ -62,9 +66,10 @@ export function documentRoutes (fastify: FastifyInstance, registration: Registra
     if (registrationOf(this) === registration) declared.push({ instance: this, route, url: route.url })
   })
   fastify.addHook('onReady', async () => {
+    const printed = readPrintedHooks(fastify.printRoutes({ includeHooks: true }))
     for (const { instance, route, url } of declared) {
       const owner = swaggerOwner(instance)
-      const requirement = owner === null ? null : requirementOf(registration, route, url)
+      const requirement = owner === null ? null : requirementOf(registration, route, url, printed)
       if (owner === null || requirement === null) continue
       wrapSwagger(owner)
       const marker = describeRoute(requirement)

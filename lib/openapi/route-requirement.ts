@@ -1,8 +1,9 @@
 import { resolveHookOptions } from '../authenticate/hook-options.ts'
 import { hookOptionsOf } from '../authenticate/hooks.ts'
 import { ruleOf } from '../guards/rule.ts'
+import type { Asked } from '../hook-name.ts'
 import type { HookOptions } from '../authenticate/hook-options.ts'
-import type { Requirement } from '../guards/rule.ts'
+import type { Requirement } from '../guards/requirement.ts'
 
 /** What all hooks of a route require together. */
 export interface RouteRequirement {
@@ -27,10 +28,16 @@ const accessToken = resolveHookOptions({})
 /** If there are more alternatives than anyone would read, they are only described in words. */
 const maxAlternatives = 16
 
-/** Reads the hooks of a route, in the order in which they run; `null` if none of them is ours. */
-export function readHooks (protection: HookOptions | null, hooks: readonly unknown[]): RouteRequirement | null {
-  const tokens = [protection, ...hooks.map(hookOptionsOf)].filter(options => options !== null && options !== undefined)
-  const guards = hooks.map(ruleOf).flatMap(rule => rule === undefined ? [] : [rule.requirement])
+/** What a function asks for if it is a hook or a guard of this package. */
+export function askedOf (hook: unknown): Asked[] {
+  const [options, rule] = [hookOptionsOf(hook), ruleOf(hook)]
+  return options !== undefined ? [{ hook: options }] : rule !== undefined ? [{ guard: rule.requirement }] : []
+}
+
+/** What the hooks of a route ask for together, in the order in which they run; `null` if none of them is ours. */
+export function combineHooks (protection: HookOptions | null, hooks: readonly Asked[]): RouteRequirement | null {
+  const tokens = [...protection === null ? [] : [protection], ...hooks.flatMap(asked => 'hook' in asked ? [asked.hook] : [])]
+  const guards = hooks.flatMap(asked => 'guard' in asked ? [asked.guard] : [])
   const required = tokens.filter(options => options.optional === false)
   if (tokens.length === 0 && guards.length === 0) return null
   const token = required[0] ?? tokens[0] ?? accessToken

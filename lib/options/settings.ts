@@ -4,7 +4,7 @@ import * as validate from './validators.ts'
 import type { Validator } from './validators.ts'
 import type { Errors } from '../errors.ts'
 import type { JwtErrorCode } from '../types/errors.ts'
-import type { CallbackOptions, JwtExtendedOptions, KeyOptions, LocationOptions, CsrfProtection } from '../types/options.ts'
+import type { CallbackOptions, JwtExtendedOptions, TrustedOrigins, KeyOptions, LocationOptions, CsrfProtection } from '../types/options.ts'
 import type { SessionLimit, SplitStore, Store } from '../types/store.ts'
 import type { TokenLocation } from '../types/hooks.ts'
 
@@ -66,6 +66,28 @@ const messages: Validator<Partial<Record<JwtErrorCode, string>>> = (value, name)
 }
 
 const upperCaseMethod: Validator<string> = (value, name) => validate.fieldName(value, name).toUpperCase()
+
+/** Methods that are protected from forgery. */
+interface Methods { has (method: string): boolean }
+
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
+
+/** All but the safe ones (RFC 9110 §9.2.1), those that an app adds included. */
+const unsafeMethods: Methods = { has: method => !safeMethods.has(method) }
+
+const csrfMethods: Validator<Methods> = (value, name) => {
+  const methods = validate.setOf(upperCaseMethod)(value, name)
+  if (methods.size === 0) throw badOption(name, 'is empty, so that nothing is protected; leave it out, or say so with csrfProtection: false')
+  return methods
+}
+
+const noOrigin: TrustedOrigins = () => false
+
+const trustedOrigins: Validator<TrustedOrigins> = (value, name) => {
+  if (typeof value === 'function') return value as TrustedOrigins
+  const origins = validate.setOf(validate.origin)(value, name)
+  return origin => origins.has(origin)
+}
 
 const skipPath: Validator<string> = (value, name) => {
   if (typeof value !== 'string' || !/^(\/|\*)/.test(value) || value.slice(0, -1).includes('*')) {
@@ -136,12 +158,13 @@ const table = {
   cookieSecure: option(validate.oneOf(true, false, 'auto'), 'auto'),
   cookieHttponly: option(validate.boolean, true),
   cookieSamesite: option(validate.oneOf('Strict', 'Lax', 'None'), 'Lax'),
+  cookiePartitioned: option(validate.boolean, false),
   sessionCookie: option(validate.boolean, false),
   implicitRefresh: option(validate.orFalse(validate.lifetime), false),
 
   csrfProtection: option(validate.orFalse(validate.oneOrSeveral<CsrfProtection>(protection)), ['fetch-metadata']),
-  csrfMethods: option(validate.setOf(upperCaseMethod), new Set(['POST', 'PUT', 'PATCH', 'DELETE'])),
-  trustedOrigins: option(validate.setOf(validate.origin), new Set<string>()),
+  csrfMethods: option(csrfMethods, unsafeMethods),
+  trustedOrigins: option(trustedOrigins, noOrigin),
   csrfInCookies: option(validate.boolean, true),
   csrfCheckForm: option(validate.boolean, false),
   accessCsrfCookieName: option(validate.fieldName, 'csrf_access_token'),
@@ -241,7 +264,10 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
       throw badOption('accessCsrfCookieName', 'and the other cookie names must all differ, or one cookie would overwrite another')
     }
   }
-  if (settings.cookieSamesite === 'None' && settings.cookieSecure === false) {
+  if (settings.cookiePartitioned && settings.cookieSecure !== true) {
+    throw badOption('cookiePartitioned', 'needs cookieSecure: true, or browsers drop the cookie; set cookieSecure')
+  }
+  if (settings.cookieSamesite === 'None' && settings.cookieSecure !== true) {
     throw badOption('cookieSamesite', "is 'None', which needs cookieSecure: true, or browsers drop the cookie; set cookieSecure")
   }
   for (const name of given.keys()) {

@@ -165,11 +165,19 @@ export function callback<F extends Function> (): Validator<F> {
   }
 }
 
-/** An origin as browsers send it (RFC 6454 §6.2): scheme, host, and port if it is not the default. */
+/** Scheme and host, and nothing after it. A `URL` knows the origin of web schemes only. */
+const serializedOrigin = /^([a-z][a-z\d+.-]*):\/\/[^/?#@*\\\s]+$/
+
+/** An origin as browsers send it (RFC 6454 §6.2): scheme, host, and port if it is not the default. Of an app's scheme, too. */
 export const origin: Validator<string> = (value, option) => {
-  if (typeof value === 'string' && URL.canParse(value)) {
-    const parsed = new URL(value)
-    if (parsed.origin !== 'null' && parsed.origin === value.toLowerCase() && !value.includes('*')) return parsed.origin
+  if (typeof value === 'string' && value.includes('*')) {
+    throw badOption(option, `takes whole origins, got ${show(value)}; for hosts of tenants give a function (origin, request) => boolean`)
   }
-  throw badOption(option, `takes an origin such as 'https://app.example.com', with no path, no default port and no *, got ${show(value)}`)
+  const text = typeof value === 'string' ? value.toLowerCase() : ''
+  const scheme = serializedOrigin.exec(text)?.[1]
+  if (scheme !== undefined && URL.canParse(text)) {
+    const isWeb = ['http', 'https', 'ws', 'wss', 'ftp', 'file'].includes(scheme)
+    if (isWeb ? /^https?$/.test(scheme) && new URL(text).origin === text : true) return text
+  }
+  throw badOption(option, `takes an origin such as 'https://app.example.com' or 'capacitor://localhost', with no path and no default port, got ${show(value)}`)
 }

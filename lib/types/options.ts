@@ -136,22 +136,33 @@ export interface CookieOptions {
   cookieSecure?: boolean | 'auto'
   /** Keep the token from scripts. Default: `true`. */
   cookieHttponly?: boolean
-  /** Default: `'Lax'`. */
+  /** `SameSite` of the token cookies (RFC 6265bis §5.6.7). `'None'` needs `cookieSecure: true`. Default: `'Lax'`. */
   cookieSamesite?: 'Strict' | 'Lax' | 'None'
+  /** `Partitioned` (CHIPS): a separate cookie for each site that embeds the app. Needs `cookieSecure: true`. Default: `false`. */
+  cookiePartitioned?: boolean
   /** Cookies that end with the browser session; otherwise Max-Age is what is left of the token's life. Default: `false`. */
   sessionCookie?: boolean
   /** Renew an access cookie that expires within so many seconds, on the way out. Default: `false`. */
   implicitRefresh?: Duration | false
 }
 
+/**
+ * Whether a cross-origin request is trusted, by its `Origin` header: for hosts of tenants, say. Only `true` trusts. What it throws
+ * is a 500.
+ */
+export type TrustedOrigins = (origin: string, request: FastifyRequest) => boolean
+
 /** Protection against cross-site request forgery, for tokens that come in cookies. */
 export interface CsrfOptions {
   /** Which protection, both in an array, or `false` for none. Default: `'fetch-metadata'`. */
   csrfProtection?: CsrfProtection | readonly CsrfProtection[] | false
-  /** Methods that are protected. Default: POST, PUT, PATCH, DELETE. */
+  /** Methods that are protected. Default: all but GET, HEAD, OPTIONS and TRACE (RFC 9110 §9.2.1). */
   csrfMethods?: readonly string[]
-  /** Origins that may send cross-origin requests, such as `'https://app.example.com'`. Default: `[]`. */
-  trustedOrigins?: readonly string[]
+  /**
+   * Origins that may send cross-origin requests, such as `'https://app.example.com'` or `'capacitor://localhost'`; or a
+   * function that decides about one. Default: `[]`.
+   */
+  trustedOrigins?: readonly string[] | TrustedOrigins
   /** Double submit: send the CSRF token in a cookie that scripts can read. Default: `true`. */
   csrfInCookies?: boolean
   /** Double submit: accept the CSRF token as a form field, too. Default: `false`. */

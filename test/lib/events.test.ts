@@ -115,8 +115,17 @@ t.test('a refused token is an event with its cause, whatever hook refused it; no
 t.test('a store that does not answer is no refusal', async t => {
   const fail = (): never => { throw new Error('down') }
   const store = {
-    denyToken: fail, denySession: fail, isDenied: fail, checkToken: fail, createSession: fail, getSession: fail, getSessionState: fail,
-    replaceSession: fail, endSession: fail, endSessions: fail, listSessions: fail
+    denyToken: fail,
+    denySession: fail,
+    isDenied: fail,
+    checkToken: fail,
+    createSession: fail,
+    getSession: fail,
+    getSessionState: fail,
+    replaceSession: fail,
+    endSession: fail,
+    endSessions: fail,
+    listSessions: fail
   }
   const app = await sessionApp(t, { store })
   const events = listen(t)

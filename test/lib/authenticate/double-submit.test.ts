@@ -167,8 +167,8 @@ t.test('names and paths of the companions are options, and clearing uses the sam
   for (const url of ['/login', '/logout']) {
     const { cookies } = await app.inject(url)
     const shared = { domain: 'example.com', secure: true, sameSite: 'Strict' }
-    t.match(cookies.find(({ name }) => name === 'ac'), { ...shared, path: '/app' }, url)
-    t.match(cookies.find(({ name }) => name === 'rc'), { ...shared, path: '/auth' }, url)
+    t.match(cookies.findLast(({ name }) => name === 'ac'), { ...shared, path: '/app' }, url)
+    t.match(cookies.findLast(({ name }) => name === 'rc'), { ...shared, path: '/auth' }, url)
   }
 })
 

@@ -5,7 +5,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
-import jwt, { jwtOptional, jwtRequired, refreshTokenRequired } from '../../../lib/index.ts'
+import jwt, { jwtOptional, jwtRequired, MemoryStore, refreshTokenRequired } from '../../../lib/index.ts'
 import { fixtures } from '../../helpers/fixtures/flask-jwt-extended.ts'
 import { bearer, secretKey, seen } from '../../helpers/protected-app.ts'
 import type { Options } from '../../helpers/protected-app.ts'
@@ -100,9 +100,9 @@ t.test('auth_time is the login: written at creation, taken from iat where it is 
   const app = await appWith(t)
   const created = app.jwt.decodeToken(app.jwt.createAccessToken('user123'))
   t.equal(created.auth_time, created.iat)
-  const first = (await renewal(app, { token: aging(60, { iat: now() - 7200 }) })).cookie?.value ?? ''
+  const first = (await renewal(app, { token: aging(60) })).cookie?.value ?? ''
   const login = app.jwt.decodeToken(first).auth_time ?? 0
-  t.ok(Math.abs(login - (now() - 7200)) <= 2)
+  t.ok(Math.abs(login - (now() - 3540)) <= 2)
   const again = (await renewal(app, { token: aging(60, { auth_time: login }) })).cookie?.value ?? ''
   t.equal(app.jwt.decodeToken(again).auth_time, login)
 })
@@ -240,7 +240,8 @@ t.test('under double submit the CSRF token stays the one an open page has', asyn
 
 t.test('a token of Flask-JWT-Extended is renewed by its iat, like one of ours', async t => {
   const flask = fixtures.flask['access with claims'] ?? ''
-  const app = await appWith(t, { secretKey: fixtures.secret, accessExpires: '200000 days', implicitRefresh: '199999 days', refreshExpires: '300000 days' })
+  const { exp, iat } = JSON.parse(Buffer.from(flask.split('.')[1] ?? '', 'base64url').toString()) as { exp: number, iat: number }
+  const app = await appWith(t, { secretKey: fixtures.secret, accessExpires: exp - iat, implicitRefresh: exp - iat - 1, refreshExpires: '300000 days' })
   const { cookie } = await renewal(app, { token: flask })
   t.match(app.jwt.decodeToken(cookie?.value ?? ''), { identity: 'user123', role: 'admin', auth_time: app.jwt.decodeToken(flask).iat })
 })
@@ -304,7 +305,7 @@ t.test('a nested context renews by its own options, once', async t => {
     inner.get('/own', { preHandler: jwtRequired }, async request => seen(request))
   })
   app.get('/', { preHandler: jwtRequired }, async request => seen(request))
-  const cookies = { access_token_cookie: aging(60), inner: aging(60) }
+  const cookies = { access_token_cookie: aging(60), inner: aging(60, { iat: now() - 7140, nbf: now() - 7140 }) }
   const names = async (url: string) => (await app.inject({ url, cookies })).cookies.map(({ name }) => name)
   t.strictSame(await names('/'), ['access_token_cookie'])
   t.strictSame(await names('/off'), [])
@@ -322,4 +323,73 @@ t.test('options that cannot work together stop start-up', async t => {
   ] as unknown as ReadonlyArray<[Partial<Options>, RegExp]>) {
     await t.rejects(appWith(t, options), { code: 'FST_JWT_BAD_OPTION', message }, String(message))
   }
+})
+
+t.test('a token whose lifetime was given by hand ends then', async t => {
+  const app = await appWith(t)
+  for (const lifetime of [60, 1800, 3599, 3601, 7200]) {
+    const token = aging(30, { iat: now() - lifetime + 30, nbf: now() - lifetime + 30 })
+    t.equal((await renewal(app, { token })).cookie, undefined, `${lifetime} seconds`)
+  }
+  const token = app.jwt.createAccessToken('user123', { expiresIn: 60 })
+  t.match(await renewal(app, { token }), { status: 200, cookie: undefined })
+})
+
+t.test('nothing is renewed on a response that a shared cache may store, nor on a 304', async t => {
+  const shared: Record<string, string | string[]>[] = [
+    { 'cache-control': 'public' }, { 'cache-control': 'public, max-age=300' }, { 'cache-control': 'max-age=60' }, { 'cache-control': 'S-MaxAge=60' },
+    { 'cache-control': 'must-revalidate' }, { 'cache-control': 'private="set-cookie", max-age=5' }, { 'cache-control': 'no-cache="x, no-store"' },
+    { 'cache-control': ['public', 'max-age=5'] }, { expires: new Date(Date.now() + 60_000).toUTCString() },
+    { 'cdn-cache-control': 'max-age=60' }, { 'surrogate-control': 'max-age=60' }
+  ]
+  for (const headers of shared) {
+    const app = await appWith(t, {}, (request, reply) => { reply.headers(headers); return seen(request) })
+    const { status, cookie, response } = await renewal(app, { token: aging(60) })
+    t.match({ status, cookie }, { status: 200, cookie: undefined }, JSON.stringify(headers))
+    for (const [name, value] of Object.entries(headers)) t.strictSame(response.headers[name], value, 'and its header stays')
+  }
+  const notModified = await appWith(t, {}, (_request, reply) => reply.code(304).send())
+  t.match(await renewal(notModified, { token: aging(60) }), { status: 304, cookie: undefined })
+})
+
+t.test('a response that is renewed on is kept out of shared caches, as strictly as the app says or more', async t => {
+  const table: [given: string | string[] | undefined, sent: string | string[]][] = [
+    [undefined, 'no-store'], ['private', 'private'], ['no-store', 'no-store'], ['no-cache', 'no-cache'], ['Private, max-age=60', 'Private, max-age=60'],
+    [['max-age=5', 'private'], ['max-age=5', 'private']]
+  ]
+  for (const [given, sent] of table) {
+    const app = await appWith(t, {}, (request, reply) => { if (given !== undefined) reply.header('cache-control', given); return seen(request) })
+    const { cookie, response } = await renewal(app, { token: aging(60) })
+    t.ok(cookie, String(given))
+    t.strictSame(response.headers['cache-control'], sent)
+  }
+})
+
+t.test('the public keys are answered without a cookie, though a hook covers the whole app', async t => {
+  const app = Fastify() as unknown as FastifyInstance
+  t.teardown(() => app.close())
+  const pair = generateKeyPairSync('ed25519', { privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
+  await app.register(jwt, { ...hourly, secretKey: undefined, algorithm: 'EdDSA', privateKey: pair.privateKey, jwksPath: '/jwks', accessExpires: 2, implicitRefresh: 1 } as unknown as Options)
+  app.addHook('onRequest', jwtRequired)
+  app.get('/', async request => seen(request))
+  const token = app.jwt.createAccessToken('user123')
+  await sleep(1100)
+  t.ok((await renewal(app, { token })).cookie)
+  const { response, cookie } = await renewal(app, { token, url: '/jwks' })
+  t.equal(cookie, undefined)
+  t.match(response.headers['cache-control'], /public/)
+})
+
+t.test('a session whose access token is renewed lives at least as long, stays revocable, and is not renewed once it is gone', async t => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const app = await appWith(t, { store, accessExpires: 2, implicitRefresh: 1, refreshExpires: 3600 })
+  const { accessToken, sessionId } = await app.jwt.createSession('user123')
+  const before = store.getSession(sessionId)?.session.expiresAt ?? 0
+  await sleep(1100)
+  const renewed = (await renewal(app, { token: accessToken })).cookie?.value ?? ''
+  t.match(app.jwt.decodeToken(renewed), { sid: sessionId, gen: 0, fresh: false })
+  t.ok((store.getSession(sessionId)?.session.expiresAt ?? 0) >= before)
+  await app.jwt.revokeSession(sessionId)
+  t.match((await renewal(app, { token: renewed })).response.json(), { code: 'FST_JWT_REVOKED' })
 })

@@ -109,7 +109,6 @@ t.test('cookies are cleared with the very attributes they were set with', async 
     'names and paths of their own': {
       accessCookieName: 'a', refreshCookieName: 'r', accessCookiePath: '/api', refreshCookiePath: '/auth/refresh'
     },
-    'a domain': { cookieDomain: 'app.example' },
     Strict: { cookieSamesite: 'Strict' },
     'None and secure': { cookieSamesite: 'None', cookieSecure: true },
     'not secure': { cookieSecure: false },
@@ -118,6 +117,7 @@ t.test('cookies are cleared with the very attributes they were set with', async 
     '__Secure-': {
       accessCookieName: '__Secure-access', refreshCookieName: '__Secure-refresh', refreshCookiePath: '/refresh', cookieSecure: true
     },
+    Partitioned: { cookiePartitioned: true, cookieSecure: true },
     'session cookies': { sessionCookie: true }
   }
   for (const [name, options] of Object.entries(table)) {
@@ -145,9 +145,10 @@ t.test('cookie options become the attributes', async t => {
       { path: '/', httponly: true, samesite: 'Lax', secure: true }, { path: '/', httponly: true, samesite: 'Lax', secure: true }],
     [{ cookieSecure: false, cookieHttponly: false },
       { path: '/', samesite: 'Lax' }, { path: '/', samesite: 'Lax' }],
-    [{ cookieSamesite: 'Strict', cookieDomain: 'app.example' },
-      { path: '/', httponly: true, samesite: 'Strict', domain: 'app.example' },
-      { path: '/', httponly: true, samesite: 'Strict', domain: 'app.example' }],
+    [{ cookieSamesite: 'Strict' },
+      { path: '/', httponly: true, samesite: 'Strict' }, { path: '/', httponly: true, samesite: 'Strict' }],
+    [{ cookiePartitioned: true, cookieSecure: true },
+      { path: '/', httponly: true, samesite: 'Lax', secure: true, partitioned: true }, { path: '/', httponly: true, samesite: 'Lax', secure: true, partitioned: true }],
     [{ cookieSamesite: 'None', cookieSecure: true },
       { path: '/', httponly: true, samesite: 'None', secure: true }, { path: '/', httponly: true, samesite: 'None', secure: true }],
     [{ accessCookiePath: '/api', refreshCookiePath: '/auth/refresh' },
@@ -388,4 +389,49 @@ t.test('cookie setters where cookies are no location are an error that names the
   const response = await app.inject({ url: '/', headers: bearer('x') })
   t.equal(response.statusCode, 500)
   t.match(response.json<{ message: string }>().message, /tokenLocation/)
+})
+
+t.test('with a domain, a cookie of the host alone is expired first, and with the same attributes: a browser would send it before the new one', async t => {
+  for (const csrf of [false, true]) {
+    const app = await cookieApp(t, { cookieDomain: 'app.example', cookieSamesite: 'Strict', ...csrf ? { csrfProtection: 'double-submit' } : {} })
+    for (const url of ['/login', '/unsetJwtCookies']) {
+      const set = setCookies(await app.inject(url))
+      t.equal(set.length, csrf ? 8 : 4, url)
+      for (const name of new Set(set.map(({ name }) => name))) {
+        const [hostOnly, ofDomain] = set.filter(cookie => cookie.name === name)
+        t.match(hostOnly, { value: '', attributes: { domain: undefined, 'max-age': '0' } }, `${url}: ${name}`)
+        t.match(ofDomain, { attributes: { domain: 'app.example', path: hostOnly?.attributes.path, samesite: 'Strict' } }, `${url}: ${name}`)
+        t.equal(ofDomain?.value === '', url !== '/login')
+      }
+    }
+  }
+})
+
+t.test('a response that sets or clears a token cookie is kept out of shared caches, whatever the app says of it, and when', async t => {
+  const table: [name: string, given: string | undefined, sent: string][] = [
+    ['nothing', undefined, 'no-store'], ['private', 'private, max-age=60', 'private, max-age=60'], ['no-cache', 'no-cache', 'no-cache'],
+    ['public', 'public, max-age=300', 'no-store'], ['s-maxage', 's-maxage=60', 'no-store'], ['no-cache of a field', 'no-cache="x"', 'no-store']
+  ]
+  for (const [name, given, sent] of table) {
+    for (const when of ['before', 'after'] as const) {
+      const app = Fastify() as unknown as FastifyInstance
+      t.teardown(() => app.close())
+      await app.register(jwt, { secretKey, tokenLocation: 'cookies' } as Options)
+      const say = (reply: FastifyReply): void => { if (given !== undefined) reply.header('cache-control', given) }
+      const route = (url: string, act: (reply: FastifyReply) => void) => app.get(url, async (_request, reply) => {
+        if (when === 'before') say(reply)
+        act(reply)
+        if (when === 'after') say(reply)
+        reply.header('cdn-cache-control', 'max-age=60')
+        return {}
+      })
+      route('/login', reply => { app.jwt.setAccessCookies(reply, app.jwt.createAccessToken('user123')) })
+      route('/logout', reply => { app.jwt.unsetJwtCookies(reply) })
+      for (const url of ['/login', '/logout']) {
+        const { headers } = await app.inject(url)
+        t.equal(headers['cache-control'], sent, `${url}, ${name}, ${when}`)
+        t.equal(headers['cdn-cache-control'], undefined)
+      }
+    }
+  }
 })

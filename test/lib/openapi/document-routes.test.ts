@@ -7,7 +7,7 @@ import t from 'tap'
 import jwt, {
   allOf, anyOf, freshJwtRequired, guard, jwtOptional, jwtRequired, not, permission, refreshTokenRequired, role, scope, verifyJwt
 } from '../../../lib/index.ts'
-import { instanceHooks } from '../../../lib/openapi/instance-hooks.ts'
+import { readPrintedHooks } from '../../../lib/openapi/printed-hooks.ts'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import type { SwaggerOptions } from '@fastify/swagger'
 import type { JwtExtendedOptions } from '../../../lib/index.ts'
@@ -403,9 +403,35 @@ t.test('many ways in are said in words', async t => {
   t.match(operation?.['x-jwt'], { requires: 'role: role0 or role1 or role2 or role3 or role4 and permission: role0 or role1 or role2 or role3 or role4' })
 })
 
-t.test('where Fastify keeps its hooks elsewhere, those of an instance are missing in the document only', async t => {
-  t.same(instanceHooks({} as FastifyInstance, 'onRequest'), [])
-  t.same(instanceHooks({ [Symbol('fastify.hooks')]: { onRequest: 1 } } as unknown as FastifyInstance, 'onRequest'), [])
+t.test('what Fastify prints of its routes is read: prefixes, parameters, wildcards, several methods, constraints, and hooks of others', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey })
+  app.addHook('onRequest', async () => {})
+  app.get('/', ok)
+  app.register(async context => {
+    context.addHook('onRequest', jwtRequired)
+    context.addHook('preHandler', role('a (b) "c"'))
+    context.route({ method: ['GET', 'POST'], url: '/:id(^\\d+)', preHandler: scope('read'), handler: ok })
+    context.get('/:id/files/*', ok)
+    context.get('/versions', { constraints: { version: '1.0.0' } }, ok)
+    context.get('/', ok)
+  }, { prefix: '/users' })
+  await app.ready()
+  const printed = readPrintedHooks(app.printRoutes({ includeHooks: true }))
+  const kinds = (route: string) => printed.get(route)?.map(asked => 'hook' in asked ? asked.hook.type : asked.guard.kind)
+  t.same(kinds('GET /'), [])
+  t.same(kinds('GET /users/:id(^\\d+)'), ['access', 'role', 'scope'])
+  t.same(kinds('POST /users/:id(^\\d+)'), ['access', 'role', 'scope'])
+  for (const route of ['GET /users/:id/files/*', 'GET /users/versions', 'HEAD /users/versions', 'GET /users', 'GET /users/']) t.same(kinds(route), ['access', 'role'], route)
+  t.same([...readPrintedHooks('(empty tree)').values()].flat(), [])
+})
+
+t.test('a route that is printed in another way is documented by its own hooks', async t => {
+  const { paths } = documentOf(await build({}, openapi('3.1.0'), async app => {
+    app.get('/items/:id?', { preHandler: jwtRequired }, ok)
+  }))
+  t.same(paths['/items/{id}?']?.['get']?.security, [{ bearerAuth: [] }])
 })
 
 t.test('@fastify/swagger-ui serves what has been added', async t => {

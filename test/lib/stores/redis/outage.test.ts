@@ -6,7 +6,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { RedisStore } from '../../../../lib/index.ts'
 import type { RedisClient } from '../../../../lib/index.ts'
-import { rotationOf, session } from '../../../../lib/stores/contract-tests/contract-test.ts'
+import { session } from '../../../../lib/stores/contract-tests/contract-test.ts'
 import type { Store } from '../../../../lib/index.ts'
 import { noRedis, startRedis } from '../../../helpers/redis-server.ts'
 import type { RedisServer } from '../../../helpers/redis-server.ts'
@@ -41,11 +41,15 @@ async function everythingFails (t: Test, store: Store): Promise<void> {
   const results = await Promise.allSettled([
     store.isDenied(randomUUID(), null),
     store.denyToken(randomUUID(), null, null),
-    store.createSession(record),
+    store.denySession(randomUUID(), null),
+    store.checkToken(randomUUID(), record.id),
+    store.createSession(record, null),
     store.getSession(record.id),
-    store.rotateSession(record.id, rotationOf(record)),
-    store.endSession(record.id, null),
-    store.listSessions(record.identity)
+    store.getSessionState(record.id),
+    store.replaceSession(record.id, 0, { used: true }),
+    store.endSession(record.id),
+    store.endSessions(record.identity, null, 10),
+    store.listSessions(record.identity, null, 10)
   ])
   t.strictSame(results.map(({ status }) => status), Array.from(results, () => 'rejected'))
   // Generous, for a slow machine; what it must not do is wait for Redis.
@@ -85,31 +89,28 @@ for (const [name, create] of Object.entries(clients)) {
     await store.open()
     await store.denyToken('revoked', null, Date.now() + hour)
     const record = session()
-    await store.createSession(record)
+    await store.createSession(record, null)
     await server.kill()
     await everythingFails(t, store)
     await server.restart()
     await untilItAnswers(store)
     t.equal(await store.isDenied('revoked', null), true)
-    t.equal((await store.rotateSession(record.id, rotationOf(record))).outcome, 'rotated', 'its scripts are gone with it')
+    t.equal(await store.replaceSession(record.id, 0, { used: false }), true, 'its scripts are gone with it')
   })
 
   t.test(`a rotation that reaches Redis after its time, by ${name}, does nothing`, { skip: noRedis }, async t => {
     const server = await startRedis(t)
     const store = new RedisStore(await create(t, server), { commandTimeout })
-    const [first, second] = [session(), session()]
-    await store.createSession(first)
-    await store.createSession(second)
-    const rotated = await store.rotateSession(first.id, rotationOf(first))
-    t.equal(rotated.outcome, 'rotated')
+    await store.open()
+    const record = session()
+    await store.createSession(record, null)
     server.freeze()
-    await t.rejects(store.rotateSession(second.id, rotationOf(second)), { message: /did not answer within 300 ms/ })
+    await t.rejects(store.replaceSession(record.id, 0, { tokenId: 'late', rotated: true }), { message: /did not answer within 300 ms/ })
     await sleep(200)
     server.thaw()
     await untilItAnswers(store)
-    t.equal((await store.getSession(second.id))?.current.tokenId, second.current.tokenId)
-    t.equal((await store.rotateSession(second.id, rotationOf(second, { reuseInterval: 0 }))).outcome, 'rotated',
-      'so the token that was shown is still good')
+    t.equal((await store.getSession(record.id))?.session.tokenId, record.tokenId)
+    t.equal(await store.replaceSession(record.id, 0, { tokenId: 'next' }), true, 'so the token that was shown is still good')
   })
 }
 
@@ -117,9 +118,9 @@ t.test('a session whose list could not be written in time is not written either'
   const server = await startRedis(t)
   const store = new RedisStore(await clients.ioredis?.(t, server) as RedisClient, { commandTimeout })
   const record = session()
-  await store.createSession(session())
+  await store.createSession(session(), null)
   server.freeze()
-  await t.rejects(async () => store.createSession(record))
+  await t.rejects(async () => store.createSession(record, null))
   server.thaw()
   await untilItAnswers(store)
   t.equal(await store.getSession(record.id), null)

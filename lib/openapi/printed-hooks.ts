@@ -1,0 +1,38 @@
+import { readHookName } from '../hook-name.ts'
+import type { Asked } from '../hook-name.ts'
+
+/** A line of the tree: what is drawn before the text, a part of a path, and the methods of the routes that end there. */
+const routeLine = /^([│├└─\s]*)(.*?)(?: \(([A-Z, -]+)\)(?: \{.*)?)?$/
+
+/** The hooks of the route above: a phase, and the names of the functions as JSON. */
+const hookLine = /^[│\s]*• \((onRequest|preValidation|preHandler)\) (\[.*\])$/
+
+/**
+ * Reads what `fastify.printRoutes({ includeHooks: true })` prints: the hooks and guards of this package on each route, those that
+ * `addHook` has given it included.
+ *
+ * @returns By method and path, such as `GET /users/:id`. A route that is printed in another way is missing.
+ */
+export function readPrintedHooks (tree: string): ReadonlyMap<string, readonly Asked[]> {
+  const hooks = new Map<string, Asked[]>()
+  /** The parts of the path that is being read, each with the column in which it begins. */
+  const parts: { readonly column: number, readonly path: string }[] = []
+  let current: string[] = []
+
+  for (const line of tree.split('\n')) {
+    const [, , names] = hookLine.exec(line) ?? []
+    if (names !== undefined) {
+      const asked = (JSON.parse(names) as string[]).flatMap(name => readHookName(name.replace(/\(\)$/, '')) ?? [])
+      for (const route of current) hooks.set(route, [...hooks.get(route) ?? [], ...asked])
+      continue
+    }
+    if (line.includes('• (')) continue
+    const [, drawn = '', part = '', methods = ''] = routeLine.exec(line) as RegExpExecArray
+    while ((parts.at(-1)?.column ?? -1) >= drawn.length) parts.pop()
+    const path = (parts.at(-1)?.path ?? '') + part
+    parts.push({ column: drawn.length, path })
+    current = methods.split(', ').map(method => `${method} ${path}`)
+    for (const route of current) if (!hooks.has(route)) hooks.set(route, [])
+  }
+  return hooks
+}
