@@ -7,7 +7,7 @@ import { badOption } from './errors.ts'
 import { resolveOptions } from './options/settings.ts'
 import { kRegistration, registrationOf } from './registration.ts'
 import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './authenticate/hooks.ts'
-import { redactLog, redactNotFound } from './authenticate/log-redaction.ts'
+import { redactQueryToken } from './authenticate/log-redaction.ts'
 import { implicitRefreshHook } from './cookies/implicit-refresh.ts'
 import { documentRoutes } from './openapi/document-routes.ts'
 import { protect } from './authenticate/protect.ts'
@@ -91,10 +91,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
 
   if (settings.tokenLocation.includes('cookies') && !fastify.hasReplyDecorator('setCookie')) await fastify.register(cookie)
 
-  if (settings.tokenLocation.includes('queryString')) {
-    redactLog(fastify, settings.queryStringName)
-    fastify.addHook('onRequest', redactNotFound(settings.queryStringName))
-  }
+  if (settings.tokenLocation.includes('queryString')) redactQueryToken(registration)
 
   decorateRequests(fastify)
   fastify.decorate(kRegistration, registration)

@@ -1,43 +1,81 @@
-import type { FastifyInstance, onRequestHookHandler } from 'fastify'
+import { badOption } from '../errors.ts'
+import { registrationOf } from '../registration.ts'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
+import type { Registration } from '../registration.ts'
 
 /** Where a pino logger keeps its serializers; pino exports this symbol as `pino.symbols.serializersSym`. */
 const kSerializers = Symbol.for('pino.serializers')
 
+const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+
 type Serializers = Record<string, ((value: unknown) => unknown) | undefined>
 
-/** The names whose values a logger hides already. */
-const redactedNames = new WeakMap<Serializers, Set<string>>()
-
-function decoded (name: string): string {
+function decoded (text: string): string {
   try {
-    return decodeURIComponent(name.replaceAll('+', ' '))
+    return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
-    return name
+    return text
   }
 }
 
+/** A name in a URL, and what begins it: `;` as well as `&`, since Fastify may be told so. */
+const nameOfPair = /(?:^|[?;])([^?;=#]*)=/g
+
 /**
- * A URL with the value of a query parameter taken out, however its name is escaped; a `;` begins parameters as well,
- * where Fastify's `useSemicolonDelimiter` is on.
+ * A URL without the values of a query parameter, however its name is escaped or indexed. What follows it up to the next `&` goes,
+ * too: Fastify may have been told that `;` is part of a value.
  */
 export function redactUrl (url: string, parameter: string): string {
-  return url.replace(/([?&;])([^?&;=#]*)=([^&;#]*)/g, (pair, delimiter: string, name: string) =>
-    decoded(name).split('[', 1)[0] === parameter ? `${delimiter}${name}=redacted` : pair)
+  return url.split('&').map((part, index) => {
+    for (const match of part.matchAll(nameOfPair)) {
+      const name = decoded(match[1] ?? '')
+      const isPath = index === 0 && match.index === 0 && !/^[?;]/.test(match[0])
+      if (!isPath && (name === parameter || name.startsWith(`${parameter}[`))) return `${part.slice(0, match.index + match[0].length)}redacted`
+    }
+    return part
+  }).join('&')
 }
 
-/**
- * Keeps tokens that come in the query out of the log: Fastify writes the URL of every request into its first line.
- * That line precedes all hooks, so the serializer is the one place left. A logger that is not pino has none, and
- * has to see to its lines itself.
- */
-export function redactLog (fastify: FastifyInstance, parameter: string): void {
+/** Takes the URL of a request out of a text: whoever wrote it there meant no harm. */
+function redactText (text: string, url: string, redacted: string): string {
+  return text.replaceAll(url, redacted)
+}
+
+/** A logger whose texts do not hold the URL of a request. */
+function redactingLogger (log: FastifyBaseLogger, url: string, redacted: string): FastifyBaseLogger {
+  const wrapped = Object.create(log) as FastifyBaseLogger
+  const hide = (value: unknown): unknown => typeof value === 'string' ? redactText(value, url, redacted) : value
+  for (const level of levels) {
+    wrapped[level] = (...args: unknown[]) => { Reflect.apply(log[level], log, args.map(hide)) }
+  }
+  wrapped.child = (...args) => redactingLogger(log.child(...args), url, redacted)
+  return wrapped
+}
+
+/** Whether nothing is logged: the logger that Fastify uses then has no level, and one empty function for all. */
+function isSilent ({ log }: FastifyInstance): boolean {
+  return (log.level as string | undefined) === undefined && log.fatal === log.trace
+}
+
+function isRoot (instance: FastifyInstance): boolean {
+  return !('addHook' in Object.getPrototypeOf(instance))
+}
+
+/** Whether a registration of the root keeps this query parameter out of the log already. */
+function isHiddenAbove ({ instance, settings: { queryStringName } }: Registration): boolean {
+  const above = registrationOf(Object.getPrototypeOf(instance) as FastifyInstance)
+  if (above === undefined) return false
+  const { tokenLocation, queryStringName: name } = above.settings
+  return (isRoot(above.instance) && tokenLocation.includes('queryString') && name === queryStringName) || isHiddenAbove(above)
+}
+
+/** Fastify writes the URL of every request into its first log line, which precedes all hooks: only the serializer is left. */
+function redactSerializer (fastify: FastifyInstance, parameter: string): void {
   const serializers = Reflect.get(fastify.log, kSerializers) as Serializers | undefined
   const serialize = serializers?.['req']
-  if (serializers === undefined || serialize === undefined) return
-  const names = redactedNames.get(serializers) ?? new Set()
-  if (names.has(parameter)) return
-  redactedNames.set(serializers, names.add(parameter))
-
+  if (serializers === undefined || serialize === undefined) {
+    throw badOption('tokenLocation', "has 'queryString', and the logger has no 'req' serializer that could keep tokens out of the log; use pino, give the logger one, or turn logging off")
+  }
   serializers['req'] = function redactingSerializer (request) {
     const shown = serialize(request)
     if (typeof shown !== 'object' || shown === null || !('url' in shown) || typeof shown.url !== 'string') return shown
@@ -46,10 +84,34 @@ export function redactLog (fastify: FastifyInstance, parameter: string): void {
   }
 }
 
-/** Takes the token out of the URL of a request that found no route, since Fastify puts that into log and answer. */
-export function redactNotFound (parameter: string): onRequestHookHandler {
-  return function redactNotFoundOnRequest (request, _reply, done) {
-    if (request.is404 && request.raw.url !== undefined) request.raw.url = redactUrl(request.raw.url, parameter)
-    done()
+/** The URL of a request, and what may be shown of it; `null` if that is the same. */
+function urlsOf ({ raw: { url = '' } }: FastifyRequest, parameter: string): { url: string, redacted: string } | null {
+  const redacted = redactUrl(url, parameter)
+  return redacted === url ? null : { url, redacted }
+}
+
+/**
+ * Keeps tokens that come in the query string out of log and answers: Fastify writes the URL of a request into its first line,
+ * and that of a request without a route into another line and the answer.
+ *
+ * @throws `FST_JWT_BAD_OPTION` if it cannot: in a nested context, since a request without a route is the root's; and with a logger
+ *   that has no serializers.
+ */
+export function redactQueryToken (registration: Registration): void {
+  const { instance: fastify, settings: { queryStringName: parameter } } = registration
+  if (!isRoot(fastify)) {
+    if (isHiddenAbove(registration)) return
+    throw badOption('tokenLocation', "has 'queryString' in a nested context, where a mistyped URL would put the token into the log of the root; register the plugin on the root instance with 'queryString' and the same queryStringName first")
   }
+  if (!isSilent(fastify)) redactSerializer(fastify, parameter)
+
+  fastify.addHook('onRequest', function redactLogOnRequest (request, reply, done) {
+    const urls = urlsOf(request, parameter)
+    if (urls !== null) reply.log = request.log = redactingLogger(request.log, urls.url, urls.redacted)
+    done()
+  })
+  fastify.addHook('onSend', function redactNotFoundOnSend (request, reply, payload, done) {
+    const urls = reply.statusCode === 404 && typeof payload === 'string' ? urlsOf(request, parameter) : null
+    done(null, urls === null ? payload : redactText(payload as string, urls.url, urls.redacted))
+  })
 }

@@ -1,4 +1,5 @@
 import formbody from '@fastify/formbody'
+import multipart from '@fastify/multipart'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyRequest, InjectOptions } from 'fastify'
 import t from 'tap'
@@ -281,5 +282,25 @@ t.test('a multipart form: its parsed field counts, and one left for the handler 
     }
     if (verdict === null) await passes(t, app, request, 'user123', name)
     else await refused(t, app, request, verdict, name)
+  }
+})
+
+t.test('the field of a form that @fastify/multipart has parsed counts, as a field and as a value', async t => {
+  for (const attachFieldsToBody of [true, 'keyValues'] as const) {
+    const app = Fastify() as unknown as FastifyInstance
+    t.teardown(() => app.close())
+    await app.register(multipart, { attachFieldsToBody })
+    await app.register(jwt, { secretKey, tokenLocation: 'cookies', csrfProtection: 'double-submit', csrfCheckForm: true })
+    app.post('/', { preHandler: jwtRequired }, async request => seen(request))
+    const token = app.jwt.createAccessToken('user123')
+    const form = (csrf: string): InjectOptions => ({
+      method: 'POST',
+      url: '/',
+      cookies: { access_token_cookie: token },
+      headers: { 'content-type': 'multipart/form-data; boundary=x' },
+      payload: `--x\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n${csrf}\r\n--x--\r\n`
+    })
+    await passes(t, app, form(app.jwt.getCsrfToken(token) ?? ''), 'user123', `${attachFieldsToBody}, the right one`)
+    t.equal((await app.inject(form('another'))).json().message, 'CSRF token does not match', `${attachFieldsToBody}, another`)
   }
 })

@@ -49,6 +49,11 @@ const table: Array<[name: string, headers: Headers, passes: boolean]> = [
   ['Origin: null with cross-site', { origin: 'null', 'sec-fetch-site': 'cross-site' }, false],
   ['an origin that is none', { origin: 'app.example' }, false],
   ['an origin of nonsense', { origin: '://' }, false],
+  ['a path in Host', { host: 'app.example/x', origin: 'http://app.example' }, false],
+  ['user information in Host', { host: 'eve@app.example', origin: 'http://app.example' }, false],
+  ['a query in Host', { host: 'app.example?x', origin: 'http://app.example' }, false],
+  ['an ftp origin of the own host', { origin: 'ftp://app.example' }, false],
+  ['a WebSocket origin of the own host', { origin: 'ws://app.example' }, false],
   ['X-Forwarded-Host from nobody we trust', { origin: 'https://public.example', 'x-forwarded-host': 'public.example' }, false]
 ]
 const trustedOrigins = ['https://trusted.example', 'http://ported.example:8080']
@@ -211,4 +216,86 @@ t.test('the answer says why, and nothing about the token', async t => {
   })
   assertRefused(t, response, { ...refusals.csrf, message: /cross-(origin|site)/i }, 'why')
   for (const part of token.split('.')) t.notOk(response.payload.includes(part))
+})
+
+t.test('every method but GET, HEAD, OPTIONS and TRACE is checked by default, those that an app adds included', async t => {
+  const app = Fastify() as unknown as FastifyInstance
+  t.teardown(() => app.close())
+  for (const method of ['PROPPATCH', 'REPORT', 'QUERY', 'MKCOL', 'CONNECT']) app.addHttpMethod(method)
+  await app.register(jwt, { secretKey, tokenLocation: 'cookies' } as Options)
+  const methods = ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'POST', 'PUT', 'PATCH', 'DELETE', 'PROPPATCH', 'REPORT', 'QUERY', 'MKCOL', 'CONNECT']
+  app.route({ method: methods as ['GET'], url: '/', preHandler: verifyJwt(), handler: async () => ({}) })
+  const cookies = { access_token_cookie: app.jwt.createAccessToken('user123') }
+  for (const method of methods) {
+    const response = await app.inject({ method: method as 'GET', url: '/', cookies, headers: { 'sec-fetch-site': 'cross-site' } })
+    t.equal(response.statusCode, methods.indexOf(method) < 4 ? 200 : 403, method)
+  }
+})
+
+t.test('the methods can be given, and an empty list stops start-up', async t => {
+  const app = await protectedApp(t, { tokenLocation: 'cookies', csrfMethods: ['put'] })
+  const cookies = { access_token_cookie: app.jwt.createAccessToken('user123') }
+  await assertVerdict(t, app, { method: 'PUT', url: '/required', cookies, headers: { 'sec-fetch-site': 'cross-site' } }, false, 'given')
+  await assertVerdict(t, app, { method: 'POST', url: '/required', cookies, headers: { 'sec-fetch-site': 'cross-site' } }, true, 'not given')
+  await t.rejects(protectedApp(t, { tokenLocation: 'cookies', csrfMethods: [] }), { code: 'FST_JWT_BAD_OPTION', message: /csrfMethods.*csrfProtection: false/ })
+})
+
+t.test('a WebSocket handshake is checked by its origin: a GET over HTTP/1.1, a CONNECT over HTTP/2', async t => {
+  for (const csrfProtection of ['fetch-metadata', 'double-submit'] as const) {
+    const app = Fastify() as unknown as FastifyInstance
+    t.teardown(() => app.close())
+    app.addHttpMethod('CONNECT')
+    await app.register(jwt, { secretKey, tokenLocation: 'cookies', csrfProtection } as Options)
+    app.route({ method: ['GET', 'CONNECT', 'POST'] as string[] as ['GET'], url: '/', preHandler: verifyJwt(), handler: async () => ({}) })
+    const cookies = { access_token_cookie: app.jwt.createAccessToken('user123') }
+    const status = async (method: string, headers: Headers) => (await app.inject({ method: method as 'GET', url: '/', cookies, headers: { host: 'app.example', ...headers } })).statusCode
+    for (const [method, headers] of [['GET', { upgrade: 'WebSocket' }], ['CONNECT', { ':protocol': 'websocket' }]] as const) {
+      t.equal(await status(method, { ...headers, origin: 'https://evil.example' }), 403, `${csrfProtection}, ${method}, another origin`)
+      t.equal(await status(method, { ...headers, origin: 'http://app.example' }), 200, `${csrfProtection}, ${method}, the own origin`)
+    }
+    if (csrfProtection === 'double-submit') {
+      for (const headers of [{ upgrade: 'websocket' }, { ':protocol': 'websocket' }]) {
+        t.equal(await status('POST', { ...headers, origin: 'http://app.example' }), 403, 'no other method is a handshake: the CSRF token is missing')
+      }
+      t.equal(await status('CONNECT', { origin: 'http://app.example' }), 403, 'nor is a CONNECT for something else')
+    }
+  }
+})
+
+t.test('trusted origins may be of any scheme, or decided by a function that says true and nothing else', async t => {
+  const origins = ['capacitor://localhost', 'tauri://localhost', 'chrome-extension://abcdefghijklmnop', 'https://trusted.example']
+  const listed = await protectedApp(t, { tokenLocation, trustedOrigins: origins })
+  const cookies = { access_token_cookie: listed.jwt.createAccessToken('user123') }
+  const post = (origin: string): InjectOptions => ({ method: 'POST', url: '/required', cookies, headers: { origin, 'sec-fetch-site': 'cross-site' } })
+  for (const origin of origins) await assertVerdict(t, listed, post(origin), true, origin)
+  for (const origin of ['capacitor://evil', 'tauri://localhost:1', 'chrome-extension://other', 'null']) await assertVerdict(t, listed, post(origin), false, origin)
+
+  const asked: unknown[] = []
+  const decided = await protectedApp(t, {
+    tokenLocation,
+    trustedOrigins (origin, request) {
+      asked.push([origin, request.method])
+      return (origin === 'https://a.tenants.example' || (origin === 'https://truthy.example' && 1)) as boolean
+    }
+  })
+  await assertVerdict(t, decided, post('https://a.tenants.example'), true, 'true')
+  await assertVerdict(t, decided, post('https://b.tenants.example'), false, 'false')
+  await assertVerdict(t, decided, post('https://truthy.example'), false, 'truthy')
+  t.strictSame(asked[0], ['https://a.tenants.example', 'POST'])
+  const broken = await protectedApp(t, { tokenLocation, trustedOrigins () { throw new Error('down') } })
+  t.equal((await broken.inject(post('https://a.tenants.example'))).statusCode, 500, 'a failure is no pass')
+
+  for (const origin of ['https://*.example.com', '*', 'capacitor://*']) {
+    await t.rejects(protectedApp(t, { tokenLocation, trustedOrigins: [origin] }), { code: 'FST_JWT_BAD_OPTION', message: /function \(origin, request\)/ }, origin)
+  }
+  for (const origin of ['app.example', 'https://app.example/', 'https://app.example:443', 'https://eve@app.example', 'ftp://app.example', 'ws://app.example', 'tauri://', 'capacitor://localhost/x', '', 'null', 7]) {
+    await t.rejects(protectedApp(t, { tokenLocation, trustedOrigins: [origin] as string[] }), { code: 'FST_JWT_BAD_OPTION', message: /trustedOrigins/ }, String(origin))
+  }
+})
+
+t.test('SameSite=None and Partitioned are never sent without Secure: start-up stops', async t => {
+  for (const cookieSecure of ['auto', false] as const) {
+    await t.rejects(protectedApp(t, { tokenLocation, cookieSamesite: 'None', cookieSecure }), { code: 'FST_JWT_BAD_OPTION', message: /cookieSamesite.*cookieSecure: true/ })
+    await t.rejects(protectedApp(t, { tokenLocation, cookiePartitioned: true, cookieSecure }), { code: 'FST_JWT_BAD_OPTION', message: /cookiePartitioned.*cookieSecure: true/ })
+  }
 })
