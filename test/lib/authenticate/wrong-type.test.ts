@@ -83,7 +83,7 @@ t.test('what stands where a token belongs is named, if a program without a value
   const ask = async (tokens: Parameters<typeof requestWith>[1]): Promise<unknown> => (await app.inject(requestWith('/required', tokens))).json()
   for (const word of words) {
     for (const text of [word, `"${word}"`, `'${word}'`]) {
-      const message = `Invalid token: '${word}' stands where the token belongs`
+      const message = `Invalid token: the word '${word}' where a token belongs`
       // A cookie that has been quoted is read without its quotes.
       for (const place of locations) t.match(await ask({ [place]: text }), { code: 'FST_JWT_INVALID_TOKEN', message }, `${text} in ${place}`)
       t.match(await ask({ headers: text, cookies: token }), { code: 'FST_JWT_INVALID_TOKEN', message }, `${text} beside a good cookie`)
