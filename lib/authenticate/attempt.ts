@@ -24,6 +24,8 @@ export interface Attempt {
   user: JwtUser | null
   /** Why no token has passed so far. */
   refusal: JwtError | null
+  /** Whether the token that was refused last is of another type than the hook asks for. */
+  ofOtherType: boolean
   /** Whether a step had to wait. The clock has moved on then. */
   waited: boolean
 }

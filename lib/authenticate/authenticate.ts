@@ -7,7 +7,7 @@ import { checkDoubleSubmit } from './double-submit.ts'
 import { checkFetchMetadata, isWebSocketUpgrade } from './fetch-metadata.ts'
 import { createLocators } from './locate.ts'
 import { opaqueTokenLength } from '../sessions/opaque-tokens.ts'
-import { conclude, mayTryNext, moreHelpful } from './refusal.ts'
+import { conclude, isOfOtherType, mayTryNext, moreHelpful, wrongType } from './refusal.ts'
 import { refuseRevoked } from './revocation.ts'
 import type { FastifyRequest } from 'fastify'
 import type { PreparedHook, Registration } from '../registration.ts'
@@ -50,7 +50,7 @@ export function prepareHook (options: HookOptions, registration: Registration): 
  */
 function authenticate (check: Check, request: FastifyRequest): MaybePromise<void> {
   return proceed({
-    check, request, step: 0, place: 0, token: '', others: null, verified: null, stored: null, user: null, refusal: null, waited: false
+    check, request, step: 0, place: 0, token: '', others: null, verified: null, stored: null, user: null, refusal: null, ofOtherType: false, waited: false
   })
 }
 
@@ -102,9 +102,9 @@ function checkOrigin (attempt: Attempt): void {
 
 /** A JWT by its signature, claims and times; an opaque refresh token by its session. */
 function verify (attempt: Attempt): MaybePromise<void> {
-  const { token, request, check: { type, registration: { verifier, sessions, settings } } } = attempt
+  const { token, request, check: { type, registration: { verifier, sessions } } } = attempt
   const opaque = token.length === opaqueTokenLength && sessions !== null ? sessions.parseOpaque(token) : null
-  if (opaque !== null && type === 'access') throw settings.errors.FST_JWT_ACCESS_REQUIRED()
+  if (opaque !== null && type === 'access') throw wrongType(attempt.check)
   const result = opaque === null || sessions === null ? verifier.verify(token, request) : sessions.verifyOpaque(token, opaque)
   if (!('claims' in result)) return result.then(verified => { attempt.verified = verified })
   attempt.verified = result
@@ -124,10 +124,8 @@ function checkCsrfToken (attempt: Attempt): void {
 }
 
 function checkType (attempt: Attempt): void {
-  const { type: wanted, registration: { settings: { errors } } } = attempt.check
-  const { type } = verifiedOf(attempt).claims
-  if (wanted === 'access' && type !== 'access') throw errors.FST_JWT_ACCESS_REQUIRED()
-  if (wanted === 'refresh' && type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
+  const { type: wanted } = attempt.check
+  if (wanted !== 'any' && verifiedOf(attempt).claims.type !== wanted) throw wrongType(attempt.check)
 }
 
 function checkFresh (attempt: Attempt): void {
@@ -172,7 +170,8 @@ function attach (attempt: Attempt): void {
 function refuse (attempt: Attempt, error: unknown): MaybePromise<void> {
   // A fault, or a store that does not answer, is no verdict on the token.
   if (!isRefusal(error)) throw error
-  attempt.refusal = moreHelpful(attempt.refusal, error)
+  attempt.refusal = moreHelpful(attempt, error)
+  attempt.ofOtherType = isOfOtherType(attempt, error)
   if (!mayTryNext(attempt)) return conclude(attempt.check, attempt.request, attempt.refusal)
   attempt.step = 0
   return proceed(attempt)

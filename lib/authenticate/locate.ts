@@ -35,16 +35,11 @@ function isSpace (code: number): boolean {
 
 const noOthers = (): string[] => []
 
-/** What a front end sends if it puts a variable without a value into the header. */
-const notTokens: ReadonlySet<string> = new Set(['null', 'undefined'])
-
 /** `Bearer <token>` (RFC 6750 §2.1) in a header; the scheme without regard to case (RFC 9110 §11.1). */
 function headerLocator (settings: Settings): Locator {
   const { headerName, headerType, errors } = settings
   const prefix = headerType === '' ? '' : `${headerType} `
   const lowerCaseScheme = headerType.toLowerCase()
-  /** A shorter value is not of the usual form: nothing after the scheme, or one of the words that are no tokens. */
-  const shortest = prefix.length + 'undefined'.length
 
   /** Every spelling but the one that nearly all clients send. */
   function readUnusual (value: string): string | undefined {
@@ -58,9 +53,11 @@ function headerLocator (settings: Settings): Locator {
 
   function onePart (token: string): string {
     if (token === '') throw errors.FST_JWT_BAD_REQUEST(`No token after ${headerType}`)
-    if (token.includes(' ')) throw errors.FST_JWT_BAD_REQUEST('More than one part where one token belongs')
-    if (notTokens.has(token)) throw errors.FST_JWT_INVALID_TOKEN(`the word '${token}' where a token belongs`)
-    return token
+    // `[object Object]`, with or without quotes, is for the verifier to name.
+    if (!token.includes(' ') || /^["']?\[object \w+\]["']?$/.test(token)) return token
+    throw errors.FST_JWT_BAD_REQUEST(token.toLowerCase().startsWith(`${lowerCaseScheme} `)
+      ? `${headerType} stands twice before the token`
+      : 'More than one part where one token belongs')
   }
 
   return {
@@ -71,7 +68,7 @@ function headerLocator (settings: Settings): Locator {
       const value = request.headers[headerName]
       if (value === undefined) return undefined
       if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST('More than one header where one belongs')
-      const usual = value.length > shortest && value.startsWith(prefix) && !value.includes(' ', prefix.length)
+      const usual = value.length > prefix.length && value.startsWith(prefix) && !value.includes(' ', prefix.length)
       return usual ? value.slice(prefix.length) : readUnusual(value)
     }
   }

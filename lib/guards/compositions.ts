@@ -2,7 +2,7 @@ import { after, isPromise } from '../after.ts'
 import { badOption, isJwtError } from '../errors.ts'
 import { hookOptionsOf, nearest } from '../authenticate/hooks.ts'
 import { describe } from './describe.ts'
-import { ruleOf, toGuard } from './rule.ts'
+import { checkOrRestore, ruleOf, toGuard } from './rule.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { MaybePromise } from '../types/claims.ts'
@@ -41,7 +41,7 @@ function asRefusal (error: unknown): JwtError {
 
 function attempt (rule: Rule, request: FastifyRequest, settings: Settings): MaybePromise<Denial | JwtError | null> {
   try {
-    const result = rule.check(request, settings)
+    const result = checkOrRestore(rule, request, settings)
     return isPromise(result) ? result.catch(asRefusal) : result
   } catch (error) {
     return asRefusal(error)
@@ -55,7 +55,8 @@ function joinMessages (denials: readonly Denial[]): string {
 }
 
 /**
- * Creates a guard that passes if one of its members does: `anyOf(role('admin'), freshJwtRequired)`.
+ * Creates a guard that passes if one of its members does: `anyOf(role('admin'), freshJwtRequired)`. A member that is refused
+ * leaves the request as it was.
  *
  * @param members Guards, and hooks that require a token. They are tried in order.
  * @throws `FST_JWT_BAD_OPTION` when it is created, for any other member.
@@ -133,6 +134,6 @@ export function not (member: Guard): Guard {
   const denial: Denial = Object.freeze({ message: `Not for ${describe(rule.requirement)}`, scopes: [] })
   return toGuard({
     requirement: { kind: 'not', of: rule.requirement },
-    check: (request, settings) => after(rule.check(request, settings), inner => inner === null ? denial : null)
+    check: (request, settings) => after(checkOrRestore(rule, request, settings), inner => inner === null ? denial : null)
   })
 }

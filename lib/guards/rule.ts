@@ -1,4 +1,4 @@
-import { after } from '../after.ts'
+import { after, isPromise } from '../after.ts'
 import { asksForPublicKeys } from '../keys/jwks-route.ts'
 import { kAuthentication } from '../authentication.ts'
 import { hookName } from '../hook-name.ts'
@@ -49,10 +49,36 @@ export function claimsOf (request: FastifyRequest, { errors }: Settings): JwtCla
   return authentication.verified.claims
 }
 
+/**
+ * Checks a rule. If it refuses or fails, the request is left as it was: a hook in it may have attached an identity.
+ *
+ * @internal
+ */
+export function checkOrRestore (rule: Rule, request: FastifyRequest, settings: Settings): MaybePromise<Denial | null> {
+  const before = request[kAuthentication]
+
+  function settle (denial: Denial | null): Denial | null {
+    if (denial !== null) request[kAuthentication] = before
+    return denial
+  }
+
+  function fail (error: unknown): never {
+    request[kAuthentication] = before
+    throw error
+  }
+
+  try {
+    const result = rule.check(request, settings)
+    return isPromise(result) ? result.then(settle, fail) : settle(result)
+  } catch (error) {
+    return fail(error)
+  }
+}
+
 function enforce (request: FastifyRequest, rule: Rule): MaybePromise<void> {
   if (asksForPublicKeys(request)) return
   const { settings } = nearest(request)
-  return after(rule.check(request, settings), denial => {
+  return after(checkOrRestore(rule, request, settings), denial => {
     if (denial === null) return
     throw settings.errors.FST_JWT_FORBIDDEN(denial.message, denial.scopes.length === 0 ? undefined : denial.scopes.join(' '))
   })

@@ -1,4 +1,5 @@
 import { TOKEN_ERROR_CODES } from 'fast-jwt'
+import { whyMalformed } from './placeholder.ts'
 import { readHeader } from './unverified.ts'
 import type { Errors } from '../errors.ts'
 import type { JwtError } from '../types/errors.ts'
@@ -6,7 +7,7 @@ import type { DecodedToken, VerificationKey } from '../types/keys.ts'
 
 /** What `fast-jwt` says of a token, in this package's terms. */
 const verdicts: Record<string, (errors: Errors, token: string, keys: readonly VerificationKey[]) => JwtError> = {
-  [TOKEN_ERROR_CODES.malformed]: errors => errors.FST_JWT_INVALID_TOKEN('malformed'),
+  [TOKEN_ERROR_CODES.malformed]: (errors, token) => errors.FST_JWT_INVALID_TOKEN(whyMalformed(token)),
   [TOKEN_ERROR_CODES.invalidPayload]: errors => errors.FST_JWT_INVALID_TOKEN('malformed'),
   [TOKEN_ERROR_CODES.invalidAlgorithm]: errors => errors.FST_JWT_INVALID_TOKEN('algorithm'),
   [TOKEN_ERROR_CODES.invalidCritHeader]: errors => errors.FST_JWT_INVALID_TOKEN('crit'),

@@ -3,6 +3,7 @@ import { isJwtError } from '../errors.ts'
 import { toClaims } from './claims.ts'
 import { createHeaderCheck } from './header.ts'
 import { verifySignature } from './signature.ts'
+import { whyMalformed } from './placeholder.ts'
 import { readToken } from './unverified.ts'
 import { checkTimes } from './verify.ts'
 import { VerifiedCache } from './verified-cache.ts'
@@ -51,7 +52,7 @@ export function createExternalVerifier (
   /** What the token says and where its key comes from; `null` when it is for our own. */
   function receive (token: string): Arrival | null {
     const unverified = readToken(token)
-    if (unverified === null) throw errors.FST_JWT_INVALID_TOKEN('malformed')
+    if (unverified === null) throw errors.FST_JWT_INVALID_TOKEN(whyMalformed(token))
     // What `decodeKey` is given has the types it was promised, or its first `kid.startsWith` would be a 500.
     const { alg, kid }: Record<string, unknown> = unverified.header
     if (typeof alg !== 'string') throw errors.FST_JWT_INVALID_TOKEN('algorithm')

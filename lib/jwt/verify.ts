@@ -40,7 +40,7 @@ export interface LocalVerifier extends TokenVerifier {
  *
  * @throws `FST_JWT_NOT_YET_VALID`, `FST_JWT_EXPIRED`
  */
-export function checkTimes (claims: JwtClaims, settings: Settings, allowExpired = false): void {
+export function checkTimes (claims: Pick<JwtClaims, 'nbf' | 'exp'>, settings: Settings, allowExpired = false): void {
   const seconds = Date.now() / 1000
   if (claims.nbf !== undefined && seconds < claims.nbf - settings.leeway) throw settings.errors.FST_JWT_NOT_YET_VALID()
   if (claims.exp !== undefined && seconds >= claims.exp + settings.leeway && !allowExpired) throw settings.errors.FST_JWT_EXPIRED()

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { kAuthentication } from '../authentication.ts'
 import { isRefusal } from '../errors.ts'
 import { publish, publishRefused } from '../events.ts'
+import { checkTimes } from '../jwt/verify.ts'
 import { storeUnavailable } from '../stores/fail-closed.ts'
 import { reused } from './end.ts'
 import { newSalt } from './opaque-tokens.ts'
@@ -10,7 +11,7 @@ import { standingOf } from './standing.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { SessionTokens } from '../types/app-jwt.ts'
-import type { AdditionalClaims } from '../types/claims.ts'
+import type { AdditionalClaims, JwtClaims } from '../types/claims.ts'
 import type { RotatedToken, SessionChange, SessionRecord, SessionStore, StoredSession } from '../types/store.ts'
 import type { SessionEnder } from './end.ts'
 import type { SessionTokenIssuer } from './session-tokens.ts'
@@ -22,6 +23,8 @@ export type RotateSession = (request: FastifyRequest, claims: AdditionalClaims |
 /** The refresh token that is to be replaced. */
 interface Rotation extends PresentedToken {
   readonly sid: string
+  /** Its `nbf` and `exp`. */
+  readonly times: Pick<JwtClaims, 'nbf' | 'exp'>
   readonly claims: AdditionalClaims | null
 }
 
@@ -37,11 +40,12 @@ export function createRotateSession (
   function presentedBy (request: FastifyRequest): Omit<Rotation, 'claims'> & { readonly stored: StoredSession | null } {
     const authentication = request[kAuthentication]
     if (authentication === undefined) throw new TypeError('rotateSession takes a request that refreshTokenRequired has let in')
-    const { verified: { claims: { type, sid, jti, gen = 0, auth_time: login }, foreign }, stored } = authentication
+    const { verified: { claims, foreign }, stored } = authentication
+    const { type, sid, jti, gen = 0, auth_time: login } = claims
     if (type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
     // A refresh token of no session: made by createRefreshToken, say.
     if (sid === undefined || jti === undefined || login === undefined) throw errors.FST_JWT_INVALID_TOKEN('sid')
-    return { sid, tokenId: jti, generation: gen, ours: foreign !== true, stored }
+    return { sid, tokenId: jti, generation: gen, ours: foreign !== true, times: claims, stored }
   }
 
   /** The next token of a session, after the later of what the store knows and what was presented. */
@@ -71,6 +75,8 @@ export function createRotateSession (
     for (let attempt = 0; attempt < maxAttempts; attempt++, stored = null) {
       stored ??= await store.getSession(rotation.sid)
       if (stored === null) throw errors.FST_JWT_REVOKED()
+      // Judged after each wait: it may have expired since the hook let it in.
+      checkTimes(rotation.times, settings)
       const { session } = stored
       const standing = standingOf(rotation, stored, settings)
       if (standing === 'reused') throw reused(session, errors)

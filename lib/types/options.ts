@@ -99,7 +99,10 @@ export interface TokenOptions {
 
 /** Where a token is looked for. */
 export interface LocationOptions {
-  /** One or several places, in order of precedence. Default: `'headers'`. */
+  /**
+   * One or several places, in order of precedence. The first that holds a token decides. If the token is of the other type, the next
+   * place is asked: a refresh token in a cookie is found beside an access token in the header. Default: `'headers'`.
+   */
   tokenLocation?: TokenLocation | readonly TokenLocation[]
   /** Header that holds a token. Default: `'Authorization'`. */
   headerName?: string

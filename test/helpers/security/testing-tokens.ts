@@ -33,16 +33,16 @@ export async function testHostileTokens (t: Test, configuration: Configuration):
     for (const { name, token: make, verdict: told } of corpus) {
       const token = make(configuration)
       if (token === null) continue
-      const verdict = typeof told === 'function' ? told(configuration) : told
+      // What a front end sends if it has no token is named.
+      const named = ['null', 'undefined'].includes(token) ? invalid(`the word '${token}' where a token belongs`) : told
+      const verdict = typeof named === 'function' ? named(configuration) : named
       const judge = (where: string, fault: string | undefined) => { if (fault !== undefined) faults.push(`${name}, ${where}: ${fault}`) }
       for (const [way, carry] of usedWays) {
         const request = carry(token)
         if (request === null) continue
         const answer = await send({ url: '/required', ...request })
         sent++
-        // What a front end puts into the header for want of a token is named.
-        const named = way === 'header' && ['null', 'undefined'].includes(token) ? invalid(`the word '${token}' where a token belongs`) : verdict
-        judge(way, faultOf(answer, named))
+        judge(way, faultOf(answer, verdict))
         const leak = leaked(answer, [token, token.split('.')[2] ?? '', ...configuration.secrets])
         judge(way, leak === undefined ? undefined : 'leaks')
       }
