@@ -64,6 +64,7 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const issuer = createTokenIssuer(settings, verifier)
   const store = await openStore(fastify, settings)
   const prepared = new Map<HookOptions, PreparedHook>()
+  let queryTokenHidden = false
 
   const registration: Registration = Object.freeze({
     instance: fastify,
@@ -73,6 +74,10 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     cookies: createTokenCookies(settings),
     store,
     sessions: store === null ? null : createSessions(settings, issuer, verifier, store, fastify.log),
+    hideQueryToken () {
+      if (!queryTokenHidden) redactQueryToken(registration)
+      queryTokenHidden = true
+    },
     prepare (options: HookOptions) {
       let hook = prepared.get(options)
       if (hook === undefined) prepared.set(options, hook = prepareHook(options, registration))
@@ -91,7 +96,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
 
   if (settings.tokenLocation.includes('cookies') && !fastify.hasReplyDecorator('setCookie')) await fastify.register(cookie)
 
-  if (settings.tokenLocation.includes('queryString')) redactQueryToken(registration)
+  if (settings.tokenLocation.includes('queryString')) registration.hideQueryToken()
 
   decorateRequests(fastify)
   fastify.decorate(kRegistration, registration)

@@ -28,6 +28,8 @@ export interface Registration {
   readonly store: Store | null
   /** `null` if the store option is false. */
   readonly sessions: Sessions | null
+  /** Keeps tokens of the query string out of log and answers, from the first hook on that looks for one. @throws `FST_JWT_BAD_OPTION` */
+  hideQueryToken (): void
   /** Fits a hook to this registration, once. @throws `FST_JWT_BAD_OPTION` */
   prepare (options: HookOptions): PreparedHook
 }

@@ -21,6 +21,7 @@ import type { Locator } from './locate.ts'
 export function prepareHook (options: HookOptions, registration: Registration): PreparedHook {
   const { settings } = registration
   const locators = createLocators(settings, options)
+  if (locators.some(({ location }) => location === 'queryString')) registration.hideQueryToken()
   const cookies = settings.csrfProtection !== false && locators.some(({ cookie }) => cookie !== null)
   // The pipeline. The order in this list is the order in time, and that of the functions below.
   const pipeline: readonly (Step | false)[] = [

@@ -213,22 +213,14 @@ const byLocation: Record<TokenLocation, (settings: Settings, types: readonly Tok
   json: (settings, types) => types.map(type => jsonLocator(settings, type))
 }
 
-/** Locations for which something is done at registration. */
-const preparedLocations = new Map<TokenLocation, string>([
-  ['cookies', 'cookies are parsed'],
-  ['queryString', 'tokens are kept out of the log']
-])
-
 /**
  * Where a hook looks for a token, in order of precedence: the first place that holds one decides.
  *
  * @throws `FST_JWT_BAD_OPTION`
  */
 export function createLocators (settings: Settings, { type, locations }: HookOptions): readonly Locator[] {
-  for (const [location, reason] of preparedLocations) {
-    if (locations?.includes(location) === true && !settings.tokenLocation.includes(location)) {
-      throw badOption('verifyJwt.locations', `names '${location}', which tokenLocation does not; add it there, too, so that ${reason}`)
-    }
+  if (locations?.includes('cookies') === true && !settings.tokenLocation.includes('cookies')) {
+    throw badOption('verifyJwt.locations', "names 'cookies', which tokenLocation does not; add it there, too, so that cookies are parsed")
   }
   const types: readonly TokenType[] = type === 'any' ? ['access', 'refresh'] : [type]
   const places = (locations ?? settings.tokenLocation).flatMap(location => byLocation[location](settings, types))

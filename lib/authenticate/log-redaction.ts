@@ -28,7 +28,7 @@ const nameOfPair = /(?:^|[?;])([^?;=#]*)=/g
 export function redactUrl (url: string, parameter: string): string {
   return url.split('&').map((part, index) => {
     for (const match of part.matchAll(nameOfPair)) {
-      const name = decoded(match[1] ?? '')
+      const name = decoded(String(match[1]))
       const isPath = index === 0 && match.index === 0 && !/^[?;]/.test(match[0])
       if (!isPath && (name === parameter || name.startsWith(`${parameter}[`))) return `${part.slice(0, match.index + match[0].length)}redacted`
     }

@@ -23,7 +23,7 @@ export function readPrintedHooks (tree: string): ReadonlyMap<string, readonly As
     const [, , names] = hookLine.exec(line) ?? []
     if (names !== undefined) {
       const asked = (JSON.parse(names) as string[]).flatMap(name => readHookName(name.replace(/\(\)$/, '')) ?? [])
-      for (const route of current) hooks.set(route, [...hooks.get(route) ?? [], ...asked])
+      for (const route of current) hooks.set(route, [...hooks.get(route) as Asked[], ...asked])
       continue
     }
     if (line.includes('• (')) continue

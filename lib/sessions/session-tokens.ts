@@ -61,7 +61,7 @@ export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssue
       if (token === undefined) throw settings.errors.FST_JWT_REVOKED()
       return token
     },
-    opaqueId: (sid, generation, salt) => hashOf(opaqueTokens(sid, generation, salt)[0] ?? ''),
+    opaqueId: (sid, generation, salt) => hashOf(opaqueTokens(sid, generation, salt)[0] as string),
     retention: exp => exp === null ? null : (exp + leeway + margin) * 1000
   }
 }

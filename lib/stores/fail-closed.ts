@@ -12,7 +12,7 @@ export function storeUnavailable (errors: Errors, cause: unknown): JwtError {
 }
 
 /** A store that fails closed: whatever it throws, or rejects with, is a 503, so that no token passes for want of an answer. */
-export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 'checkToken'> {
+export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 'checkToken' | 'getSessionState'> {
   function ask<T> (question: () => MaybePromise<T>): MaybePromise<T> {
     try {
       const answer = question()
@@ -28,7 +28,6 @@ export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 
     isDenied: (jti, sid) => ask(() => store.isDenied(jti, sid)),
     createSession: (session, limit) => ask(() => store.createSession(session, limit)),
     getSession: id => ask(() => store.getSession(id)),
-    getSessionState: id => ask(() => store.getSessionState(id)),
     replaceSession: (id, version, change) => ask(() => store.replaceSession(id, version, change)),
     endSession: id => ask(() => store.endSession(id)),
     endSessions: (identity, except, limit) => ask(() => store.endSessions(identity, except, limit)),

@@ -1,5 +1,6 @@
+import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import type { SessionDocument, SessionRecord, Store } from '../../types/store.ts'
+import type { SessionDocument, SessionRecord, Store, StoredSession } from '../../types/store.ts'
 
 /** One rule that every store keeps. */
 export interface StoreContractTest {
@@ -67,6 +68,13 @@ export async function start (store: Store, changes: Partial<SessionRecord> = {})
   const record = session(changes)
   await store.createSession(record, null)
   return record
+}
+
+/** A session that is there, with the time on the clock of the store. @internal */
+export async function read (store: Store, id: string): Promise<StoredSession> {
+  const stored = await store.getSession(id)
+  assert.ok(stored !== null, 'the session is not there')
+  return stored
 }
 
 /** All sessions of an identity, page after page. @internal */

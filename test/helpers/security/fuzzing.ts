@@ -14,7 +14,7 @@ import { configurations } from './configurations.ts'
 import { everyLocation } from './recording-app.ts'
 
 const flagged = process.env['FASTIFY_JWT_FUZZ'] !== undefined
-const total = Number(process.env['FASTIFY_JWT_FUZZ'] ?? 200_000)
+const total = Number(process.env['FASTIFY_JWT_FUZZ'] ?? 20_000)
 export const seed = Number(process.env['FASTIFY_JWT_FUZZ_SEED'] ?? Date.now() % 1_000_000)
 export const socketShare = Math.floor(total * 0.02)
 export const injectShare = Math.floor(total * 0.03)

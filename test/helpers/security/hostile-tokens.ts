@@ -395,6 +395,7 @@ const claims: HostileToken[] = [
   claim('sub', '"__proto__"', { passes: '__proto__' }),
   claim('sub', '"user123\\u0000"', { passes: 'user123\0' }),
   claim('sub', '"\\ud800"', { passes: '\ud800' }),
+  ...['null', '"1"', 'true', '[]', '{}', '1e999'].map(value => claim('gen', value, invalid('gen'))),
   ...['null', 'true', '1', '[]', '["access"]', '{}', '""', '"Access"', '"access "', '"ACCESS"', '"banana"', '"__proto__"', '"any"', '"access,refresh"'].map(value => claim('type', value, invalid('type'))),
   claim('type', '"refresh"', { code: 'FST_JWT_ACCESS_REQUIRED' }),
   ...['null', '"true"', '"false"', '""', '"yes"', '[]', '[true]', '{}', '1e999', '-1e999'].map(value => claim('fresh', value, invalid('fresh'))),

@@ -84,3 +84,13 @@ t.test('a cookie that a hook of the app has replaced by something else than a te
     t.strictSame([statusCode, JSON.parse(body).code], [400, 'FST_JWT_BAD_REQUEST'], String(value))
   }
 })
+
+t.test('a cookie that a hook has set without any Cookie header is judged by itself', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey, tokenLocation: 'cookies', accessCookieName: 'session' })
+  app.addHook('onRequest', async request => { request.cookies['session'] = String(request.headers['x-token']) })
+  app.get('/', { preHandler: jwtRequired }, async request => ({ identity: request.jwtIdentity }))
+  t.equal((await app.inject({ url: '/', headers: { 'x-token': 'none' } })).statusCode, 401)
+  t.equal((await app.inject({ url: '/', headers: { 'x-token': app.jwt.createAccessToken('user123') } })).statusCode, 200)
+})

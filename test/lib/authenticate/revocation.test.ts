@@ -1,4 +1,6 @@
 import t from 'tap'
+import { bearer, protectedApp } from '../../helpers/protected-app.ts'
+import { MemoryStore } from '../../../lib/index.ts'
 import { send, sessionApp, verdict } from '../../helpers/session-app.ts'
 import type { JwtExtendedOptions } from '../../../lib/index.ts'
 
@@ -58,4 +60,26 @@ t.test('a token that was seen before is refused the moment it is revoked', async
   t.equal(response.statusCode, 401)
   t.equal(response.json().message, 'Token has been revoked')
   t.equal(response.headers['www-authenticate'], 'Bearer error="invalid_token", error_description="Token has been revoked"')
+})
+
+t.test('only false is an answer by which a token passes: a forgotten return is an error', async t => {
+  for (const answer of [undefined, null, 0, '', 1, 'no']) {
+    for (const isRevoked of [() => answer, async () => answer]) {
+      const app = await protectedApp(t, { isRevoked: isRevoked as never })
+      const response = await app.inject({ url: '/required', headers: bearer(app.jwt.createAccessToken('user123')) })
+      t.equal(response.statusCode, 500, String(answer))
+      t.equal(response.json().identity, undefined)
+    }
+  }
+})
+
+t.test('a store of the app that gives no answer, or none that can be understood, is a 503', async t => {
+  for (const answer of [undefined, null, 0, 'yes', 1]) {
+    for (const wrap of [(value: unknown) => value, async (value: unknown) => value]) {
+      const store = Object.assign(new MemoryStore(), { isDenied: () => wrap(answer), checkToken: () => wrap(answer) }) as never
+      const app = await protectedApp(t, { store })
+      const response = await app.inject({ url: '/required', headers: bearer(app.jwt.createAccessToken('user123')) })
+      t.equal(response.statusCode, 503, String(answer))
+    }
+  }
 })

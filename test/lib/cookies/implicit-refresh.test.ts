@@ -393,3 +393,30 @@ t.test('a session whose access token is renewed lives at least as long, stays re
   await app.jwt.revokeSession(sessionId)
   t.match((await renewal(app, { token: renewed })).response.json(), { code: 'FST_JWT_REVOKED' })
 })
+
+t.test('the record of a session learns of a renewed token that outlives it, and a session that is gone is not renewed', async t => {
+  let gone = false
+  let conflicts = 1
+  const store = new class extends MemoryStore {
+    override getSession (id: string): ReturnType<MemoryStore['getSession']> {
+      return gone ? null : super.getSession(id)
+    }
+
+    override replaceSession (...args: Parameters<MemoryStore['replaceSession']>): boolean {
+      return conflicts-- <= 0 && super.replaceSession(...args)
+    }
+  }()
+  t.teardown(() => store.close())
+  // Before a deploy that lets sessions live longer.
+  const before = await appWith(t, { store, accessExpires: 100, implicitRefresh: 90, refreshExpires: 120 })
+  const after = await appWith(t, { store, accessExpires: 100, implicitRefresh: 90, refreshExpires: 36_000 })
+  const { accessToken, sessionId } = await before.jwt.createSession('user123')
+  const { now } = Date
+  t.teardown(() => { Date.now = now })
+  Date.now = () => now() + 50_000
+  const expiresAt = store.getSession(sessionId)?.session.expiresAt ?? 0
+  t.ok((await renewal(after, { token: accessToken })).cookie)
+  t.ok((store.getSession(sessionId)?.session.expiresAt ?? 0) > expiresAt)
+  gone = true
+  t.match(await renewal(after, { token: accessToken }), { status: 200, cookie: undefined })
+})

@@ -60,6 +60,7 @@ t.test('a token without jti is asked about by its session, and one with neither 
   t.equal(await verdict(app, 'GET', '/me', sign({ sub: 'ada', exp, sid: 's' })), 'FST_JWT_REVOKED')
   t.equal(await verdict(app, 'GET', '/refresh-token', sign({ sub: 'ada', exp, sid: 's', type: 'refresh' })), 'FST_JWT_REVOKED')
   const { sessionId, refreshToken } = await app.jwt.createSession('ada')
+  t.equal(await verdict(app, 'GET', '/me', sign({ sub: 'ada', exp, sid: sessionId })), 200, 'of a session, and not made by it')
   t.equal(await verdict(app, 'GET', '/refresh-token', sign({ sub: 'ada', exp, sid: sessionId, type: 'refresh' })), 'FST_JWT_REUSED',
     'our signature on a refresh token that is not the current one')
   t.equal(await verdict(app, 'POST', '/refresh', refreshToken), 'FST_JWT_REVOKED')

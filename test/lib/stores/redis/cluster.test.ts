@@ -38,7 +38,7 @@ t.test('on a Redis Cluster of three nodes', { skip: noRedis }, async t => {
       const store = new RedisStore(await create(t), { prefix: `${name}:`, commandTimeout: 20_000 })
       await store.open()
       await t.test('the store contract', t => {
-        t.jobs = 50
+        t.jobs = 10
         testStore((name, run) => t.test(name, { buffered: true }, run), () => store)
         t.end()
       })

@@ -8,7 +8,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { RedisStore } from '../../../../lib/index.ts'
 import type { RedisClient } from '../../../../lib/index.ts'
-import { listed, session } from '../../../../lib/stores/contract-tests/contract-test.ts'
+import { documentOf, listed, session } from '../../../../lib/stores/contract-tests/contract-test.ts'
 import { testStore } from '../../../../lib/stores/contract.ts'
 import { noRedis, startRedis, startSentinel } from '../../../helpers/redis-server.ts'
 import type { RedisServer } from '../../../helpers/redis-server.ts'
@@ -17,7 +17,7 @@ const hour = 3_600_000
 
 function contract (t: Test, store: RedisStore): Promise<unknown> {
   return t.test('the store contract', t => {
-    t.jobs = 50
+    t.jobs = 10
     testStore((name, run) => t.test(name, { buffered: true }, run), () => store)
     t.end()
   })
@@ -87,7 +87,7 @@ t.test('on one Redis', { skip: noRedis }, async t => {
     }
   }
 
-  t.jobs = 4
+  t.jobs = 2
   for (const [name, create] of Object.entries(clients)) {
     t.test(`by ${name}`, { buffered: true }, async t => {
       // Several contracts on two cores at once: what is slow here is not Redis.
@@ -275,4 +275,18 @@ t.test('a clock that is set, here or there, refuses no rotation', { skip: noRedi
     t.ok(Math.abs((stored?.now ?? 0) - now()) < 5000, 'the time is that of Redis')
     t.ok(Math.abs((stored?.session.rotatedAt ?? 0) - now()) < 5000)
   }
+})
+
+t.test('a page begins where the one before ended, also if its last session has ended meanwhile', { skip: noRedis }, async t => {
+  const server = await startRedis(t)
+  const store = new RedisStore(await connect(t, server))
+  const now = Date.now()
+  for (const [index, id] of ['a', 'b', 'c', 'd'].entries()) {
+    await store.createSession(session({ id, identity: 'ada', document: documentOf({ createdAt: now + index }) }), null)
+  }
+  const { next } = await store.listSessions('ada', null, 2)
+  t.strictSame((await store.listSessions('ada', next, 2)).sessions.map(({ id }) => id), ['b', 'a'])
+  await store.endSession('c')
+  await store.isDenied('a', null)
+  t.strictSame((await store.listSessions('ada', next, 2)).sessions.map(({ id }) => id), ['b', 'a'])
 })

@@ -1,0 +1,257 @@
+import Fastify from 'fastify'
+import t from 'tap'
+import { MemoryStore } from '../../../lib/index.ts'
+import { movableTime, refresh, sessionApp, verdict } from '../../helpers/session-app.ts'
+import type { Tokens } from '../../helpers/session-app.ts'
+
+const interval = 10
+
+/** What one of the two does: use the access token, use the refresh token, lose its answer, or wait past the interval. */
+type Step = 'access' | 'refresh' | 'lose' | 'wait'
+type Party = 'owner' | 'thief'
+
+/**
+ * The rule in its plainest form: generations are numbers, and a session remembers the current one, whether it was used, and when
+ * it began.
+ */
+class Model {
+  live = true
+  current = 0
+  used = true
+  rotatedAt = 0
+  now = 0
+
+  /** @returns The generation that the answer carries; `null` for a refusal. */
+  refresh (generation: number): number | null {
+    if (!this.live) return null
+    if (generation === this.current) {
+      this.current++
+      this.used = false
+      this.rotatedAt = this.now
+      return this.current
+    }
+    if (generation === this.current - 1 && (!this.used || this.now - this.rotatedAt < interval)) return this.current
+    this.live = false
+    return null
+  }
+
+  access (generation: number): boolean {
+    if (this.live && generation === this.current) this.used = true
+    return this.live
+  }
+}
+
+/** All orders of steps up to a length. */
+function orders (steps: readonly Step[], length: number): Step[][] {
+  if (length === 0) return [[]]
+  return orders(steps, length - 1).flatMap(order => order.length < length - 1 ? [order] : [order, ...steps.map(step => [...order, step])])
+}
+
+t.test('an honest client can lose any answer: alone, it is never signed out', async t => {
+  const time = movableTime(t)
+  const app = await sessionApp(t, { refreshReuseInterval: interval, accessExpires: '10 days' })
+  for (const order of orders(['access', 'refresh', 'lose', 'wait'], 4)) {
+    let tokens: Tokens = await app.jwt.createSession('ada')
+    for (const [index, step] of order.entries()) {
+      const name = `${order.slice(0, index + 1).join(', ')}`
+      if (step === 'wait') time.advance(interval + 1)
+      else if (step === 'access') t.equal(await verdict(app, 'GET', '/me', tokens.accessToken), 200, name)
+      else {
+        const next = await refresh(app, tokens.refreshToken)
+        if (step === 'refresh') tokens = next
+      }
+    }
+    t.equal(await verdict(app, 'POST', '/refresh', tokens.refreshToken), 200, order.join(', '))
+  }
+})
+
+t.test('with a thief, the server and a plain model agree on every order of steps, and both cannot go on', async t => {
+  const time = movableTime(t)
+  const app = await sessionApp(t, { refreshReuseInterval: interval, accessExpires: '10 days' })
+  const steps = (['owner', 'thief'] as const).flatMap(party => (['access', 'refresh', 'lose'] as const).map(step => [party, step] as const))
+  const all: ReadonlyArray<readonly [Party, Step]> = [...steps, ['owner', 'wait']]
+  // Each of 7 steps in turn, three of them, and then both use what they have.
+  const sequences = all.flatMap(a => all.flatMap(b => all.map(c => [a, b, c])))
+  for (const sequence of sequences) {
+    const model = new Model()
+    const stolen = await app.jwt.createSession('ada')
+    const held: Record<Party, { tokens: Tokens, generation: number }> = {
+      owner: { tokens: stolen, generation: 0 }, thief: { tokens: stolen, generation: 0 }
+    }
+    const faults: string[] = []
+    const act = async (party: Party, step: Step): Promise<void> => {
+      const mine = held[party]
+      if (step === 'wait') {
+        time.advance(interval + 1)
+        model.now += interval + 1
+      } else if (step === 'access') {
+        const passes = await verdict(app, 'GET', '/me', mine.tokens.accessToken) === 200
+        if (passes !== model.access(mine.generation)) faults.push(`${party} access: ${passes}`)
+      } else {
+        const expected = model.refresh(mine.generation)
+        const answer = await verdict(app, 'POST', '/refresh', mine.tokens.refreshToken) === 200 ? true : null
+        if ((answer === null) !== (expected === null)) faults.push(`${party} refresh: ${answer}`)
+        if (answer === null || expected === null || step === 'lose') return
+        mine.tokens = await refresh(app, mine.tokens.refreshToken)
+        mine.generation = model.refresh(mine.generation) ?? -1
+      }
+    }
+    for (const [party, step] of sequence) await act(party, step)
+    // The second of the two to use what it has is found out.
+    for (const party of ['owner', 'thief', 'owner', 'thief'] as const) {
+      await act(party, 'refresh')
+      await act(party, 'access')
+      await act('owner', 'wait')
+    }
+    if (faults.length > 0 || model.live) t.fail(`${sequence.map(pair => pair.join(' ')).join(', ')}: ${faults.join('; ')}${model.live ? ' both go on' : ''}`)
+  }
+  t.pass(`${sequences.length} sequences`)
+})
+
+t.test('refreshUntilUsed: false ends a session whose answer was lost for longer than the interval', async t => {
+  const time = movableTime(t)
+  const app = await sessionApp(t, { refreshReuseInterval: interval, refreshUntilUsed: false })
+  const { refreshToken } = await app.jwt.createSession('ada')
+  await refresh(app, refreshToken)
+  time.advance(interval + 1)
+  t.equal(await verdict(app, 'POST', '/refresh', refreshToken), 'FST_JWT_REUSED')
+})
+
+t.test('a pair is marked as used once, by its first token that comes in, and the request waits for nothing', async t => {
+  let writes = 0
+  let fail = false
+  const store = new class extends MemoryStore {
+    override replaceSession (...args: Parameters<MemoryStore['replaceSession']>): boolean {
+      if (args[2].used === true) {
+        writes++
+        if (fail) throw new Error('disk full')
+      }
+      return super.replaceSession(...args)
+    }
+  }()
+  t.teardown(() => store.close())
+  const lines: string[] = []
+  const app = await sessionApp(t, { store }, { logger: { level: 'warn', stream: { write (line: string) { lines.push(line) } } } })
+  const first = await app.jwt.createSession('ada')
+  for (let times = 0; times < 3; times++) await verdict(app, 'GET', '/me', first.accessToken)
+  t.equal(writes, 0, 'nothing depends on the first pair')
+  const second = await refresh(app, first.refreshToken)
+  fail = true
+  t.equal(await verdict(app, 'GET', '/me', second.accessToken), 200, 'a store that cannot write it down refuses nobody')
+  t.match(lines.join(''), /could not be written down.*disk full|disk full.*could not be written down/)
+  fail = false
+  for (let times = 0; times < 3; times++) t.equal(await verdict(app, 'GET', '/me', second.accessToken), 200)
+  t.equal(writes, 2, 'and the next token that comes in writes it')
+  t.equal(store.getSession(first.sessionId)?.session.used, true)
+})
+
+t.test('a store that answers later is written to once, however many requests come in meanwhile', async t => {
+  let writes = 0
+  let fail = false
+  const memory = new MemoryStore()
+  t.teardown(() => memory.close())
+  const later = <T>(answer: () => T): Promise<T> => new Promise((resolve, reject) => { setImmediate(() => { try { resolve(answer()) } catch (error) { reject(error instanceof Error ? error : new Error(String(error))) } }) })
+  const store = {
+    denyToken: (...args: Parameters<MemoryStore['denyToken']>) => later(() => memory.denyToken(...args)),
+    denySession: (...args: Parameters<MemoryStore['denySession']>) => later(() => memory.denySession(...args)),
+    isDenied: (...args: Parameters<MemoryStore['isDenied']>) => later(() => memory.isDenied(...args)),
+    checkToken: (...args: Parameters<MemoryStore['checkToken']>) => later(() => memory.checkToken(...args)),
+    createSession: (...args: Parameters<MemoryStore['createSession']>) => later(() => memory.createSession(...args)),
+    getSession: (...args: Parameters<MemoryStore['getSession']>) => later(() => memory.getSession(...args)),
+    getSessionState: (...args: Parameters<MemoryStore['getSessionState']>) => later(() => memory.getSessionState(...args)),
+    replaceSession: (...args: Parameters<MemoryStore['replaceSession']>) => later(() => {
+      if (args[2].used === true) {
+        writes++
+        if (fail) throw new Error('away')
+      }
+      return memory.replaceSession(...args)
+    }),
+    endSession: (...args: Parameters<MemoryStore['endSession']>) => later(() => memory.endSession(...args)),
+    endSessions: (...args: Parameters<MemoryStore['endSessions']>) => later(() => memory.endSessions(...args)),
+    listSessions: (...args: Parameters<MemoryStore['listSessions']>) => later(() => memory.listSessions(...args))
+  }
+  const app = await sessionApp(t, { store })
+  const first = await app.jwt.createSession('ada')
+  const settled = async (): Promise<void> => { for (let turns = 0; turns < 10; turns++) await later(() => {}) }
+  const second = await refresh(app, first.refreshToken)
+  await Promise.all(Array.from({ length: 20 }, async () => verdict(app, 'GET', '/me', second.accessToken)))
+  await settled()
+  t.equal(writes, 1)
+  t.equal(memory.getSession(first.sessionId)?.session.used, true)
+  const third = await refresh(app, second.refreshToken)
+  fail = true
+  t.equal(await verdict(app, 'GET', '/me', third.accessToken), 200)
+  await settled()
+  t.equal(memory.getSession(first.sessionId)?.session.used, false)
+  fail = false
+  t.equal(await verdict(app, 'GET', '/me', third.accessToken), 200)
+  await settled()
+  t.equal(memory.getSession(first.sessionId)?.session.used, true, 'what could not be written is written later')
+})
+
+t.test('a token issued after the last rotation that the store knows is no theft: the store has lost one', async t => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
+    const app = await sessionApp(t, { store, refreshTokenFormat })
+    const first = await app.jwt.createSession('ada')
+    const before = store.getSession(first.sessionId)?.session
+    t.ok(before !== undefined)
+    const second = await refresh(app, first.refreshToken)
+    const third = await refresh(app, second.refreshToken)
+    // A failover to a replica that knows of neither rotation.
+    store.endSession(first.sessionId)
+    if (before !== undefined) store.createSession(before, null)
+    const fourth = await refresh(app, third.refreshToken)
+    t.equal(store.getSession(first.sessionId)?.session.generation, 3)
+    t.equal(await verdict(app, 'GET', '/me', fourth.accessToken), 200)
+    t.equal(await verdict(app, 'POST', '/refresh', fourth.refreshToken), 200)
+    t.equal(await verdict(app, 'POST', '/refresh', first.refreshToken), 'FST_JWT_REUSED', 'an old one is theft still')
+  }
+})
+
+t.test('after a loss of its record, the access tokens of a session are refused', async t => {
+  const store = new MemoryStore()
+  const app = await sessionApp(t, { store })
+  const { accessToken, refreshToken } = await app.jwt.createSession('ada')
+  t.equal(await verdict(app, 'GET', '/me', accessToken), 200)
+  store.close()
+  t.equal(await verdict(app, 'GET', '/me', accessToken), 'FST_JWT_REVOKED')
+  t.equal(await verdict(app, 'POST', '/refresh', refreshToken), 'FST_JWT_REVOKED')
+  t.equal(await verdict(app, 'GET', '/me', app.jwt.createAccessToken('ada')), 200, 'a token of no session has no record to lose')
+})
+
+t.test('a server that only verifies knows no sessions, and lets their tokens pass', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const { generateKeyPairSync } = await import('node:crypto')
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const issuer = await sessionApp(t, { secretKey: undefined, algorithm: 'EdDSA', privateKey })
+  const resource = await sessionApp(t, { secretKey: undefined, algorithm: 'EdDSA', publicKey })
+  const { accessToken, sessionId } = await issuer.jwt.createSession('ada')
+  t.equal(await verdict(resource, 'GET', '/me', accessToken), 200)
+  t.equal(await resource.jwt.revokeSession(sessionId), false)
+  t.equal(await verdict(resource, 'GET', '/me', accessToken), 'FST_JWT_REVOKED', 'but for one that it was told of')
+})
+
+t.test('a store whose records change faster than they can be read is a 503', async t => {
+  const store = new class extends MemoryStore {
+    override replaceSession (): boolean {
+      return false
+    }
+  }()
+  t.teardown(() => store.close())
+  const app = await sessionApp(t, { store })
+  const { refreshToken } = await app.jwt.createSession('ada')
+  t.equal(await verdict(app, 'POST', '/refresh', refreshToken), 'FST_JWT_STORE_UNAVAILABLE')
+})
+
+t.test('an opaque successor whose key is gone cannot be made again', async t => {
+  const { ecPair } = await import('../../helpers/keys/key-pairs.ts')
+  const [first, second] = [ecPair('P-256', 'first'), ecPair('P-256', 'second')]
+  const app = await sessionApp(t, { refreshTokenFormat: 'opaque', secretKey: undefined, keys: [{ keyId: 'first', algorithm: 'ES256', privateKey: first.privateKey }] })
+  const { refreshToken } = await app.jwt.createSession('ada')
+  await refresh(app, refreshToken)
+  app.jwt.rotateKeys([{ keyId: 'second', algorithm: 'ES256', privateKey: second.privateKey }, { keyId: 'first', algorithm: 'ES256', publicKey: first.publicKey }])
+  t.equal(await verdict(app, 'POST', '/refresh', refreshToken), 'FST_JWT_REVOKED')
+})
