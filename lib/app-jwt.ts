@@ -1,6 +1,6 @@
 import { isPromise } from './after.ts'
 import { isJwtError } from './errors.ts'
-import { readIdentity } from './jwt/claims.ts'
+import { readIdentity } from './jwt/identity.ts'
 import { loadRotatedKeys } from './jwt/verifier.ts'
 import { checkCallOptionNames } from './options/unknown.ts'
 import { readHeader, readPayload } from './jwt/unverified.ts'

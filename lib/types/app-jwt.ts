@@ -48,11 +48,11 @@ export interface JwtExtended {
   /**
    * Creates a signed access token (RFC 7519).
    *
-   * @param identity Who the token is for: a non-empty string, a finite number, or a value that the `userIdentity` option
-   *   turns into one.
+   * @param identity Who the token is for: a non-empty string, a finite number, a BigInt, or a value that the
+   *   `userIdentity` option turns into one.
    * @returns The token, in compact form (RFC 7515 §7.1).
-   * @throws {TypeError} If the identity is missing, a claim or header parameter belongs to this package, an option is unknown,
-   *   or the registration has no key that signs.
+   * @throws {TypeError} If the identity is missing, a number past 2^53 or not well-formed text, a claim or header parameter belongs
+   *   to this package, an option is unknown, or the registration has no key that signs.
    */
   createAccessToken (identity: Identity | object, options?: CreateAccessTokenOptions): string
   /** Creates a signed refresh token (RFC 6749 §1.5). Parameters, result and errors as of `createAccessToken`. */
