@@ -4,10 +4,7 @@ const loneSurrogate = /\p{Surrogate}/u
 /** Why a value can't name someone; `null` if it can. */
 function faultOf (value: unknown): string | null {
   if (typeof value === 'bigint') return null
-  if (typeof value === 'string') {
-    if (value === '') return 'is empty'
-    return loneSurrogate.test(value) ? 'has a lone surrogate, which is no character; use well-formed text' : null
-  }
+  if (typeof value === 'string') return value === '' ? 'is empty' : null
   if (typeof value !== 'number') return `is ${value === null ? 'null' : `of type ${typeof value}`}`
   if (!Number.isFinite(value)) return `is ${value}`
   // Past 2^53 a number may be a rounded one: two people would be one.
@@ -26,7 +23,8 @@ export function readIdentity (value: unknown): string | null {
  * @throws {TypeError}
  */
 export function requireIdentity (value: unknown, source: string): string {
-  const fault = faultOf(value)
+  const malformed = typeof value === 'string' && loneSurrogate.test(value)
+  const fault = malformed ? 'has a lone surrogate, which is no character' : faultOf(value)
   if (fault !== null) throw new TypeError(`${source} must be a non-empty string, a finite number or a BigInt, but it ${fault}`)
   return String(value)
 }

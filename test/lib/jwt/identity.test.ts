@@ -93,7 +93,7 @@ t.test('a token of another library with such an identity is refused', async t =>
       return `${input}.${sign(input)}`
     }
     const ask = async (json: string): Promise<unknown> => (await app.inject({ url: '/', headers: { authorization: `Bearer ${token(json)}` } })).json()
-    for (const json of ['9007199254740992', '9007199254740993', '-9007199254740993', '1e21', '1e400', '9007199254740993.0', '"ad\\ud800min"', '""', 'null', 'true', '[1]', '{}']) {
+    for (const json of ['9007199254740992', '9007199254740993', '-9007199254740993', '1e21', '1e400', '9007199254740993.0', '""', 'null', 'true', '[1]', '{}']) {
       t.match(await ask(json), { code: 'FST_JWT_INVALID_TOKEN', message: `Invalid token: ${claim}` }, json)
       t.equal(app.jwt.getIdentity(token(json)), null, `getIdentity, ${json}`)
     }

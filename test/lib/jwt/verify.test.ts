@@ -1,3 +1,4 @@
+import { stopClock } from '../../helpers/keys/found-keys-app.ts'
 import { randomUUID } from 'node:crypto'
 import { mock } from 'node:test'
 import jsonwebtoken from 'jsonwebtoken'
@@ -130,25 +131,50 @@ t.test('allowExpired forgives expiry and nothing else', async t => {
     { code: 'FST_JWT_ACCESS_REQUIRED' })
 })
 
-t.test('expiry and not-before are exact, and leeway moves both', async t => {
+t.test('expiry is exact, a token may be a few seconds early, and leeway moves both', async t => {
   const app = await protectedApp(t)
+  const exact = await protectedApp(t, { leeway: 0 })
   const lenient = await protectedApp(t, { leeway: 60 })
-  const table: Array<[name: string, changes: Record<string, unknown>, strict: string | null, withLeeway: string | null]> = [
-    ['expires in a minute', { exp: now() + 60 }, null, null],
-    ['expires now', { exp: now() }, 'FST_JWT_EXPIRED', null],
-    ['expired half a minute ago', { exp: now() - 30 }, 'FST_JWT_EXPIRED', null],
-    ['expired two minutes ago', { exp: now() - 120 }, 'FST_JWT_EXPIRED', 'FST_JWT_EXPIRED'],
-    ['valid from now', { nbf: now() }, null, null],
-    ['valid in half a minute', { nbf: now() + 30 }, 'FST_JWT_NOT_YET_VALID', null],
-    ['valid in two minutes', { nbf: now() + 120 }, 'FST_JWT_NOT_YET_VALID', 'FST_JWT_NOT_YET_VALID']
+  const early = 'FST_JWT_NOT_YET_VALID'
+  const late = 'FST_JWT_EXPIRED'
+  const table: Array<[name: string, changes: Record<string, unknown>, byDefault: string | null, exactly: string | null, withLeeway: string | null]> = [
+    ['expires in a minute', { exp: now() + 60 }, null, null, null],
+    ['expires now', { exp: now() }, late, late, null],
+    ['expired two seconds ago', { exp: now() - 2 }, late, late, null],
+    ['expired half a minute ago', { exp: now() - 30 }, late, late, null],
+    ['expired two minutes ago', { exp: now() - 120 }, late, late, late],
+    ['valid from now', { nbf: now() }, null, null, null],
+    ['valid in four seconds', { nbf: now() + 4 }, null, early, null],
+    ['valid in half a minute', { nbf: now() + 30 }, early, early, null],
+    ['valid in two minutes', { nbf: now() + 120 }, early, early, early],
+    ['issued in four seconds', { iat: now() + 4 }, null, null, null],
+    ['issued in an hour', { iat: now() + 3600 }, null, null, null],
+    ['issued and valid in half a minute', { iat: now() + 30, nbf: now() + 30 }, early, early, null]
   ]
-  for (const [name, changes, strict, withLeeway] of table) {
+  for (const [name, changes, ...codes] of table) {
     const token = forge(claims(changes))
-    for (const [jwt, code] of [[app.jwt, strict], [lenient.jwt, withLeeway]] as const) {
-      if (code === null) t.equal(jwt.decodeToken(token).identity, 'user123', name)
-      else t.throws(() => jwt.decodeToken(token), { code }, name)
+    for (const [index, { jwt }] of [app, exact, lenient].entries()) {
+      const code = codes[index]
+      for (const time of ['new', 'known']) {
+        if (code === null) t.equal(jwt.decodeToken(token).identity, 'user123', `${name}, ${time}`)
+        else t.throws(() => jwt.decodeToken(token), { code }, `${name}, ${time}`)
+      }
     }
   }
+})
+
+t.test('a new token passes on a server whose clock is a few seconds behind', async t => {
+  const clock = stopClock(t)
+  const app = await protectedApp(t)
+  const [access, refresh] = [app.jwt.createAccessToken('user123'), app.jwt.createRefreshToken('user123')]
+  const session = await app.jwt.createSession('user123')
+  clock.pass(-4500)
+  for (const token of [access, session.accessToken]) await passes(t, app, { url: '/required', headers: bearer(token) }, 'user123', 'access')
+  for (const token of [refresh, session.refreshToken]) {
+    t.notMatch((await app.inject({ url: '/refresh', headers: bearer(token) })).body, 'FST_JWT_NOT_YET_VALID', 'refresh')
+  }
+  clock.pass(-2000)
+  await refused(t, app, { url: '/required', headers: bearer(access) }, refusals.notYetValid, 'behind by more')
 })
 
 t.test('a token that was valid expires though it was seen before', async t => {
