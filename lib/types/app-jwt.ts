@@ -77,7 +77,12 @@ export interface JwtExtended {
   getIdentity (token: string): string | null
   /** The header of a token, **unverified**; `null` if unreadable. */
   getUnverifiedHeader (token: string): JwtHeader | null
-  /** The `jti` claim of a token, **unverified**; `null` if it has none. */
+  /**
+   * The `jti` claim of a token that was verified. It may have expired.
+   *
+   * @returns `null` if the token has none, or is refused for another reason than its `exp`.
+   * @throws {TypeError} As `decodeToken`, if its key must be fetched first or comes from the `decodeKey` option.
+   */
   getJti (token: string): string | null
   /** The double-submit CSRF token of a token, **unverified**; `null` if it has none. */
   getCsrfToken (token: string): string | null

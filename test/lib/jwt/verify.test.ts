@@ -1,4 +1,3 @@
-import { stopClock } from '../../helpers/keys/found-keys-app.ts'
 import { randomUUID } from 'node:crypto'
 import { mock } from 'node:test'
 import jsonwebtoken from 'jsonwebtoken'
@@ -6,6 +5,8 @@ import t from 'tap'
 import { bearer, otherSecretKey, passes, protectedApp, refusals, refused, secretKey } from '../../helpers/protected-app.ts'
 import type { Refusal } from '../../helpers/protected-app.ts'
 import { base64url, claims, forge, now, parts } from '../../helpers/forge.ts'
+import { appWith, ecKeys, send, stopClock, tokenOf } from '../../helpers/keys/found-keys-app.ts'
+import { startIssuer } from '../../helpers/keys/issuer-server.ts'
 
 /** What is no token, as an app might pass it by mistake and an attacker on purpose. */
 const odd: unknown[] = [
@@ -63,7 +64,6 @@ t.test('the readers of unverified tokens read without a signature', async t => {
   }
   for (const [name, token] of Object.entries(tokens)) {
     t.equal(jwt.getIdentity(token), 'user123', name)
-    t.equal(jwt.getJti(token), jti, name)
     t.equal(jwt.getCsrfToken(token), 'c-token', name)
     t.strictSame(jwt.getUnverifiedHeader(token), { alg: 'HS256', typ: 'JWT' }, name)
   }
@@ -76,8 +76,46 @@ t.test('the readers of unverified tokens read without a signature', async t => {
   t.equal(jwt.getIdentity(forge({ sub: '' })), null, 'an empty string is no identity')
   for (const value of [null, true, {}, ['user123']]) {
     t.equal(jwt.getIdentity(forge({ sub: value })), null, `sub: ${JSON.stringify(value)}`)
-    t.equal(jwt.getJti(forge({ jti: value })), null, `jti: ${JSON.stringify(value)}`)
   }
+})
+
+t.test('getJti gives the id of a token that was verified, expired or not', async t => {
+  const { jwt } = await protectedApp(t)
+  const jti = randomUUID()
+  for (const changes of [{}, { exp: 1 }, { exp: 1, nbf: 1 }, { type: 'refresh' }, { type: 'refresh', exp: 1 }]) {
+    const token = forge(claims({ jti, ...changes }))
+    for (const time of ['new', 'known']) t.equal(jwt.getJti(token), jti, `${JSON.stringify(changes)}, ${time}`)
+  }
+  const refused: Record<string, string> = {
+    'another key': forge(claims({ jti }), {}, otherSecretKey),
+    'another key, expired': forge(claims({ jti, exp: 1 }), {}, otherSecretKey),
+    'another id under the signature': `${parts(forge(claims()))[0]}.${base64url(claims({ jti }))}.${parts(forge(claims()))[2]}`,
+    'no signature': forge(claims({ jti })).replace(/[^.]+$/, ''),
+    none: `${base64url({ alg: 'none' })}.${base64url(claims({ jti }))}.`,
+    'another algorithm': forge(claims({ jti }), {}, undefined, 'HS512'),
+    'an audience': forge(claims({ jti, aud: 'others' })),
+    'not yet valid': forge(claims({ jti, nbf: now() + 600 })),
+    'an id that is no text': forge(claims({ jti: 5 })),
+    'no id': forge(claims({ jti: undefined }))
+  }
+  for (const [name, token] of Object.entries(refused)) t.equal(jwt.getJti(token), null, name)
+})
+
+t.test('getJti of another issuer\'s token verifies it under keys that are known, and says so if they are not', async t => {
+  const keys = ecKeys('a')
+  const issuer = await startIssuer(t, keys.jwks)
+  const token = tokenOf(keys, { jti: 'one', exp: 4_000_000_000 })
+  for (const options of [{ jwksUri: issuer.url }, { issuers: [{ issuer: 'it', jwksUri: issuer.url }] }]) {
+    const app = await appWith(t, options)
+    const token = tokenOf(keys, { iss: 'it', jti: 'one' })
+    t.throws(() => app.jwt.getJti(token), TypeError, 'its keys have to be fetched')
+    t.equal((await send(app, token)).status, 200)
+    t.equal(app.jwt.getJti(token), 'one')
+    t.equal(app.jwt.getJti(tokenOf(keys, { iss: 'it', jti: 'old', exp: 1 })), 'old')
+    t.equal(app.jwt.getJti(tokenOf(ecKeys('a', 'another'), { iss: 'it', jti: 'one' })), null)
+  }
+  const app = await appWith(t, { decodeKey: () => keys.jwks.keys[0] as never })
+  t.throws(() => app.jwt.getJti(token), TypeError, 'there is no request')
 })
 
 t.test('decodeToken gives the claims with identity beside sub', async t => {
