@@ -1,6 +1,6 @@
 import { isPromise } from './after.ts'
-import { isJwtError } from './errors.ts'
-import { readIdentity } from './jwt/claims.ts'
+import { isJwtError, isRefusal } from './errors.ts'
+import { readIdentity } from './jwt/identity.ts'
 import { loadRotatedKeys } from './jwt/verifier.ts'
 import { checkCallOptionNames } from './options/unknown.ts'
 import { readHeader, readPayload } from './jwt/unverified.ts'
@@ -70,8 +70,12 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
     getIdentity: token => readIdentity(readPayload(token)?.[settings.identityClaim]),
     getUnverifiedHeader: token => readHeader(token),
     getJti (token) {
-      const jti = readPayload(token)?.['jti']
-      return typeof jti === 'string' ? jti : null
+      try {
+        return decodeToken(token, { allowExpired: true }).jti ?? null
+      } catch (error) {
+        if (isRefusal(error)) return null
+        throw error
+      }
     },
     // `null` for a value of another type, as in the three functions above.
     getCsrfToken: token => typeof token === 'string' ? cookies.csrfOf(token) : null,

@@ -1,15 +1,10 @@
 import { freezeUtf8 } from './freeze.ts'
+import { readIdentity } from './identity.ts'
 import type { Settings } from '../options/settings.ts'
 import type { JwtClaims } from '../types/claims.ts'
 
 function isFiniteNumber (value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
-}
-
-/** The identity of a `sub` or of the configured claim; `null` when it is nothing that can name someone. */
-export function readIdentity (value: unknown): string | null {
-  if (typeof value === 'string') return value === '' ? null : value
-  return isFiniteNumber(value) ? String(value) : null
 }
 
 function isOptional (value: unknown, type: 'string' | 'number'): boolean {
@@ -33,11 +28,6 @@ export function checkIssuerAndAudience (claims: Readonly<Record<string, unknown>
   if (decodeAudience === null ? claims['aud'] !== undefined : !names(claims['aud'], decodeAudience)) throw errors.FST_JWT_INVALID_TOKEN('audience')
 }
 
-/** A number past 2^53 is rounded as it is parsed: two people would become one. */
-function isRounded (value: unknown): boolean {
-  return typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER
-}
-
 /**
  * Checks what can't change in a token whose signature was verified, and gives its claims in the form the
  * app sees. What does change, time, is `checkTimes`.
@@ -51,7 +41,7 @@ function isRounded (value: unknown): boolean {
 export function toClaims (token: string, payload: Record<string, unknown>, settings: Settings): JwtClaims {
   const refuse = settings.errors.FST_JWT_INVALID_TOKEN
   const identity = readIdentity(payload[settings.identityClaim])
-  if (identity === null || isRounded(payload[settings.identityClaim])) throw refuse(settings.identityClaim)
+  if (identity === null) throw refuse(settings.identityClaim)
   payload['identity'] = identity
 
   // Missing is `undefined`: a `null` is there, and of the wrong kind.

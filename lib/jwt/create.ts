@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { toSeconds } from '../options/validators.ts'
 import { ownedClaims } from '../options/settings.ts'
 import { checkCallOptionNames } from '../options/unknown.ts'
-import { readIdentity } from './claims.ts'
 import { isUsableType } from './explicit-typing.ts'
+import { requireIdentity } from './identity.ts'
 import type { Settings } from '../options/settings.ts'
 import type { CreateAccessTokenOptions, CreateRefreshTokenOptions } from '../types/app-jwt.ts'
 import type { AdditionalClaims, Duration, Identity, TokenType } from '../types/claims.ts'
@@ -77,13 +77,9 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
   const noClaims: AdditionalClaims = Object.freeze({})
 
   function identityOf (subject: Identity | object): string {
-    const identity = readIdentity(userIdentity === null ? subject : userIdentity(subject))
-    if (identity === null) {
-      throw new TypeError(userIdentity === null
-        ? 'A token needs an identity: a non-empty string, a finite number, or a value that the userIdentity option turns into one'
-        : 'The userIdentity option must return a non-empty string or a finite number')
-    }
-    return identity
+    return userIdentity === null
+      ? requireIdentity(subject, 'The identity of a token (of an object, the userIdentity option makes one)')
+      : requireIdentity(userIdentity(subject), 'The result of the userIdentity option')
   }
 
   function checkClaims (claims: unknown, source: string): AdditionalClaims {

@@ -36,14 +36,15 @@ export interface LocalVerifier extends TokenVerifier {
 }
 
 /**
- * Checks `nbf` and `exp` (RFC 7519 §4.1.4, §4.1.5) by the clock as it is now, for remembered and new tokens alike.
+ * Checks `nbf` and `exp` (RFC 7519 §4.1.4, §4.1.5) by the clock as it is now, for remembered and new tokens alike. Not `iat`, for
+ * which RFC 7519 §4.1.6 has no rule: it says when a token was issued, and `nbf` from when on it is valid.
  *
  * @throws `FST_JWT_NOT_YET_VALID`, `FST_JWT_EXPIRED`
  */
-export function checkTimes (claims: Pick<JwtClaims, 'nbf' | 'exp'>, settings: Settings, allowExpired = false): void {
+export function checkTimes ({ nbf, exp }: Pick<JwtClaims, 'nbf' | 'exp'>, { leeway, notBeforeLeeway, errors }: Settings, allowExpired = false): void {
   const seconds = Date.now() / 1000
-  if (claims.nbf !== undefined && seconds < claims.nbf - settings.leeway) throw settings.errors.FST_JWT_NOT_YET_VALID()
-  if (claims.exp !== undefined && seconds >= claims.exp + settings.leeway && !allowExpired) throw settings.errors.FST_JWT_EXPIRED()
+  if (nbf !== undefined && seconds < nbf - notBeforeLeeway) throw errors.FST_JWT_NOT_YET_VALID()
+  if (exp !== undefined && seconds >= exp + leeway && !allowExpired) throw errors.FST_JWT_EXPIRED()
 }
 
 export function createLocalVerifier (settings: Settings, initial: KeySet): LocalVerifier {

@@ -212,8 +212,13 @@ export type Settings = {
 } & {
   /** The options of local keys, unchecked. */
   readonly keyOptions: Pick<KeyOptions, KeyOption>
+  /** The `leeway` for `nbf`, in seconds. */
+  readonly notBeforeLeeway: number
   readonly errors: Errors
 }
+
+/** Seconds. The clock of an issuer may be a little ahead of ours, and then its new tokens are not valid yet. */
+const defaultNotBeforeLeeway = 5
 
 const optionNames: readonly string[] = [...keyOptions, ...Object.keys(table)]
 
@@ -223,12 +228,13 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
   const given = new Map(Object.entries(options))
   // One literal with all names: V8 turns an object that gets so many properties one by one into a hash table, and looking
   // up options is a good part of the cost of a request with a cached token.
-  const settings: Record<string, unknown> = { ...table, keyOptions: undefined, errors: undefined }
+  const settings: Record<string, unknown> = { ...table, keyOptions: undefined, notBeforeLeeway: undefined, errors: undefined }
   for (const [name, { check, fallback }] of Object.entries<Option<unknown, unknown>>(table)) {
     const value = given.get(name)
     settings[name] = value === undefined ? fallback : check(value, name)
   }
   settings['keyOptions'] = Object.fromEntries(keyOptions.flatMap(name => options[name] === undefined ? [] : [[name, options[name]]]))
+  settings['notBeforeLeeway'] = given.get('leeway') === undefined ? defaultNotBeforeLeeway : settings['leeway']
   settings['errors'] = createErrors((settings['messages'] ?? {}), settings['realm'] as string ?? undefined)
   settings['decodeIssuer'] ??= settings['issuer'] === null ? null : [settings['issuer']]
   settings['decodeAudience'] ??= settings['audience']

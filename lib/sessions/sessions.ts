@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { publish } from '../events.ts'
-import { readIdentity } from '../jwt/claims.ts'
+import { requireIdentity } from '../jwt/identity.ts'
 import { checkCallOptionNames } from '../options/unknown.ts'
 import { failClosed } from '../stores/fail-closed.ts'
 import { createSessionEnder } from './end.ts'
@@ -87,9 +87,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
 
   /** Reads an identity; an object goes through the `userIdentity` option. @throws {TypeError} */
   function toIdentity (subject: Identity | object): string {
-    const identity = typeof subject === 'object' ? issuer.identityOf(subject) : readIdentity(subject)
-    if (identity === null) throw new TypeError('Sessions need an identity: a non-empty string, a finite number, or an object for the userIdentity option')
-    return identity
+    return typeof subject === 'object' && subject !== null ? issuer.identityOf(subject) : requireIdentity(subject, 'The identity of sessions')
   }
 
   async function list (subject: Identity | object): Promise<SessionInfo[]> {

@@ -48,11 +48,11 @@ export interface JwtExtended {
   /**
    * Creates a signed access token (RFC 7519).
    *
-   * @param identity Who the token is for: a non-empty string, a finite number, or a value that the `userIdentity` option
-   *   turns into one.
+   * @param identity Who the token is for: a non-empty string, a finite number, a BigInt, or a value that the
+   *   `userIdentity` option turns into one.
    * @returns The token, in compact form (RFC 7515 §7.1).
-   * @throws {TypeError} If the identity is missing, a claim or header parameter belongs to this package, an option is unknown,
-   *   or the registration has no key that signs.
+   * @throws {TypeError} If the identity is missing, a number past 2^53 or not well-formed text, a claim or header parameter belongs
+   *   to this package, an option is unknown, or the registration has no key that signs.
    */
   createAccessToken (identity: Identity | object, options?: CreateAccessTokenOptions): string
   /** Creates a signed refresh token (RFC 6749 §1.5). Parameters, result and errors as of `createAccessToken`. */
@@ -77,7 +77,12 @@ export interface JwtExtended {
   getIdentity (token: string): string | null
   /** The header of a token, **unverified**; `null` if unreadable. */
   getUnverifiedHeader (token: string): JwtHeader | null
-  /** The `jti` claim of a token, **unverified**; `null` if it has none. */
+  /**
+   * The `jti` claim of a token that was verified. It may have expired.
+   *
+   * @returns `null` if the token has none, or is refused for another reason than its `exp`.
+   * @throws {TypeError} As `decodeToken`, if its key must be fetched first or comes from the `decodeKey` option.
+   */
   getJti (token: string): string | null
   /** The double-submit CSRF token of a token, **unverified**; `null` if it has none. */
   getCsrfToken (token: string): string | null

@@ -1,8 +1,11 @@
 /** A value, or a promise of one. */
 export type MaybePromise<T> = T | Promise<T>
 
-/** Who a token is for: a non-empty string, or a finite number (stored and read back as a string). */
-export type Identity = string | number
+/**
+ * Who a token is for: a non-empty string, a finite number or a BigInt. Written and read back as a string. A number past 2^53, which
+ * may have been rounded, is refused: give it as a string or a BigInt.
+ */
+export type Identity = string | number | bigint
 
 /** A length of time: a number of seconds, or a string with a unit such as `'15m'` or `'30 days'`. */
 export type Duration = number | string

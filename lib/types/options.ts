@@ -77,7 +77,10 @@ export interface TokenOptions {
   accessExpires?: Duration | false
   /** Life of a refresh token: seconds, a duration, or `false` for none. Default: 2592000 (30 days). */
   refreshExpires?: Duration | false
-  /** Clock difference tolerated for `exp` and `nbf`, in seconds. Default: 0. */
+  /**
+   * Clock difference tolerated, for `exp` and for `nbf` (RFC 7519 §4.1.4, §4.1.5). Default: 5 seconds for `nbf`, none for `exp`, so
+   * that the new tokens of a server whose clock is a little ahead are accepted. `iat` is not judged, whatever it says.
+   */
   leeway?: Duration
   /** Write `nbf`. Default: `true`. */
   encodeNbf?: boolean

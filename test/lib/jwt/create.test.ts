@@ -128,7 +128,7 @@ t.test('an identity is a non-empty string or a finite number', async t => {
       t.equal(jwt.getIdentity(token), sub)
     }
   }
-  const refusedIdentities = ['', NaN, Infinity, -Infinity, null, undefined, true, false, {}, { id: 1 }, [], ['user123'], () => 'user123', Symbol('user'), 42n]
+  const refusedIdentities = ['', NaN, Infinity, -Infinity, null, undefined, true, false, {}, { id: 1 }, [], ['user123'], () => 'user123', Symbol('user')]
   for (const identity of refusedIdentities) {
     t.throws(() => jwt.createAccessToken(identity as never), TypeError, `access: ${typeof identity} ${String(identity)}`)
     t.throws(() => jwt.createRefreshToken(identity as never), TypeError, `refresh: ${typeof identity} ${String(identity)}`)

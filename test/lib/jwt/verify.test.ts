@@ -5,6 +5,8 @@ import t from 'tap'
 import { bearer, otherSecretKey, passes, protectedApp, refusals, refused, secretKey } from '../../helpers/protected-app.ts'
 import type { Refusal } from '../../helpers/protected-app.ts'
 import { base64url, claims, forge, now, parts } from '../../helpers/forge.ts'
+import { appWith, ecKeys, send, stopClock, tokenOf } from '../../helpers/keys/found-keys-app.ts'
+import { startIssuer } from '../../helpers/keys/issuer-server.ts'
 
 /** What is no token, as an app might pass it by mistake and an attacker on purpose. */
 const odd: unknown[] = [
@@ -62,7 +64,6 @@ t.test('the readers of unverified tokens read without a signature', async t => {
   }
   for (const [name, token] of Object.entries(tokens)) {
     t.equal(jwt.getIdentity(token), 'user123', name)
-    t.equal(jwt.getJti(token), jti, name)
     t.equal(jwt.getCsrfToken(token), 'c-token', name)
     t.strictSame(jwt.getUnverifiedHeader(token), { alg: 'HS256', typ: 'JWT' }, name)
   }
@@ -75,8 +76,46 @@ t.test('the readers of unverified tokens read without a signature', async t => {
   t.equal(jwt.getIdentity(forge({ sub: '' })), null, 'an empty string is no identity')
   for (const value of [null, true, {}, ['user123']]) {
     t.equal(jwt.getIdentity(forge({ sub: value })), null, `sub: ${JSON.stringify(value)}`)
-    t.equal(jwt.getJti(forge({ jti: value })), null, `jti: ${JSON.stringify(value)}`)
   }
+})
+
+t.test('getJti gives the id of a token that was verified, expired or not', async t => {
+  const { jwt } = await protectedApp(t)
+  const jti = randomUUID()
+  for (const changes of [{}, { exp: 1 }, { exp: 1, nbf: 1 }, { type: 'refresh' }, { type: 'refresh', exp: 1 }]) {
+    const token = forge(claims({ jti, ...changes }))
+    for (const time of ['new', 'known']) t.equal(jwt.getJti(token), jti, `${JSON.stringify(changes)}, ${time}`)
+  }
+  const refused: Record<string, string> = {
+    'another key': forge(claims({ jti }), {}, otherSecretKey),
+    'another key, expired': forge(claims({ jti, exp: 1 }), {}, otherSecretKey),
+    'another id under the signature': `${parts(forge(claims()))[0]}.${base64url(claims({ jti }))}.${parts(forge(claims()))[2]}`,
+    'no signature': forge(claims({ jti })).replace(/[^.]+$/, ''),
+    none: `${base64url({ alg: 'none' })}.${base64url(claims({ jti }))}.`,
+    'another algorithm': forge(claims({ jti }), {}, undefined, 'HS512'),
+    'an audience': forge(claims({ jti, aud: 'others' })),
+    'not yet valid': forge(claims({ jti, nbf: now() + 600 })),
+    'an id that is no text': forge(claims({ jti: 5 })),
+    'no id': forge(claims({ jti: undefined }))
+  }
+  for (const [name, token] of Object.entries(refused)) t.equal(jwt.getJti(token), null, name)
+})
+
+t.test('getJti of another issuer\'s token verifies it under keys that are known, and says so if they are not', async t => {
+  const keys = ecKeys('a')
+  const issuer = await startIssuer(t, keys.jwks)
+  const token = tokenOf(keys, { jti: 'one', exp: 4_000_000_000 })
+  for (const options of [{ jwksUri: issuer.url }, { issuers: [{ issuer: 'it', jwksUri: issuer.url }] }]) {
+    const app = await appWith(t, options)
+    const token = tokenOf(keys, { iss: 'it', jti: 'one' })
+    t.throws(() => app.jwt.getJti(token), TypeError, 'its keys have to be fetched')
+    t.equal((await send(app, token)).status, 200)
+    t.equal(app.jwt.getJti(token), 'one')
+    t.equal(app.jwt.getJti(tokenOf(keys, { iss: 'it', jti: 'old', exp: 1 })), 'old')
+    t.equal(app.jwt.getJti(tokenOf(ecKeys('a', 'another'), { iss: 'it', jti: 'one' })), null)
+  }
+  const app = await appWith(t, { decodeKey: () => keys.jwks.keys[0] as never })
+  t.throws(() => app.jwt.getJti(token), TypeError, 'there is no request')
 })
 
 t.test('decodeToken gives the claims with identity beside sub', async t => {
@@ -130,25 +169,50 @@ t.test('allowExpired forgives expiry and nothing else', async t => {
     { code: 'FST_JWT_ACCESS_REQUIRED' })
 })
 
-t.test('expiry and not-before are exact, and leeway moves both', async t => {
+t.test('expiry is exact, a token may be a few seconds early, and leeway moves both', async t => {
   const app = await protectedApp(t)
+  const exact = await protectedApp(t, { leeway: 0 })
   const lenient = await protectedApp(t, { leeway: 60 })
-  const table: Array<[name: string, changes: Record<string, unknown>, strict: string | null, withLeeway: string | null]> = [
-    ['expires in a minute', { exp: now() + 60 }, null, null],
-    ['expires now', { exp: now() }, 'FST_JWT_EXPIRED', null],
-    ['expired half a minute ago', { exp: now() - 30 }, 'FST_JWT_EXPIRED', null],
-    ['expired two minutes ago', { exp: now() - 120 }, 'FST_JWT_EXPIRED', 'FST_JWT_EXPIRED'],
-    ['valid from now', { nbf: now() }, null, null],
-    ['valid in half a minute', { nbf: now() + 30 }, 'FST_JWT_NOT_YET_VALID', null],
-    ['valid in two minutes', { nbf: now() + 120 }, 'FST_JWT_NOT_YET_VALID', 'FST_JWT_NOT_YET_VALID']
+  const early = 'FST_JWT_NOT_YET_VALID'
+  const late = 'FST_JWT_EXPIRED'
+  const table: Array<[name: string, changes: Record<string, unknown>, byDefault: string | null, exactly: string | null, withLeeway: string | null]> = [
+    ['expires in a minute', { exp: now() + 60 }, null, null, null],
+    ['expires now', { exp: now() }, late, late, null],
+    ['expired two seconds ago', { exp: now() - 2 }, late, late, null],
+    ['expired half a minute ago', { exp: now() - 30 }, late, late, null],
+    ['expired two minutes ago', { exp: now() - 120 }, late, late, late],
+    ['valid from now', { nbf: now() }, null, null, null],
+    ['valid in four seconds', { nbf: now() + 4 }, null, early, null],
+    ['valid in half a minute', { nbf: now() + 30 }, early, early, null],
+    ['valid in two minutes', { nbf: now() + 120 }, early, early, early],
+    ['issued in four seconds', { iat: now() + 4 }, null, null, null],
+    ['issued in an hour', { iat: now() + 3600 }, null, null, null],
+    ['issued and valid in half a minute', { iat: now() + 30, nbf: now() + 30 }, early, early, null]
   ]
-  for (const [name, changes, strict, withLeeway] of table) {
+  for (const [name, changes, ...codes] of table) {
     const token = forge(claims(changes))
-    for (const [jwt, code] of [[app.jwt, strict], [lenient.jwt, withLeeway]] as const) {
-      if (code === null) t.equal(jwt.decodeToken(token).identity, 'user123', name)
-      else t.throws(() => jwt.decodeToken(token), { code }, name)
+    for (const [index, { jwt }] of [app, exact, lenient].entries()) {
+      const code = codes[index]
+      for (const time of ['new', 'known']) {
+        if (code === null) t.equal(jwt.decodeToken(token).identity, 'user123', `${name}, ${time}`)
+        else t.throws(() => jwt.decodeToken(token), { code }, `${name}, ${time}`)
+      }
     }
   }
+})
+
+t.test('a new token passes on a server whose clock is a few seconds behind', async t => {
+  const clock = stopClock(t)
+  const app = await protectedApp(t)
+  const [access, refresh] = [app.jwt.createAccessToken('user123'), app.jwt.createRefreshToken('user123')]
+  const session = await app.jwt.createSession('user123')
+  clock.pass(-4500)
+  for (const token of [access, session.accessToken]) await passes(t, app, { url: '/required', headers: bearer(token) }, 'user123', 'access')
+  for (const token of [refresh, session.refreshToken]) {
+    t.notMatch((await app.inject({ url: '/refresh', headers: bearer(token) })).body, 'FST_JWT_NOT_YET_VALID', 'refresh')
+  }
+  clock.pass(-2000)
+  await refused(t, app, { url: '/required', headers: bearer(access) }, refusals.notYetValid, 'behind by more')
 })
 
 t.test('a token that was valid expires though it was seen before', async t => {
