@@ -100,6 +100,7 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
     },
     createSession: async (subject, options) => requireSessions().create(subject, options),
     rotateSession: async (request, options) => requireSessions().rotate(request, options),
+    updateSession: async (id, changes) => requireSessions().update(id, changes),
     listSessions: async subject => requireSessions().list(subject),
     revokeSession: async session => requireSessions().revoke(session),
     revokeAllSessions: async (subject, options) => requireSessions().revokeAll(subject, options)

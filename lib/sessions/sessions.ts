@@ -14,7 +14,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { TokenIssuer } from '../jwt/create.ts'
 import type { TokenVerifier } from '../jwt/verify.ts'
 import type { Settings } from '../options/settings.ts'
-import type { CreateSessionOptions, SessionTokens } from '../types/app-jwt.ts'
+import type { CreateSessionOptions, SessionTokens, UpdateSessionOptions } from '../types/app-jwt.ts'
 import type { AdditionalClaims, Identity, JwtClaims } from '../types/claims.ts'
 import type { RotatedToken, SessionInfo, SessionRecord, Store } from '../types/store.ts'
 import type { SessionEnder } from './end.ts'
@@ -33,6 +33,7 @@ export interface Sessions extends RefreshTokenChecks, UsageMarker, Pick<SessionE
   list (subject: Identity | object): Promise<SessionInfo[]>
   revoke (session: string | JwtClaims): Promise<boolean>
   revokeAll (subject: Identity | object, options?: { except?: string | undefined }): Promise<number>
+  update (id: string, changes: UpdateSessionOptions): Promise<boolean>
   revokeToken (claims: JwtClaims): Promise<void>
   /** Keeps the record of a session at least as long as a token made in its name. @throws `FST_JWT_REVOKED` */
   extend (sid: string, exp: number): Promise<void>
@@ -144,6 +145,21 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
       if (jti === undefined) throw errors.FST_JWT_INVALID_TOKEN('jti')
       await store.denyToken(jti, sid ?? null, tokens.retention(exp ?? null))
       publish('token.revoked', { jti, sessionId: sid ?? null }, log)
+    },
+
+    async update (id, options) {
+      const { claims, metadata, now = false } = checkCallOptionNames(options, ['claims', 'metadata', 'now'])
+      if (metadata !== undefined) checkMetadata(metadata)
+      for (;;) {
+        const stored = await store.getSession(id)
+        if (stored === null) return false
+        const { version, generation, identity, document, staleBefore } = stored.session
+        const login = { identity, sid: id, login: Math.floor(document.createdAt / 1000) }
+        // What can't be written must not become a session's claims.
+        if (claims !== undefined) tokens.access(login, generation, Math.floor(Date.now() / 1000), claims, false)
+        const changed = { ...document, claims: claims ?? document.claims, metadata: metadata ?? document.metadata }
+        if (await store.replaceSession(id, version, { document: changed, staleBefore: now ? generation + 1 : staleBefore })) return true
+      }
     },
 
     async extend (sid, exp) {

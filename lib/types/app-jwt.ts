@@ -36,6 +36,19 @@ export interface CreateSessionOptions {
   metadata?: Record<string, unknown>
 }
 
+/** Options of `updateSession`. What is not given stays. */
+export interface UpdateSessionOptions {
+  /** The app's own claims, in place of those before: written into the access tokens of the next refresh. */
+  claims?: AdditionalClaims
+  /** What `listSessions` shows, in place of what it showed before. */
+  metadata?: Record<string, unknown>
+  /**
+   * Refuse the access tokens that are out already with `FST_JWT_STALE`, so that clients refresh at once. Nobody is logged out.
+   * Default: `false`, they pass until they expire.
+   */
+  now?: boolean
+}
+
 /** The tokens of a session. */
 export interface SessionTokens {
   sessionId: string
@@ -139,6 +152,15 @@ export interface JwtExtended {
    *   `FST_JWT_INVALID_TOKEN` for a refresh token of no session, `FST_JWT_STORE_UNAVAILABLE`
    */
   rotateSession (request: FastifyRequest, options?: { claims?: AdditionalClaims }): Promise<SessionTokens>
+  /**
+   * Changes the claims or the metadata of a session: a role that was taken away, say.
+   *
+   * @param id The `sid` claim of its tokens.
+   * @returns `false` if there is no such session.
+   * @throws {TypeError} As `createSession`, before anything is changed.
+   * @throws `FST_JWT_STORE_UNAVAILABLE`
+   */
+  updateSession (id: string, changes: UpdateSessionOptions): Promise<boolean>
   /**
    * The live sessions of an identity, newest first.
    *

@@ -130,3 +130,51 @@ t.test('revokeSession takes the claims of a token', async t => {
   t.equal(await verdict(app, 'GET', '/me', accessToken), 'FST_JWT_REVOKED')
   await t.rejects(app.jwt.revokeSession(app.jwt.decodeToken(app.jwt.createAccessToken('ada'))), { name: 'TypeError', message: /session id/ })
 })
+
+t.test('updateSession changes claims and metadata from the next refresh on', async t => {
+  const app = await sessionApp(t)
+  const first = await app.jwt.createSession('ada', { claims: { role: 'admin' }, metadata: { device: 'phone' } })
+  t.equal(await app.jwt.updateSession(first.sessionId, { claims: { role: 'reader' } }), true)
+  t.equal(await verdict(app, 'GET', '/me', first.accessToken), 200, 'until it expires')
+  const second = await refresh(app, first.refreshToken)
+  t.match(app.jwt.decodeToken(second.accessToken), { role: 'reader' })
+  t.equal(await app.jwt.updateSession(first.sessionId, { metadata: { device: 'tablet' } }), true)
+  t.match(await app.jwt.listSessions('ada'), [{ metadata: { device: 'tablet' } }])
+  t.match(app.jwt.decodeToken((await refresh(app, second.refreshToken)).accessToken), { role: 'reader' })
+  t.equal(await app.jwt.updateSession('no such session', { claims: {} }), false)
+  for (const [changes, message] of [[{ claims: { sid: 'x' } }, /'sid'/], [{ metadata: 'x' }, /metadata/], [{ claim: {} }, /claim/]] as const) {
+    await t.rejects(app.jwt.updateSession(first.sessionId, changes as object), { name: 'TypeError', message })
+  }
+})
+
+t.test('with now: true the access tokens that are out are stale, and a refresh goes on with the new claims', async t => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const [one, two] = [await sessionApp(t, { store }), await sessionApp(t, { store })]
+  for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
+    const app = refreshTokenFormat === 'jwt' ? one : await sessionApp(t, { store, refreshTokenFormat })
+    const first = await app.jwt.createSession('ada', { claims: { role: 'admin' } })
+    const other = await app.jwt.createSession('ada', { claims: { role: 'admin' } })
+    t.equal(await app.jwt.updateSession(first.sessionId, { claims: {}, now: true }), true)
+    t.equal(await verdict(app, 'GET', '/me', first.accessToken), 'FST_JWT_STALE')
+    t.equal(await verdict(two, 'GET', '/me', first.accessToken), 'FST_JWT_STALE', 'on every server')
+    t.equal(await verdict(app, 'GET', '/me', other.accessToken), 200)
+    const next = await refresh(app, first.refreshToken)
+    t.equal(await verdict(two, 'GET', '/me', next.accessToken), 200)
+    t.equal(app.jwt.decodeToken(next.accessToken).role, undefined)
+  }
+})
+
+t.test('updateSession tries again if somebody else has changed the session meanwhile', async t => {
+  let conflicts = 1
+  const store = new class extends MemoryStore {
+    override replaceSession (...args: Parameters<MemoryStore['replaceSession']>): boolean {
+      return conflicts-- <= 0 && super.replaceSession(...args)
+    }
+  }()
+  t.teardown(() => store.close())
+  const app = await sessionApp(t, { store })
+  const { sessionId } = await app.jwt.createSession('ada')
+  t.equal(await app.jwt.updateSession(sessionId, { metadata: { device: 'phone' } }), true)
+  t.match(await app.jwt.listSessions('ada'), [{ metadata: { device: 'phone' } }])
+})
