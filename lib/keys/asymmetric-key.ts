@@ -2,24 +2,13 @@ import { createPrivateKey, createPublicKey, KeyObject } from 'node:crypto'
 import type { JsonWebKey } from 'node:crypto'
 import { badOption } from '../errors.ts'
 import { algorithmsOf, describe, isWeak, recipeOf } from './algorithms.ts'
+import { readKeyText } from './key-text.ts'
 import type { Algorithm, PrivateKey, PublicKey } from '../types/keys.ts'
+import type { KeyText } from './key-text.ts'
 
-/** The labels of a PEM text: `PUBLIC KEY`, `RSA PRIVATE KEY`, `CERTIFICATE` … (RFC 7468 §2). */
-function labelsOf (option: string, pem: string): string[] {
-  const labels = Array.from(pem.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----/g), match => match[1] as string)
-  if (labels.length === 0) {
-    throw badOption(option, 'is not PEM (it has no `-----BEGIN …-----`); ' +
-      'give the text of a PEM file, not its path or its base64, or a KeyObject or JWK')
-  }
-  if (/\\n/.test(pem)) {
-    throw badOption(option, "has `\\n` written out where its line breaks belong; give value.replaceAll('\\\\n', '\\n')")
-  }
-  return labels
-}
-
-function textOf (option: string, value: unknown): string {
-  if (typeof value === 'string') return value
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('utf8')
+function textOf (option: string, value: unknown): KeyText {
+  if (typeof value === 'string') return readKeyText(option, value)
+  if (value instanceof Uint8Array) return readKeyText(option, Buffer.from(value).toString('utf8'))
   throw badOption(option, 'takes PEM as a string or a Buffer, a KeyObject or a JWK, ' +
     `got ${value === null ? 'null' : typeof value}`)
 }
@@ -58,8 +47,7 @@ function checkFit (option: string, key: KeyObject, algorithm: Algorithm): KeyObj
   return key
 }
 
-function parsePrivatePem (option: string, pem: string, passphrase: unknown): KeyObject {
-  const labels = labelsOf(option, pem)
+function parsePrivatePem (option: string, { pem, labels }: Extract<KeyText, { kind: 'pem' }>, passphrase: unknown): KeyObject {
   if (labels.includes('OPENSSH PRIVATE KEY')) {
     throw badOption(option, "is in OpenSSH's own format; convert it with `ssh-keygen -p -m PKCS8 -f <file>`")
   }
@@ -75,8 +63,15 @@ function parsePrivatePem (option: string, pem: string, passphrase: unknown): Key
   try {
     return createPrivateKey({ key: pem, passphrase: Buffer.from(passphrase) })
   } catch {
-    throw badOption(option, 'cannot be decrypted: the passphrase is wrong or the file is damaged')
+    const untidy = typeof passphrase === 'string' && passphrase !== passphrase.trim()
+    throw badOption(option, `cannot be decrypted: the passphrase is wrong${untidy ? ' (white space stands around it)' : ''} or the file is damaged`)
   }
+}
+
+function parsePrivateJwk (option: string, jwk: JsonWebKey, algorithm: Algorithm): KeyObject {
+  checkJwk(option, jwk, algorithm)
+  if (jwk.d === undefined) throw badOption(option, "is a public JWK; give the private one here, and this one as 'publicKey'")
+  return createPrivateKey({ key: jwk, format: 'jwk' })
 }
 
 function parsePrivateKey (option: string, value: unknown, algorithm: Algorithm): KeyObject {
@@ -84,15 +79,19 @@ function parsePrivateKey (option: string, value: unknown, algorithm: Algorithm):
     if (value.type === 'private') return value
     throw badOption(option, `is a ${value.type} key; give it as '${value.type}Key'`)
   }
-  if (isJwk(value)) {
-    checkJwk(option, value, algorithm)
-    if (value.d === undefined) throw badOption(option, "is a public JWK; give the private one here, and this one as 'publicKey'")
-    return createPrivateKey({ key: value, format: 'jwk' })
-  }
-  if (typeof value === 'object' && value !== null && 'key' in value) {
-    return parsePrivatePem(option, textOf(option, value.key), 'passphrase' in value ? value.passphrase : undefined)
-  }
-  return parsePrivatePem(option, textOf(option, value), undefined)
+  if (isJwk(value)) return parsePrivateJwk(option, value, algorithm)
+  const encrypted = typeof value === 'object' && value !== null && 'key' in value ? value : { key: value }
+  const text = textOf(option, encrypted.key)
+  if (text.kind === 'jwk') return parsePrivateJwk(option, text.jwk, algorithm)
+  return parsePrivatePem(option, text, 'passphrase' in encrypted ? encrypted.passphrase : undefined)
+}
+
+/** The JWK that a value is, or is the text of. */
+function jwkOf (option: string, value: unknown): JsonWebKey | null {
+  if (isJwk(value)) return value
+  if (value instanceof KeyObject) return null
+  const text = textOf(option, value)
+  return text.kind === 'jwk' ? text.jwk : null
 }
 
 function parsePublicKey (option: string, value: unknown, algorithm: Algorithm | null): KeyObject {
@@ -100,19 +99,19 @@ function parsePublicKey (option: string, value: unknown, algorithm: Algorithm | 
     if (value.type === 'public') return value
     throw badOption(option, `is a ${value.type} key; give it as '${value.type}Key'`)
   }
+  const text = isJwk(value) ? { kind: 'jwk' as const, jwk: value } : textOf(option, value)
   // OpenSSL would derive the public key from a private one. An app that passes its private key around as a
   // public one should find out here.
-  if (isJwk(value)) {
-    checkJwk(option, value, algorithm)
-    if (value.d !== undefined) throw badOption(option, "is a private JWK; give it as 'privateKey', or remove its private members")
-    return createPublicKey({ key: value, format: 'jwk' })
+  if (text.kind === 'jwk') {
+    checkJwk(option, text.jwk, algorithm)
+    if (text.jwk.d !== undefined) throw badOption(option, "is a private JWK; give it as 'privateKey', or remove its private members")
+    return createPublicKey({ key: text.jwk, format: 'jwk' })
   }
-  const pem = textOf(option, value)
-  if (labelsOf(option, pem).some(label => label.endsWith('PRIVATE KEY'))) {
+  if (text.labels.some(label => label.endsWith('PRIVATE KEY'))) {
     throw badOption(option, "holds a private key; give it as 'privateKey', or its public half, which " +
       '`openssl pkey -in <file> -pubout` prints')
   }
-  return createPublicKey(pem)
+  return createPublicKey(text.pem)
 }
 
 /** Replaces the errors of OpenSSL, which are obscure and may quote the key. */
@@ -156,7 +155,8 @@ export function readPublicKey (option: string, value: PublicKey, algorithm: Algo
  */
 export function readPublicKeyOfAnyKind (option: string, value: PublicKey): { key: KeyObject, algorithms: readonly Algorithm[] } {
   const key = parsed(option, () => parsePublicKey(option, value, null))
-  const named = isJwk(value) ? algorithmOfJwk(value) : undefined
+  const jwk = jwkOf(option, value)
+  const named = jwk === null ? undefined : algorithmOfJwk(jwk)
   const algorithms = algorithmsOf(key).filter(algorithm => named === undefined || named === algorithm)
   const [algorithm] = algorithms
   if (algorithm === undefined) throw badOption(option, `is ${describe(key)}, which fits no supported algorithm; give another key`)

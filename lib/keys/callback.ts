@@ -5,6 +5,7 @@ import { badOption } from '../errors.ts'
 import { remedyFor } from '../options/unknown.ts'
 import { allAlgorithms, isAlgorithm, isHmac } from './algorithms.ts'
 import { readPublicKeyOfAnyKind } from './asymmetric-key.ts'
+import { parseJson } from './key-text.ts'
 import { readSecret } from './secret-key.ts'
 import { createVerificationKey } from './verification-key.ts'
 import type { KeyOptions } from '../types/options.ts'
@@ -26,13 +27,21 @@ interface ReturnedKey {
   readonly material: Secret | PublicKey
 }
 
+function isPublicJwkText (text: string): boolean {
+  const value = parseJson(text)
+  return typeof value === 'object' && value !== null && 'kty' in value && value.kty !== 'oct'
+}
+
 function fault (problem: string): Error {
   return badOption('decodeKey', `returned ${problem}`)
 }
 
-/** A text is a public key if it is PEM, else a secret. The readers refuse private keys, and secrets that read as a key. */
+/**
+ * A text is a public key if it is PEM or the JSON of a JWK, else a secret. The readers refuse private keys, and secrets that
+ * read as a key.
+ */
 function kindOf (material: unknown): ReturnedKey['kind'] {
-  if (typeof material === 'string') return material.includes('-----BEGIN ') ? 'public' : 'secret'
+  if (typeof material === 'string') return material.includes('-----BEGIN ') || isPublicJwkText(material) ? 'public' : 'secret'
   if (material instanceof Uint8Array) return kindOf(Buffer.from(material).toString('latin1'))
   if (material instanceof KeyObject) return material.type === 'secret' ? 'secret' : 'public'
   if (typeof material === 'object' && material !== null && 'kty' in material) return material.kty === 'oct' ? 'secret' : 'public'

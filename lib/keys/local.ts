@@ -5,7 +5,7 @@ import { checkOptionNames } from '../options/unknown.ts'
 import { algorithmsOf, allAlgorithms, isAlgorithm, isHmac } from './algorithms.ts'
 import { readPrivateKey, readPublicKey } from './asymmetric-key.ts'
 import { publicJwk } from './jwk-set.ts'
-import { readSecret } from './secret-key.ts'
+import { checkSecretEnds, readSecret } from './secret-key.ts'
 import { createSigningKey } from './signing-key.ts'
 import { createVerificationKey } from './verification-key.ts'
 import type {
@@ -76,6 +76,7 @@ function loadSecret (path: string, key: GivenKey, secretKey: Secret): LoadedKey 
   }
   const verifying = decodeAlgorithms.filter(isHmac)
   const secret = readSecret(path, secretKey, [...verifying, algorithm])
+  checkSecretEnds(path, secretKey)
   return {
     signing: createSigningKey(secret, algorithm, keyId),
     verification: createVerificationKey(secret, verifying, keyId),

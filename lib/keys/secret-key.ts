@@ -1,6 +1,8 @@
 import { createPublicKey, createPrivateKey, KeyObject, X509Certificate } from 'node:crypto'
+import type { JsonWebKey } from 'node:crypto'
 import { badOption } from '../errors.ts'
 import { recipeOf, secretBytesOf } from './algorithms.ts'
+import { parseJson } from './key-text.ts'
 import type { Algorithm, Secret } from '../types/keys.ts'
 
 // Anywhere in the text, since PEM readers skip what stands before it (RFC 7468 §2).
@@ -11,14 +13,13 @@ const encodedPem = /^\s*LS0tLS1CRUdJTi/
 
 const openSsh = /^\s*(?:ssh-|ecdsa-sha2-|sk-)\S+ /
 
-function isJwk (text: string): boolean {
-  if (!/^\s*[[{]/.test(text)) return false
-  try {
-    const value = JSON.parse(text)
-    return Array.isArray(value) || 'kty' in value || 'keys' in value
-  } catch {
-    return false
-  }
+/** Whether JSON is one key or several. */
+function isKeys (value: unknown): boolean {
+  return typeof value === 'object' && value !== null && (Array.isArray(value) || 'kty' in value || 'keys' in value)
+}
+
+function isSecretJwk (value: unknown): value is JsonWebKey & { k: string } {
+  return typeof value === 'object' && value !== null && 'kty' in value && value.kty === 'oct' && 'k' in value && typeof value.k === 'string'
 }
 
 function isDer (bytes: Buffer): boolean {
@@ -41,7 +42,10 @@ function isDer (bytes: Buffer): boolean {
 }
 
 function bytesOf (option: string, secret: unknown): Buffer {
-  if (typeof secret === 'string') return Buffer.from(secret, 'utf8')
+  if (typeof secret === 'string') {
+    const jwk = parseJson(secret)
+    return isSecretJwk(jwk) ? bytesOf(option, jwk) : Buffer.from(secret, 'utf8')
+  }
   // A copy: the app may wipe or change its bytes afterwards.
   if (secret instanceof Uint8Array) return Buffer.from(secret)
   if (secret instanceof KeyObject) {
@@ -49,7 +53,7 @@ function bytesOf (option: string, secret: unknown): Buffer {
     throw badOption(option, `is a ${secret.type} key; give it as '${secret.type}Key'`)
   }
   if (typeof secret === 'object' && secret !== null && 'kty' in secret) {
-    if (secret.kty === 'oct' && 'k' in secret && typeof secret.k === 'string') return Buffer.from(secret.k, 'base64url')
+    if (isSecretJwk(secret)) return Buffer.from(secret.k, 'base64url')
     throw badOption(option, "is a JWK that is not a secret; give it as 'privateKey' or 'publicKey'")
   }
   throw badOption(option, `takes a string or a Buffer, got ${secret === null ? 'null' : typeof secret}`)
@@ -67,7 +71,7 @@ function bytesOf (option: string, secret: unknown): Buffer {
 export function readSecret (option: string, secret: Secret, algorithms: readonly Algorithm[]): Buffer {
   const bytes = bytesOf(option, secret)
   const text = bytes.toString('latin1')
-  if (pem.test(text) || encodedPem.test(text) || openSsh.test(text) || isJwk(text) || isDer(bytes)) {
+  if (pem.test(text) || encodedPem.test(text) || openSsh.test(text) || isKeys(parseJson(text)) || isDer(bytes)) {
     throw badOption(option, 'is a key or a certificate, not a secret; with a public one as the secret, everyone could sign; ' +
       `give it as 'privateKey' or 'publicKey' with an algorithm such as 'RS256', or make a secret with ${recipeOf('HS256')}`)
   }
@@ -79,4 +83,19 @@ export function readSecret (option: string, secret: Secret, algorithms: readonly
     }
   }
   return bytes
+}
+
+/**
+ * Refuses a secret with white space at its ends, which a file or a shell has put there: another server has it without, and
+ * then neither accepts the tokens of the other.
+ *
+ * @throws `FST_JWT_BAD_OPTION`
+ */
+export function checkSecretEnds (option: string, secret: Secret): void {
+  const text = typeof secret === 'string' ? secret : secret instanceof Uint8Array ? Buffer.from(secret).toString('latin1') : ''
+  // Random bytes may end in any byte. Text has no control character but white space.
+  if (typeof secret !== 'string' && !/^[\t-\r\x20-\x7e]*$/.test(text)) return
+  const where = text.trimStart() !== text ? 'begins with' : text.trimEnd() !== text ? 'ends in' : null
+  if (where === null || parseJson(text) !== undefined) return
+  throw badOption(option, `${where} a line break or other white space, which another server may not have; remove it, as by value.trim()`)
 }

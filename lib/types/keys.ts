@@ -14,11 +14,11 @@ export type Algorithm =
  */
 export type Secret = string | Uint8Array | KeyObject | JsonWebKey
 
-/** A private key: PEM, `KeyObject`, JWK (RFC 7517), or an encrypted PEM with its passphrase. */
+/** A private key: PEM, `KeyObject`, JWK (RFC 7517) or its JSON text, or an encrypted PEM with its passphrase. */
 export type PrivateKey =
   | string | Uint8Array | KeyObject | JsonWebKey | { key: string | Uint8Array, passphrase: string | Uint8Array }
 
-/** A public key: PEM, an X.509 certificate in PEM, `KeyObject` or JWK (RFC 7517). */
+/** A public key: PEM, an X.509 certificate in PEM, `KeyObject`, JWK (RFC 7517) or its JSON text. */
 export type PublicKey = string | Uint8Array | KeyObject | JsonWebKey
 
 /** A named key: a secret, or a private or public key. With `publicKey` alone it can only verify. */

@@ -25,15 +25,15 @@ export interface IssuerOptions {
 export interface KeyOptions {
   /**
    * HMAC secret, at least 32, 48 or 64 bytes for HS256, HS384 or HS512 (RFC 7518 §3.2). An array
-   * rotates: the first signs, all verify. `undefined`, of an environment variable that is not set, stops start-up
+   * rotates: the first signs, all verify. White space at its ends stops start-up. `undefined`, of an environment variable that is not set, stops start-up
    * unless another key is given.
    */
   secretKey?: Secret | readonly Secret[] | undefined
   /** The algorithm tokens are signed with. Default: `'HS256'`. */
   algorithm?: Algorithm
-  /** Private key for RS, PS, ES and EdDSA: PEM, `KeyObject`, JWK, or `{ key, passphrase }`. */
+  /** Private key for RS, PS, ES and EdDSA: PEM, `KeyObject`, JWK or its JSON text, or `{ key, passphrase }`. */
   privateKey?: PrivateKey | undefined
-  /** Public key: PEM, certificate, `KeyObject` or JWK. Alone it makes an instance that only verifies. */
+  /** Public key: PEM, certificate, `KeyObject`, JWK or its JSON text. Alone it makes an instance that only verifies. */
   publicKey?: PublicKey | undefined
   /** Names the key: the `kid` header (RFC 7515 §4.1.4). */
   keyId?: string
