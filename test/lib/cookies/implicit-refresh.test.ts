@@ -369,11 +369,13 @@ t.test('the public keys are answered without a cookie, though a hook covers the 
   const app = Fastify() as unknown as FastifyInstance
   t.teardown(() => app.close())
   const pair = generateKeyPairSync('ed25519', { privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
-  await app.register(jwt, { ...hourly, secretKey: undefined, algorithm: 'EdDSA', privateKey: pair.privateKey, jwksPath: '/jwks', accessExpires: 2, implicitRefresh: 1 } as unknown as Options)
+  await app.register(jwt, { ...hourly, secretKey: undefined, algorithm: 'EdDSA', privateKey: pair.privateKey, jwksPath: '/jwks', accessExpires: 200, implicitRefresh: 100 } as unknown as Options)
   app.addHook('onRequest', jwtRequired)
   app.get('/', async request => seen(request))
   const token = app.jwt.createAccessToken('user123')
-  await sleep(1100)
+  const { now: clock } = Date
+  t.teardown(() => { Date.now = clock })
+  Date.now = () => clock() + 150_000
   t.ok((await renewal(app, { token })).cookie)
   const { response, cookie } = await renewal(app, { token, url: '/jwks' })
   t.equal(cookie, undefined)
@@ -383,10 +385,12 @@ t.test('the public keys are answered without a cookie, though a hook covers the 
 t.test('a session whose access token is renewed lives at least as long, stays revocable, and is not renewed once it is gone', async t => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
-  const app = await appWith(t, { store, accessExpires: 2, implicitRefresh: 1, refreshExpires: 3600 })
+  const app = await appWith(t, { store, accessExpires: 200, implicitRefresh: 100, refreshExpires: 3600 })
   const { accessToken, sessionId } = await app.jwt.createSession('user123')
   const before = store.getSession(sessionId)?.session.expiresAt ?? 0
-  await sleep(1100)
+  const { now: clock } = Date
+  t.teardown(() => { Date.now = clock })
+  Date.now = () => clock() + 150_000
   const renewed = (await renewal(app, { token: accessToken })).cookie?.value ?? ''
   t.match(app.jwt.decodeToken(renewed), { sid: sessionId, gen: 0, fresh: false })
   t.ok((store.getSession(sessionId)?.session.expiresAt ?? 0) >= before)

@@ -3,6 +3,7 @@ import t from 'tap'
 import { MemoryStore } from '../../../lib/index.ts'
 import { documentOf, session } from '../../../lib/stores/contract-tests/contract-test.ts'
 import { testStore } from '../../../lib/stores/contract.ts'
+import { joinStores } from '../../../lib/stores/split.ts'
 import { heapUsed } from '../../helpers/heap-used.ts'
 
 t.test('the store contract', t => {
@@ -92,4 +93,25 @@ t.test('close forgets everything', async t => {
   t.equal(store.getSession(record.id), null)
   t.strictSame(store.listSessions(record.identity, null, 10).sessions, [])
   t.equal(store.isDenied('a', null), false)
+})
+
+t.test('the contract says what users of a store lose that breaks a rule', async t => {
+  const forgetful = new class extends MemoryStore {
+    override denyToken (): void {}
+  }()
+  t.teardown(() => forgetful.close())
+  const failures: string[] = []
+  const running: Promise<void>[] = []
+  testStore((name, run) => {
+    if (name.startsWith('a denied token is denied')) running.push(run().catch((error: unknown) => { failures.push(String(error)) }))
+  }, () => forgetful)
+  await Promise.all(running)
+  t.match(failures, [/Without this rule: Logging out does nothing/])
+})
+
+t.test('two halves make one store, which answers for both', async t => {
+  const [denylist, sessions] = [new MemoryStore(), new MemoryStore()]
+  t.teardown(() => { denylist.close(); sessions.close() })
+  const store = joinStores({ denylist, sessions })
+  testStore((name, run) => t.test(name, { buffered: true }, run), () => store)
 })

@@ -140,7 +140,8 @@ t.test('every key carries a TTL, no shorter than what it is for', { skip: noRedi
     for (const { id, expiresAt } of sessions) {
       const life = lives.get(`fastify-jwt:session:{${id}}`) as number
       t.ok(life > (expiresAt ?? Infinity) - Date.now() || (expiresAt === null && life > 99 * 365 * 24 * hour))
-      t.ok(longest >= life)
+      // Asked one after the other: a minute covers the time between.
+      t.ok(longest + 60_000 >= life)
     }
   }
 })
