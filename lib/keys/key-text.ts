@@ -26,13 +26,13 @@ function toBlock (option: string, label: string, content: string): string {
     throw badOption(option, 'has lost the line breaks between the headers of an encrypted key; give the text of the file as it is')
   }
   const base64 = body.slice(headers?.[0].length ?? 0).replace(/\s+/g, '')
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) {
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) {
     throw badOption(option, 'cannot be read as a key: between its `-----BEGIN …-----` and `-----END …-----` stand characters that are not base64')
   }
   const lines = [
     `-----BEGIN ${label}-----`,
     ...(headers === null ? [] : ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${headers[1]}`, '']),
-    ...base64.match(/.{1,64}/g) ?? [],
+    ...base64.match(/.{1,64}/g) as string[],
     `-----END ${label}-----`
   ]
   return `${lines.join('\n')}\n`
