@@ -21,6 +21,7 @@ t.test('decodeKey: the verdict on every hostile token, and the callback sees wha
     const token = make(hmac)
     if (token === null) continue
     let verdict = typeof told === 'function' ? told(hmac) : told
+    if (['null', 'undefined'].includes(token)) verdict = invalid(`the word '${token}' where a token belongs`)
     const { alg } = headerOf(token)
     // Found before anything is looked at: what can't be read at all, and what the callback has no key for.
     if (token.length < 8192 && token.split('.').length === 3 && /[^\w.-]/.test(token)) verdict = invalid('malformed')
