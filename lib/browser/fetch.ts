@@ -158,7 +158,9 @@ export function createFetch ({
         signal: AbortSignal.timeout(timeout)
       })
       const body = await answer.text()
-      const accessToken = answer.ok && bearer !== false ? JSON.parse(body)[bearer === true ? 'access_token' : bearer] : undefined
+      const field = bearer === true ? 'access_token' : bearer
+      const accessToken = answer.ok && field !== false ? JSON.parse(body)[field] : undefined
+      if (answer.ok && field !== false && !accessToken) throw new TypeError(`No ${field} from ${refresh}`)
       settle = () => {
         if (answer.ok) tell('refreshed', accessToken)
         else if (answer.status === 401) tell('out')
