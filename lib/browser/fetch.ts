@@ -208,24 +208,31 @@ export function createFetch ({
 
     const method = init.method ?? (input instanceof Request ? input.method : 'GET')
     const readCsrfToken = () => csrf === false || /^(GET|HEAD|OPTIONS|TRACE)$/i.test(method) ? undefined : readCookie(accessCsrfCookieName)
-    for (let retries = 2; ; retries--) {
-      const seen = round
-      const csrfToken = readCsrfToken()
-      const response = await send(input, init, tabs && origin !== location.origin, csrfToken)
-      if (retries <= 0) return response
+    let seen = 0
+    let csrfToken: string | undefined
+    const attempt = () => {
+      seen = round
+      csrfToken = readCsrfToken()
+      return send(input, init, tabs && origin !== location.origin, csrfToken)
+    }
+
+    let response = await attempt()
+    for (let retries = 2; retries > 0; retries--) {
       // Another tab has refreshed between the reading of the CSRF cookie and the sending of the access cookie.
       const raced = csrfToken !== readCsrfToken() && await codeOf(response.clone()) === 'FST_JWT_CSRF'
       if (!raced) {
-        if (!await needsRefresh(response.clone())) return response
+        if (!await needsRefresh(response.clone())) break
         const { own, answer } = await refreshSince(seen)
-        if (answer.status === 401) return response
+        if (answer.status === 401) break
         if (!answer.ok) return answer
-        // What another tab got may be over already; what this one got is not, so a second refusal is final.
+        // What another tab got may be over already. What this one got is not, so a second refusal is final.
         if (own) retries = 1
       }
       // A stream has been read.
-      if (init.body instanceof ReadableStream) return response
+      if (init.body instanceof ReadableStream) break
+      response = await attempt()
     }
+    return response
   }
 
   return Object.assign(sessionFetch, {
