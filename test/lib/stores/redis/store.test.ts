@@ -6,8 +6,8 @@ import { randomUUID } from 'node:crypto'
 import { createClient, createClientPool, createSentinel } from 'redis'
 import t from 'tap'
 import type { Test } from 'tap'
-import { RedisStore } from '../../../../lib/index.ts'
-import type { RedisClient } from '../../../../lib/index.ts'
+import { RedisStore } from '../../../../lib/stores/redis/store.ts'
+import type { RedisClient } from '../../../../lib/stores/redis/store.ts'
 import { documentOf, listed, session } from '../../../../lib/stores/contract-tests/contract-test.ts'
 import { testStore } from '../../../../lib/stores/contract.ts'
 import { noRedis, startRedis, startSentinel } from '../../../helpers/redis-server.ts'
@@ -87,7 +87,7 @@ t.test('on one Redis', { skip: noRedis }, async t => {
     }
   }
 
-  t.jobs = 2
+  t.jobs = 3
   for (const [name, create] of Object.entries(clients)) {
     t.test(`by ${name}`, { buffered: true }, async t => {
       // Several contracts on two cores at once: what is slow here is not Redis.
