@@ -15,6 +15,7 @@ import { createTokenIssuer } from './jwt/create.ts'
 import { createTokenVerifier } from './jwt/verifier.ts'
 import { addJwksRoute } from './keys/jwks-route.ts'
 import { createJwtDecorator } from './app-jwt.ts'
+import { warnOfMemory } from './stores/memory-warning.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { joinStores } from './stores/split.ts'
 import { createSessions } from './sessions/sessions.ts'
@@ -52,6 +53,7 @@ async function openStore (fastify: FastifyInstance, { store: given }: Settings):
   }
   const above = registrationOf(fastify)?.store
   if (above !== undefined && above !== null) return above
+  warnOfMemory(fastify.log)
   const store = new MemoryStore()
   fastify.addHook('onClose', async () => { store.close() })
   return store
