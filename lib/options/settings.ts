@@ -139,7 +139,7 @@ const table = {
   decodeIssuer: option(severalTexts),
   decodeAudience: option(severalTexts),
   maxTokenLength: option(validate.integer(1), 8192),
-  cacheSize: option(validate.integer(0), 10000),
+  cacheSize: option(validate.integer(0), 50000),
 
   tokenLocation: option(validate.oneOrSeveral<TokenLocation>(location), ['headers']),
   headerName: option(validate.headerName, 'authorization'),
