@@ -12,6 +12,8 @@ export interface Config {
   secretKey: string | Buffer
   /** Where sessions and accounts are kept; `null` for the file. */
   redisUrl: string | null
+  /** A PostgreSQL to keep them on; `null` for the file. */
+  databaseUrl: string | null
   /** The SQLite file of sessions and accounts. */
   databaseFile: string
   /** Addresses of the proxy that ends TLS in front of this process; `null` for plain HTTP, on localhost. */
@@ -27,10 +29,11 @@ export interface Config {
 /** @throws {Error} That names the variable and what it takes. */
 export function readConfig (env: NodeJS.ProcessEnv): Config {
   const redisUrl = env['REDIS_URL'] || null
+  const databaseUrl = env['DATABASE_URL'] || null
   const secret = env['JWT_SECRET_KEY'] || null
   const folder = env['DATA_FOLDER'] || fileURLToPath(new URL('data', import.meta.url))
-  if (redisUrl !== null && secret === null) {
-    throw new Error('JWT_SECRET_KEY must be set with REDIS_URL, to 32 random bytes or more, or the sessions kept there could not be used after a restart')
+  if ((redisUrl !== null || databaseUrl !== null) && secret === null) {
+    throw new Error('JWT_SECRET_KEY must be set with REDIS_URL or DATABASE_URL, to 32 random bytes or more, or the sessions kept there could not be used after a restart')
   }
   return {
     port: count(env, 'PORT', 3000),
@@ -38,6 +41,7 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
     logLevel: env['LOG_LEVEL'] || 'warn',
     secretKey: secret ?? keptSecret(folder),
     redisUrl,
+    databaseUrl,
     databaseFile: join(folder, 'site.db'),
     trustProxy: env['TRUST_PROXY'] || null,
     accessExpires: count(env, 'ACCESS_EXPIRES', 15 * 60),

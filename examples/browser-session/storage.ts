@@ -18,9 +18,10 @@ export interface Storage {
   close (): Promise<void>
 }
 
-/** An SQLite file, or Redis if there is one. Its packages are only loaded when they are wanted. */
-export async function openStorage ({ redisUrl, databaseFile }: Config): Promise<Storage> {
-  return redisUrl === null ? openFile(databaseFile) : openRedis(redisUrl)
+/** An SQLite file, or PostgreSQL or Redis if one is named. Their packages are only loaded when they are wanted. */
+export async function openStorage ({ redisUrl, databaseUrl, databaseFile }: Config): Promise<Storage> {
+  if (redisUrl !== null) return openRedis(redisUrl)
+  return databaseUrl === null ? openFile(databaseFile) : openPostgres(databaseUrl)
 }
 
 async function openFile (path: string): Promise<Storage> {
@@ -34,6 +35,26 @@ async function openFile (path: string): Promise<Storage> {
     async close () {
       store.close()
       database.close()
+    }
+  }
+}
+
+async function openPostgres (url: string): Promise<Storage> {
+  const [{ default: pg }, { PostgresStore }, { postgresAccounts }] = await Promise.all([
+    import('pg'), import('fastify-jwt-extended/postgres'), import('./postgres-accounts.ts')
+  ])
+  const pool = new pg.Pool({ connectionString: url, connectionTimeoutMillis: 1000 })
+  // Without a listener, the first lost connection would end the process. The pool connects again by itself.
+  pool.on('error', error => { console.error(`PostgreSQL: ${error.message}`) })
+  const store = new PostgresStore(pool)
+  return {
+    accounts: await postgresAccounts(pool),
+    store,
+    redis: null,
+    place: 'PostgreSQL',
+    async close () {
+      store.close()
+      await pool.end()
     }
   }
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { startExample, temporaryFolder } from '../../helpers/example-process.ts'
+import { noPostgres, startPostgres } from '../../helpers/postgres-server.ts'
 import { noRedis, startRedis } from '../../helpers/redis-server.ts'
 import type { Test } from 'tap'
 
@@ -119,6 +120,13 @@ t.test('on Redis, the whole way, and over a restart', noRedis === false ? {} : {
   for (const key of await redis.keys()) t.match(key, /^browser-session:/)
 })
 
+t.test('on PostgreSQL, the whole way', { skip: noPostgres }, async t => {
+  const { url: databaseUrl } = await startPostgres(t)
+  const { url, output } = await startExample(t, 'browser-session/server', { DATABASE_URL: databaseUrl, JWT_SECRET_KEY: 'a secret of thirty-two bytes or more', ATTEMPTS_PER_MINUTE: '100' })
+  await useSite(t, url)
+  t.match(output(), 'kept in PostgreSQL')
+})
+
 t.test('passwords cannot be guessed at any speed', async t => {
   const { url } = await startExample(t, 'browser-session/server', { ATTEMPTS_PER_MINUTE: '3' })
   const client = newClient(url)
@@ -146,6 +154,6 @@ t.test('the pages are the same for everybody, and are stored by nobody', async t
 })
 
 t.test('an environment that cannot work stops it, with the reason', async t => {
-  await t.rejects(startExample(t, 'browser-session/server', { REDIS_URL: 'redis://127.0.0.1:1' }), { message: /JWT_SECRET_KEY must be set with REDIS_URL/ })
+  await t.rejects(startExample(t, 'browser-session/server', { REDIS_URL: 'redis://127.0.0.1:1' }), { message: /JWT_SECRET_KEY must be set with REDIS_URL or DATABASE_URL/ })
   await t.rejects(startExample(t, 'browser-session/server', { ACCESS_EXPIRES: 'soon' }), { message: /ACCESS_EXPIRES takes a whole number, and not 'soon'/ })
 })
