@@ -16,6 +16,7 @@ export interface ReservedClaims {
   csrf?: string
   sid?: string
   gen?: number
+  persistent?: boolean
   auth_time?: number
   /** Seconds since the epoch; now if left out. */
   iat?: number
@@ -131,6 +132,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     if (withCsrf) payload['csrf'] = reserved?.csrf ?? randomUUID()
     if (reserved?.sid !== undefined) payload['sid'] = reserved.sid
     if (reserved?.gen !== undefined) payload['gen'] = reserved.gen
+    if (reserved?.persistent !== undefined) payload['persistent'] = reserved.persistent
     if (reserved?.auth_time !== undefined) payload['auth_time'] = reserved.auth_time
     else if (withAuthTime) payload['auth_time'] = now
     return signing.sign(token.claims === noClaims ? payload : { ...payload, ...token.claims }, token.headers)

@@ -245,7 +245,7 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
 
 /** The claims that only this package may write. */
 export const ownedClaims = [
-  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'auth_time'
+  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'persistent', 'auth_time'
 ] as const
 
 /** Checks the options that depend on each other. */

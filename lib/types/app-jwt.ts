@@ -34,6 +34,16 @@ export interface CreateSessionOptions {
   fresh?: boolean | Duration
   /** An object that JSON can hold, for `listSessions`: user agent, IP address, device name. */
   metadata?: Record<string, unknown>
+  /**
+   * How long the session lasts without a refresh: seconds, a duration such as `'30 days'`, or `false` for ever. Kept through every
+   * rotation. `sessionMaxAge` holds beside it. Default: `refreshExpires`.
+   */
+  expiresIn?: Duration | false
+  /**
+   * Whether its cookies outlive the browser: `false` for "log me out when I close it". Kept through every rotation. Default: as the
+   * `sessionCookie` option has it.
+   */
+  persistent?: boolean
 }
 
 /** Options of `updateSession`. What is not given stays. */
