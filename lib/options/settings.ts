@@ -3,7 +3,7 @@ import { checkOptionNames } from './unknown.ts'
 import * as validate from './validators.ts'
 import type { Validator } from './validators.ts'
 import type { Errors } from '../errors.ts'
-import type { JwtErrorCode } from '../types/errors.ts'
+import type { Messages } from '../types/errors.ts'
 import type { CallbackOptions, JwtExtendedOptions, TrustedOrigins, KeyOptions, LocationOptions, CsrfProtection } from '../types/options.ts'
 import type { SessionLimit, SplitStore, Store } from '../types/store.ts'
 import type { TokenLocation } from '../types/hooks.ts'
@@ -56,8 +56,9 @@ const sessionLimit: Validator<SessionLimit> = (value, name) => {
   })
 }
 
-const messages: Validator<Partial<Record<JwtErrorCode, string>>> = (value, name) => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw validate.wrongKind(name, value, 'an object of messages by error code')
+const messages: Validator<Messages> = (value, name) => {
+  if (typeof value === 'function') return value as Messages
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw validate.wrongKind(name, value, 'an object of messages by error code, or a function (code, details) => string')
   for (const [code, message] of Object.entries(value)) {
     if (!errorCodes.some(known => known === code)) throw badOption(name, `has no error code ${JSON.stringify(code)}; the codes are ${errorCodes.join(', ')}`)
     validate.text(message, `${name}.${code}`)
@@ -235,7 +236,7 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
   }
   settings['keyOptions'] = Object.fromEntries(keyOptions.flatMap(name => options[name] === undefined ? [] : [[name, options[name]]]))
   settings['notBeforeLeeway'] = given.get('leeway') === undefined ? defaultNotBeforeLeeway : settings['leeway']
-  settings['errors'] = createErrors((settings['messages'] ?? {}), settings['realm'] as string ?? undefined)
+  settings['errors'] = createErrors((settings['messages'] ?? {}), settings['realm'] as string ?? undefined, settings['headerType'] as string || undefined)
   settings['decodeIssuer'] ??= settings['issuer'] === null ? null : [settings['issuer']]
   settings['decodeAudience'] ??= settings['audience']
   const resolved = Object.freeze(settings) as Settings

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { JwtErrorCode } from './errors.ts'
+import type { Messages } from './errors.ts'
 import type { AdditionalClaims, Duration, Identity, JwtClaims, JwtHeader, JwtUser, MaybePromise, TokenType } from './claims.ts'
 import type { TokenLocation } from './hooks.ts'
 import type { SplitStore, Store } from './store.ts'
@@ -241,8 +241,11 @@ export interface RouteOptions {
   protect?: boolean
   /** Routes left open under `protect`: patterns as routes are declared with, prefix included, or beginnings of them ending in `*`. Default: `[]`. */
   skipPaths?: readonly string[]
-  /** Messages that replace the package's own, by error code; `%s` stands for the reason. */
-  messages?: Partial<Record<JwtErrorCode, string>>
+  /**
+   * Messages that replace the package's own: by error code, where `%s` stands for the reason; or a function of code and details, for
+   * other languages, which leaves what it answers `undefined` for as it is.
+   */
+  messages?: Messages
   /** `realm` of the `WWW-Authenticate` challenge (RFC 9110 §11.5). */
   realm?: string
 }
