@@ -1,5 +1,5 @@
 import { isPromise } from './after.ts'
-import { isJwtError, isRefusal } from './errors.ts'
+import { isJwtError, isRefusal, unsupportedCall } from './errors.ts'
 import { readIdentity } from './jwt/identity.ts'
 import { loadRotatedKeys } from './jwt/verifier.ts'
 import { checkCallOptionNames } from './options/unknown.ts'
@@ -39,7 +39,7 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
   }
 
   function requireSessions (): Sessions {
-    if (sessions === null) throw new TypeError('Revocation and sessions need a store; leave out store: false')
+    if (sessions === null) throw unsupportedCall('store', 'is false, but revocation and sessions need a store; leave it out, or give one')
     return sessions
   }
 

@@ -1,4 +1,5 @@
 import { prepareHook } from './authenticate/authenticate.ts'
+import { challengeOnSend } from './authenticate/challenge.ts'
 import { kAuthentication } from './authentication.ts'
 import cookie from '@fastify/cookie'
 import fp from 'fastify-plugin'
@@ -118,6 +119,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)
+  fastify.addHook('onSend', challengeOnSend)
 }
 
 /**

@@ -7,7 +7,7 @@ import { checkDoubleSubmit } from './double-submit.ts'
 import { checkFetchMetadata, isWebSocketUpgrade } from './fetch-metadata.ts'
 import { createLocators } from './locate.ts'
 import { opaqueTokenLength } from '../sessions/opaque-tokens.ts'
-import { conclude, isOfOtherType, mayTryNext, moreHelpful, wrongType } from './refusal.ts'
+import { conclude, mayTryNext, weigh, wrongType } from './refusal.ts'
 import { refuseRevoked } from './revocation.ts'
 import type { FastifyRequest } from 'fastify'
 import type { PreparedHook, Registration } from '../registration.ts'
@@ -51,7 +51,7 @@ export function prepareHook (options: HookOptions, registration: Registration): 
  */
 function authenticate (check: Check, request: FastifyRequest): MaybePromise<void> {
   return proceed({
-    check, request, step: 0, place: 0, token: '', others: null, verified: null, stored: null, user: null, refusal: null, ofOtherType: false, waited: false
+    check, request, step: 0, place: 0, token: '', others: null, verified: null, stored: null, user: null, refusal: null, rank: -1, waited: false
   })
 }
 
@@ -171,9 +171,8 @@ function attach (attempt: Attempt): void {
 function refuse (attempt: Attempt, error: unknown): MaybePromise<void> {
   // A fault, or a store that does not answer, is no verdict on the token.
   if (!isRefusal(error)) throw error
-  attempt.refusal = moreHelpful(attempt, error)
-  attempt.ofOtherType = isOfOtherType(attempt, error)
-  if (!mayTryNext(attempt)) return conclude(attempt.check, attempt.request, attempt.refusal)
+  const refusal = weigh(attempt, error)
+  if (!mayTryNext(attempt)) return conclude(attempt, refusal)
   attempt.step = 0
   return proceed(attempt)
 }

@@ -1,4 +1,4 @@
-import { badOption } from '../errors.ts'
+import { badOption, conceal } from '../errors.ts'
 import { readPayload } from '../jwt/unverified.ts'
 import { opaqueCsrfToken, parseOpaqueToken } from '../sessions/opaque-tokens.ts'
 import type { CookieSerializeOptions } from '@fastify/cookie'
@@ -98,7 +98,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
 
   function requireCookies (reply: FastifyReply): void {
     if (typeof reply.setCookie !== 'function') {
-      throw badOption('tokenLocation', "lacks 'cookies', so that no cookie can be set; add it")
+      throw conceal(badOption('tokenLocation', "lacks 'cookies', so that no cookie can be set; add it"))
     }
   }
 

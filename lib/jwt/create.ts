@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { unsupportedCall } from '../errors.ts'
 import { toSeconds } from '../options/validators.ts'
 import { ownedClaims } from '../options/settings.ts'
 import { checkCallOptionNames } from '../options/unknown.ts'
@@ -118,7 +119,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
   function sign (token: TokenParts): string {
     const { signing } = verifier.keys
     if (signing === null) {
-      throw new TypeError('This instance can only verify, since its only key is public; register it with privateKey, secretKey or keys to create tokens')
+      throw unsupportedCall('privateKey', 'is missing, so that this instance can only verify; give privateKey, secretKey or keys to create tokens')
     }
     const { type, identity, now, exp, reserved } = token
     const payload: Record<string, unknown> = { [identityClaim]: identity, type }

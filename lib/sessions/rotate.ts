@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { rememberRefusal } from '../authenticate/challenge.ts'
 import { kAuthentication } from '../authentication.ts'
 import { isRefusal } from '../errors.ts'
 import { publish, publishRefused } from '../events.ts'
@@ -117,6 +118,7 @@ export function createRotateSession (
     } catch (error) {
       if (!isRefusal(error)) throw error
       await endReused(error, request.log)
+      rememberRefusal(request, error)
       publishRefused(error.code, request)
       throw error
     }

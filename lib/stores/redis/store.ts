@@ -2,12 +2,14 @@ import { badOption } from '../../errors.ts'
 import { checkOptionNames } from '../../options/unknown.ts'
 import { connectionOf } from './client.ts'
 import { redisKeys } from './keys.ts'
-import { checkRequirements, redisErrorCode } from './requirements.ts'
+import { checkRequirements, checkServers, redisErrorCode } from './requirements.ts'
 import { createScript, denyScript, endScript, listScript, readScript, replaceScript } from './scripts.ts'
 import { readSession, readState, stateFields, writeFields } from './session.ts'
+import { createServerWatch, limitPending } from './watch.ts'
 import type { RedisClient, RedisConnection } from './client.ts'
 import type { RedisKeys } from './keys.ts'
 import type { RedisScript } from './scripts.ts'
+import type { ServerWatch } from './watch.ts'
 import type {
   CreatedSession, EndedSessions, SessionChange, SessionLimit, SessionPage, SessionRecord, SessionState, Store, StoredSession, TokenState
 } from '../../types/store.ts'
@@ -31,6 +33,16 @@ export interface RedisStoreOptions {
    * token would be accepted again. Default: `false`.
    */
   allowEviction?: boolean
+  /**
+   * Commands that may wait for an answer. While so many do, a request is a 503 without a command, so that a Redis that does not answer
+   * does not fill the memory of this process. Default: 5,000.
+   */
+  maxPending?: number
+  /**
+   * Milliseconds after which the role and the eviction policy of Redis are looked at again, beside the requests. If Redis has become a
+   * replica, or may evict revocations, requests are a 503 until that is mended. Default: 10,000.
+   */
+  checkInterval?: number
 }
 
 /** The TTL of a key that never expires: 100 years, in milliseconds. So every key has a TTL. */
@@ -47,7 +59,7 @@ interface Call {
 }
 
 const defaults: Readonly<Required<RedisStoreOptions>> =
-  { prefix: 'fastify-jwt:', commandTimeout: 2000, clockSkew: 10_000, allowEviction: false }
+  { prefix: 'fastify-jwt:', commandTimeout: 2000, clockSkew: 10_000, allowEviction: false, maxPending: 5000, checkInterval: 10_000 }
 
 function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> {
   checkOptionNames(given, Object.keys(defaults), 'store.')
@@ -55,10 +67,10 @@ function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> 
   if (typeof options.prefix !== 'string' || !/^[^{}]*(\{[^{}]+\}[^{}]*)?$/.test(options.prefix)) {
     throw badOption('store.prefix', 'takes a string without braces, or with one complete hash tag')
   }
-  for (const [name, least] of [['commandTimeout', 1], ['clockSkew', 0]] as const) {
+  for (const [name, least, unit] of [['commandTimeout', 1, ' of milliseconds'], ['clockSkew', 0, ' of milliseconds'], ['maxPending', 1, ''], ['checkInterval', 1, ' of milliseconds']] as const) {
     const value = options[name]
     if (!Number.isInteger(value) || value < least || value > 2 ** 31 - 1) {
-      throw badOption(`store.${name}`, `takes a whole number of milliseconds of at least ${least}, got ${String(value)}`)
+      throw badOption(`store.${name}`, `takes a whole number${unit} of at least ${least}, got ${String(value)}`)
     }
   }
   if (typeof options.allowEviction !== 'boolean') throw badOption('store.allowEviction', 'takes true or false')
@@ -99,6 +111,7 @@ export class RedisStore implements Store {
   readonly #keys: RedisKeys
   readonly #options: Required<RedisStoreOptions>
   readonly #tombstone = String(tombstoneLife)
+  readonly #watch: ServerWatch
   /** How far the clock of Redis is ahead of ours, in milliseconds; learnt from `open` and from its answers. */
   #clockOffset = 0
 
@@ -107,8 +120,10 @@ export class RedisStore implements Store {
    * @throws `FST_JWT_BAD_OPTION` if it is not a client, or an option is unknown or invalid.
    */
   constructor (client: RedisClient, options: RedisStoreOptions = {}) {
-    this.#connection = connectionOf(client)
     this.#options = resolveOptions(options)
+    const { maxPending, allowEviction, checkInterval } = this.#options
+    this.#connection = limitPending(connectionOf(client), maxPending)
+    this.#watch = createServerWatch(() => checkServers(this.#connection, allowEviction), checkInterval)
     this.#keys = redisKeys(this.#options.prefix)
   }
 
@@ -118,7 +133,7 @@ export class RedisStore implements Store {
    * @throws `FST_JWT_BAD_OPTION` with the remedy.
    */
   async open (): Promise<void> {
-    const time = await checkRequirements(this.#connection, this.#keys, this.#options.allowEviction, step => this.#inTime(step))
+    const time = await checkRequirements(this.#connection, this.#keys, this.#options.allowEviction, step => this.#inTime(step, false))
     this.#clockOffset = time - Date.now()
   }
 
@@ -297,7 +312,8 @@ export class RedisStore implements Store {
   }
 
   /** Runs a call with a time-out. A later result is dropped. */
-  #inTime<T> (work: (call: Call) => Promise<T>): Promise<T> {
+  async #inTime<T> (work: (call: Call) => Promise<T>, watched = true): Promise<T> {
+    if (watched) this.#watch.require()
     const call: Call = { over: false, startedAt: Date.now() }
     const { commandTimeout } = this.#options
     return new Promise<T>((resolve, reject) => {
