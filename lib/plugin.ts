@@ -66,6 +66,9 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const verifier = createTokenVerifier(settings)
   const issuer = createTokenIssuer(settings, verifier)
   const store = await openStore(fastify, settings)
+  const cookies = createTokenCookies(settings)
+  // Where tokens can only be kept in cookies, one that is too large must not leave a session behind.
+  const onlyCookies = settings.extractToken === null && settings.tokenLocation.every(location => location === 'cookies')
   const prepared = new Map<HookOptions, PreparedHook>()
   let queryTokenHidden = false
 
@@ -74,9 +77,9 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     settings,
     verifier,
     issuer,
-    cookies: createTokenCookies(settings),
+    cookies,
     store,
-    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, fastify.log),
+    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
     hideQueryToken () {
       if (!queryTokenHidden) redactQueryToken(registration)
       queryTokenHidden = true

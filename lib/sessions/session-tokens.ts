@@ -3,7 +3,7 @@ import type { ReservedClaims, TokenIssuer } from '../jwt/create.ts'
 import type { TokenVerifier } from '../jwt/verify.ts'
 import type { Settings } from '../options/settings.ts'
 import type { CreateSessionOptions } from '../types/app-jwt.ts'
-import type { AdditionalClaims } from '../types/claims.ts'
+import type { AdditionalClaims, TokenType } from '../types/claims.ts'
 import type { RotatedToken, SessionRecord } from '../types/store.ts'
 
 /** What is known of a token outlives it by so much: clocks differ, and it may be issued as its session ends. Seconds. */
@@ -52,7 +52,10 @@ export interface SessionTokenIssuer {
   retention (exp: number | null): number | null
 }
 
-export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier): SessionTokenIssuer {
+/** @throws If a token is too large to be kept where it has to be. */
+export type CheckSize = (type: TokenType, token: string) => void
+
+export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier, checkSize: CheckSize): SessionTokenIssuer {
   const { accessExpires, refreshExpires, sessionMaxAge, leeway } = settings
 
   /** After the shortest of these lives, but no later than the session may last. */
@@ -76,10 +79,17 @@ export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssue
   return {
     accessExpiry,
     refreshExpiry: (now, { login, expiresIn = refreshExpires }) => expiry(now, [expiresIn], login),
-    access: (login, gen, now, claims, fresh) => issuer.access(login.identity, { claims, fresh },
-      { ...ofSession(login, gen), iat: now, exp: accessExpiry(now, login) }),
+    access (login, gen, now, claims, fresh) {
+      const token = issuer.access(login.identity, { claims, fresh }, { ...ofSession(login, gen), iat: now, exp: accessExpiry(now, login) })
+      checkSize('access', token)
+      return token
+    },
     refresh (login, gen, { issuedAt, expiresAt, salt }, tokenId) {
-      if (salt === '') return issuer.refresh(login.identity, {}, { ...ofSession(login, gen), jti: tokenId, iat: issuedAt, exp: expiresAt })
+      if (salt === '') {
+        const token = issuer.refresh(login.identity, {}, { ...ofSession(login, gen), jti: tokenId, iat: issuedAt, exp: expiresAt })
+        checkSize('refresh', token)
+        return token
+      }
       const token = opaqueTokens(login, gen, salt).find(candidate => hashOf(candidate) === tokenId)
       if (token === undefined) throw settings.errors.FST_JWT_REVOKED()
       return token

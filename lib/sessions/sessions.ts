@@ -19,7 +19,7 @@ import type { CreateSessionOptions, SessionTokens, UpdateSessionOptions } from '
 import type { AdditionalClaims, Identity, JwtClaims } from '../types/claims.ts'
 import type { RotatedToken, SessionInfo, SessionRecord, Store } from '../types/store.ts'
 import type { SessionEnder } from './end.ts'
-import type { Login } from './session-tokens.ts'
+import type { CheckSize, Login } from './session-tokens.ts'
 import type { RefreshTokenChecks } from './refresh-tokens.ts'
 import type { UsageMarker } from './usage.ts'
 
@@ -36,16 +36,23 @@ export interface Sessions extends RefreshTokenChecks, UsageMarker, Pick<SessionE
   revoke (session: string | JwtClaims): Promise<boolean>
   revokeAll (subject: Identity | object, options?: { except?: string | undefined }): Promise<number>
   update (id: string, changes: UpdateSessionOptions): Promise<boolean>
-  revokeToken (claims: JwtClaims): Promise<void>
+  revokeToken (claims: Pick<JwtClaims, 'jti' | 'sid' | 'exp'>): Promise<void>
+  /** Ends a session of ours. @returns Whether there was one. */
+  endOwn (sid: string, log: FastifyBaseLogger): Promise<boolean>
   /** Keeps the record of a session at least as long as a token made in its name. @throws `FST_JWT_REVOKED` */
   extend (sid: string, exp: number): Promise<void>
 }
 
-/** @param log Where events are written that no request causes. */
-export function createSessions (settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier, given: Store, log: FastifyBaseLogger): Sessions {
+/**
+ * @param checkSize Told of each token before anything is stored for it. Throws if no cookie can hold it.
+ * @param log Where events are written that no request causes.
+ */
+export function createSessions (
+  settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier, given: Store, checkSize: CheckSize, log: FastifyBaseLogger
+): Sessions {
   const { errors, maxSessions, refreshTokenFormat, issuer: iss, audience: aud } = settings
   const store = failClosed(given, errors)
-  const tokens = createSessionTokenIssuer(settings, issuer, verifier)
+  const tokens = createSessionTokenIssuer(settings, issuer, verifier, checkSize)
   const ender = createSessionEnder(store)
   const usage = createUsageMarker(settings, store, log)
   const checks = createRefreshTokenChecks(settings, store, verifier, usage.markUsed)
@@ -133,6 +140,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
     rotate: async (request, options = {}) => rotate(request, checkCallOptionNames(options, ['claims']).claims ?? null),
     list,
     revokeAll,
+    endOwn: async (sid, log) => ender.end(sid, 'revoked', log),
 
     async revoke (session) {
       const id = typeof session === 'object' && session !== null ? session.sid : session

@@ -24,7 +24,7 @@ export interface PostgresStoreOptions {
   commandTimeout?: number
   /**
    * Statements that may wait for an answer at one time. A request beyond it is a 503 at once, so that a database that stands still
-   * does not fill this process's memory. Default: 10,000.
+   * does not fill this process's memory. Default: 5,000.
    */
   maxPending?: number
 }
@@ -37,7 +37,7 @@ const sweepInterval = 60_000
 const sweepLimit = 1000
 const sweepPause = 50
 
-const defaults: Readonly<Required<PostgresStoreOptions>> = { schema: 'public', prefix: 'jwt_', commandTimeout: 2000, maxPending: 10_000 }
+const defaults: Readonly<Required<PostgresStoreOptions>> = { schema: 'public', prefix: 'jwt_', commandTimeout: 2000, maxPending: 5000 }
 
 function resolveOptions (given: PostgresStoreOptions): Required<PostgresStoreOptions> {
   checkOptionNames(given, Object.keys(defaults), 'store.')
