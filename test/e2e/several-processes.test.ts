@@ -13,9 +13,8 @@ async function login (url: string): Promise<Tokens> {
   return (await call<Tokens & Record<string, unknown>>(`${url}/login`, 'POST')).body
 }
 
-async function oneSuccessor (t: Test, env: Environment): Promise<void> {
-  const servers = await Promise.all(Array.from({ length: 4 }, async () => startServer(t, env)))
-  const urlOf = (index: number): string => servers[index % 4]?.url ?? ''
+async function oneSuccessor (t: Test, urls: readonly string[]): Promise<void> {
+  const urlOf = (index: number): string => urls[index % urls.length] ?? ''
   const session = await login(urlOf(0))
   const answers = await Promise.all(Array.from({ length: 1000 }, async (_, index) =>
     call<Tokens & Record<string, unknown>>(`${urlOf(index)}/refresh`, 'POST', session.refreshToken)))
@@ -23,7 +22,7 @@ async function oneSuccessor (t: Test, env: Environment): Promise<void> {
   t.equal(new Set(answers.map(({ body }) => decodeJwt(body.refreshToken).jti)).size, 1)
   const last = answers[0]?.body as Tokens
   t.equal((await call(`${urlOf(1)}/logout`, 'POST', last.accessToken)).status, 200)
-  for (const { url } of servers) t.equal((await call(`${url}/me`, 'GET', last.accessToken)).status, 401)
+  for (const url of urls) t.equal((await call(`${url}/me`, 'GET', last.accessToken)).status, 401)
 }
 
 /** What clients know: what they were answered, and nothing else. */
@@ -84,13 +83,16 @@ async function survives (t: Test, env: Environment, crash: (kill: () => Promise<
 }
 
 t.test('on one SQLite file', { timeout: 300_000 }, async t => {
-  await t.test('four processes: 1,000 rotations of one refresh token at once have one successor, and what one ends is refused by all', async t => {
-    await oneSuccessor(t, { SQLITE_FILE: await databasePath(t) })
+  const workers = startServer(t, { SQLITE_FILE: await databasePath(t) }, 8)
+
+  await t.test('eight processes: 1,000 rotations of one refresh token at once have one successor, and what one ends is refused by all', async t => {
+    const { urls } = await workers
+    t.equal(new Set(urls).size, 8)
+    await oneSuccessor(t, urls)
   })
 
   await t.test('eight workers of node:cluster: what one revokes, the next request to any other refuses', async t => {
-    const { urls } = await startServer(t, { SQLITE_FILE: await databasePath(t) }, 8)
-    t.equal(new Set(urls).size, 8)
+    const { urls } = await workers
     for (const [index, url] of urls.entries()) {
       const { accessToken } = await login(url)
       t.equal((await call(`${urls[(index + 1) % 8]}/me`, 'GET', accessToken)).status, 200)
@@ -113,7 +115,8 @@ t.test('on one PostgreSQL', { skip: noPostgres, timeout: 300_000 }, async t => {
   const env = { POSTGRES_URL: server.url }
 
   await t.test('four processes: 1,000 rotations of one refresh token at once have one successor, and what one ends is refused by all', async t => {
-    await oneSuccessor(t, env)
+    const { urls } = await startServer(t, env, 4)
+    await oneSuccessor(t, urls)
   })
 
   await t.test('kill -9 of the server in the middle of it: what was answered holds', async t => {

@@ -117,11 +117,11 @@ export class PostgresStore implements Store {
     const { schema, prefix } = this.#options
     const tables = Object.values(tableNames(schema, prefix))
     try {
-      const [row] = await this.#query(`SELECT ${clock} AS now, (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean)::int AS read_only,
+      const row = await this.#one(`SELECT ${clock} AS now, (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean)::int AS read_only,
         (SELECT count(*) FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL)::int AS missing`, [tables])
-      this.#learnTime(row?.['now'])
-      if (Number(row?.['read_only']) === 1) throw badOption('store', 'is a PostgreSQL that cannot be written, such as a replica; connect PostgresStore to the primary')
-      if (Number(row?.['missing']) > 0) await this.#createTables()
+      this.#learnTime(row['now'])
+      if (Number(row['read_only']) === 1) throw badOption('store', 'is a PostgreSQL that cannot be written, such as a replica; connect PostgresStore to the primary')
+      if (Number(row['missing']) > 0) await this.#createTables()
     } catch (cause) {
       if (isJwtError(cause)) throw cause
       throw Object.assign(badOption('store', `got no answer from PostgreSQL; check that it is reachable: ${reasonOf(cause)}`), { cause })

@@ -241,6 +241,16 @@ t.test('a file that cannot be in WAL mode stops start-up', { skip: libsql.missin
   t.ok(path)
 })
 
+t.test('the error of a transaction is what went wrong in it, also if SQLite has rolled back by itself', async t => {
+  const failing = {
+    exec (sql: string) { if (sql === 'ROLLBACK') throw new Error('no transaction is active') },
+    prepare: () => ({ get: () => ({ journal_mode: 'wal', count: 0 }), run: () => { throw new Error('database or disk is full') }, all: () => [] })
+  }
+  const store = new SqliteStore(failing)
+  t.teardown(() => store.close())
+  t.throws(() => store.createSession(session(), { max: 1, whenFull: 'refuse' }), { message: 'database or disk is full' })
+})
+
 t.test('a document may hold what JSON can', { skip: libsql.missing }, async t => {
   const { store } = await openStore(t, libsql)
   const metadata = { nul: 'a\0b', quote: "'\"", deep: [{ a: [null, 1.5, true] }] }
