@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import type { JwtError, JwtErrorCode } from './types/errors.ts'
+import type { JwtError, JwtErrorCode, Messages } from './types/errors.ts'
 
 /**
  * Every error of this package: its status, its message (`%s` stands for the reason), and the `error` of its Bearer challenge
@@ -53,29 +53,42 @@ function description (value: string): string {
   return `"${value.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/g, '?')}"`
 }
 
-function buildChallenge (realm: string | undefined, error: string, reason: string, scope: string | undefined): string {
+/** What the challenges of one registration have in common. */
+interface Challenger {
+  readonly realm: string | undefined
+  /** The authentication scheme (RFC 9110 §11.1). */
+  readonly scheme: string
+}
+
+function buildChallenge ({ realm, scheme }: Challenger, error: string, reason: string, scope: string | undefined): string {
   const parts: string[] = []
   if (realm !== undefined) parts.push(`realm=${quoted(realm)}`)
   if (error !== '') parts.push(`error="${error}"`, `error_description=${description(reason)}`)
   if (scope !== undefined) parts.push(`scope=${description(scope)}`)
-  return parts.length === 0 ? 'Bearer' : `Bearer ${parts.join(', ')}`
+  return parts.length === 0 ? scheme : `${scheme} ${parts.join(', ')}`
 }
 
-function maker (code: JwtErrorCode, override: string | undefined, realm: string | undefined): MakeError {
+/** Writes the reason into a message. */
+function fill (message: string, reason: string): string {
+  return message.replace('%s', () => reason)
+}
+
+function maker (code: JwtErrorCode, messages: Messages, challenger: Challenger): MakeError {
   const { message, challenge } = table[code]
   const Constructor = constructors.get(code) as ReturnType<typeof createError>
-  const text = override ?? message
-  const takesReason = text.includes('%s') || message.includes('%s')
-  const fixedChallenge = challenge === null ? null : buildChallenge(realm, challenge, message, undefined)
+  const textOf = typeof messages === 'function'
+    ? (own: string, reason: string) => messages(code, { message: own, reason }) ?? own
+    : (own: string, reason: string) => messages[code] === undefined ? own : fill(messages[code], reason)
+  const takesReason = message.includes('%s')
+  const fixedChallenge = challenge === null ? null : buildChallenge(challenger, challenge, message, undefined)
 
   return function makeError (reason = '', scope) {
-    const error = new Constructor(takesReason ? text.replace('%s', () => reason) : text) as JwtError
+    const own = fill(message, reason)
+    const error = new Constructor(textOf(own, reason)) as JwtError
     if (challenge !== null && fixedChallenge !== null) {
       // The description is always the package's own message: an override need not be ASCII.
       error.headers = {
-        'WWW-Authenticate': takesReason || scope !== undefined
-          ? buildChallenge(realm, challenge, message.replace('%s', () => reason), scope)
-          : fixedChallenge
+        'WWW-Authenticate': takesReason || scope !== undefined ? buildChallenge(challenger, challenge, own, scope) : fixedChallenge
       }
     }
     return error
@@ -85,15 +98,14 @@ function maker (code: JwtErrorCode, override: string | undefined, realm: string 
 /**
  * Creates the errors of one registration.
  *
- * @param messages Messages that replace the package's own, by code; `%s` stands for the reason.
+ * @param messages What replaces the package's own messages.
  * @param realm The `realm` of the challenges (RFC 9110 §11.5).
+ * @param scheme Their authentication scheme.
  *
  * @internal
  */
-export function createErrors (
-  messages: Partial<Record<JwtErrorCode, string>> = {}, realm?: string
-): Errors {
-  return Object.freeze(Object.fromEntries(errorCodes.map(code => [code, maker(code, messages[code], realm)]))) as Errors
+export function createErrors (messages: Messages = {}, realm?: string, scheme = 'Bearer'): Errors {
+  return Object.freeze(Object.fromEntries(errorCodes.map(code => [code, maker(code, messages, { realm, scheme })]))) as Errors
 }
 
 /** The errors for when there is no registration: at start-up, and in hooks that find no plugin. @internal */
@@ -107,6 +119,23 @@ export function badOption (option: string, problem: string): JwtError {
 /** `true` for a decision of this package (4xx), `false` for a failure (5xx) and for errors of others. @internal */
 export function isRefusal (error: unknown): error is JwtError {
   return isJwtError(error) && table[error.code].status < 500
+}
+
+/** What a client is told of a mistake of the app. */
+const concealed = 'Authentication is not set up correctly'
+
+/** Keeps from the client what an error says of the app's configuration. The log gets it, as the `cause`. @internal */
+export function conceal (error: unknown): unknown {
+  if (!isJwtError(error) || (error.code !== 'FST_JWT_BAD_OPTION' && error.code !== 'FST_JWT_NOT_REGISTERED')) return error
+  if (error.message === concealed) return error
+  const answer = defaultErrors[error.code](concealed)
+  answer.cause = error
+  return answer
+}
+
+/** The error of a call that can't work with these options, without telling a client of them. @internal */
+export function unsupportedCall (option: string, problem: string): TypeError {
+  return new TypeError(concealed, { cause: badOption(option, problem) })
 }
 
 /** Whether an error is one of this package's. @internal */

@@ -1,4 +1,5 @@
 import { prepareHook } from './authenticate/authenticate.ts'
+import { challengeOnSend } from './authenticate/challenge.ts'
 import { kAuthentication } from './authentication.ts'
 import cookie from '@fastify/cookie'
 import fp from 'fastify-plugin'
@@ -15,6 +16,7 @@ import { createTokenIssuer } from './jwt/create.ts'
 import { createTokenVerifier } from './jwt/verifier.ts'
 import { addJwksRoute } from './keys/jwks-route.ts'
 import { createJwtDecorator } from './app-jwt.ts'
+import { warnOfMemory } from './stores/memory-warning.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { joinStores } from './stores/split.ts'
 import { createSessions } from './sessions/sessions.ts'
@@ -52,6 +54,7 @@ async function openStore (fastify: FastifyInstance, { store: given }: Settings):
   }
   const above = registrationOf(fastify)?.store
   if (above !== undefined && above !== null) return above
+  warnOfMemory(fastify.log)
   const store = new MemoryStore()
   fastify.addHook('onClose', async () => { store.close() })
   return store
@@ -63,6 +66,9 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const verifier = createTokenVerifier(settings)
   const issuer = createTokenIssuer(settings, verifier)
   const store = await openStore(fastify, settings)
+  const cookies = createTokenCookies(settings)
+  // Where tokens can only be kept in cookies, one that is too large must not leave a session behind.
+  const onlyCookies = settings.extractToken === null && settings.tokenLocation.every(location => location === 'cookies')
   const prepared = new Map<HookOptions, PreparedHook>()
   let queryTokenHidden = false
 
@@ -71,9 +77,9 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     settings,
     verifier,
     issuer,
-    cookies: createTokenCookies(settings),
+    cookies,
     store,
-    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, fastify.log),
+    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
     hideQueryToken () {
       if (!queryTokenHidden) redactQueryToken(registration)
       queryTokenHidden = true
@@ -116,6 +122,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)
+  fastify.addHook('onSend', challengeOnSend)
 }
 
 /**

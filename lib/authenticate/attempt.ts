@@ -24,8 +24,8 @@ export interface Attempt {
   user: JwtUser | null
   /** Why no token has passed so far. */
   refusal: JwtError | null
-  /** Whether the token that was refused last is of another type than the hook asks for. */
-  ofOtherType: boolean
+  /** How much that refusal says, so that it does not depend on the order of tokens; see `refusal.ts`. */
+  rank: number
   /** Whether a step had to wait. The clock has moved on then. */
   waited: boolean
 }

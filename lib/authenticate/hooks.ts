@@ -1,6 +1,7 @@
-import { badOption, defaultErrors } from '../errors.ts'
+import { badOption, conceal, defaultErrors } from '../errors.ts'
 import { hookName } from '../hook-name.ts'
 import { registrationOf } from '../registration.ts'
+import { forgetRefusal, rememberRefusal } from './challenge.ts'
 import { resolveHookOptions } from './hook-options.ts'
 import { checkFetchMetadata } from './fetch-metadata.ts'
 import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
@@ -26,14 +27,24 @@ export function nearest (request: FastifyRequest): Registration {
  * `done(undefined)` would let the request pass.
  */
 function faultOf (thrown: unknown): Error {
-  if (typeof thrown === 'object' && thrown !== null) return thrown as Error
+  if (typeof thrown === 'object' && thrown !== null) return conceal(thrown) as Error
   return new Error('A callback of fastify-jwt-extended failed with something that is no error', { cause: thrown })
 }
 
+function pass (request: FastifyRequest, done: HookHandlerDoneFunction): void {
+  forgetRefusal(request)
+  done()
+}
+
+function fail (request: FastifyRequest, thrown: unknown, done: HookHandlerDoneFunction): void {
+  rememberRefusal(request, thrown)
+  done(faultOf(thrown))
+}
+
 /** Ends a hook that has no promise to wait for, or when it is settled. */
-function finish (pending: MaybePromise<void>, done: HookHandlerDoneFunction): void {
-  if (pending === undefined) done()
-  else pending.then(() => { done() }, error => { done(faultOf(error)) })
+function finish (pending: MaybePromise<void>, request: FastifyRequest, done: HookHandlerDoneFunction): void {
+  if (pending === undefined) pass(request, done)
+  else pending.then(() => { pass(request, done) }, (error: unknown) => { fail(request, error, done) })
 }
 
 /** Runs a check as a Fastify hook, synchronously if it can. @internal */
@@ -42,10 +53,10 @@ export function runAsHook (check: (request: FastifyRequest) => MaybePromise<void
   try {
     pending = check(request)
   } catch (error) {
-    done(faultOf(error))
+    fail(request, error, done)
     return
   }
-  finish(pending, done)
+  finish(pending, request, done)
 }
 
 /**
@@ -68,10 +79,10 @@ export function verifyJwt (options: VerifyOptions = {}): JwtHook {
       if (last === undefined || last.server !== server) last = { server, prepared: nearest(request).prepare(resolved) }
       pending = last.prepared.authenticate(request)
     } catch (error) {
-      done(faultOf(error))
+      fail(request, error, done)
       return
     }
-    finish(pending, done)
+    finish(pending, request, done)
   }
   return Object.defineProperties(hook, { [kHook]: { value: resolved }, name: { value: hookName({ hook: resolved }) } })
 }
@@ -90,7 +101,13 @@ export const refreshTokenRequired: JwtHook = verifyJwt({ type: 'refresh' })
 
 /** `request.verifyJwt`: what a hook does, from inside a handler. @internal */
 export async function verifyRequest (this: FastifyRequest, options: VerifyOptions = {}): Promise<void> {
-  await nearest(this).prepare(resolveHookOptions(options)).authenticate(this)
+  try {
+    await nearest(this).prepare(resolveHookOptions(options)).authenticate(this)
+    forgetRefusal(this)
+  } catch (error) {
+    rememberRefusal(this, error)
+    throw conceal(error)
+  }
 }
 
 /**
@@ -105,7 +122,7 @@ export const crossOriginProtection: JwtHook = function (request, _reply, done) {
     const { settings } = nearest(request)
     checkFetchMetadata(request, settings.trustedOrigins, settings.errors)
   } catch (error) {
-    done(error as Error)
+    done(faultOf(error))
     return
   }
   done()

@@ -197,7 +197,7 @@ function extractLocator (extractToken: NonNullable<Settings['extractToken']>, ty
       if (token instanceof Promise) {
         // Nobody will wait for it: its rejection must not end the process.
         token.catch(() => {})
-        throw new TypeError('The extractToken option must return a string or undefined, synchronously')
+        throw badOption('extractToken', 'must return a string or undefined, at once: a promise is none')
       }
       // `request.query.token as string`, and a client that sends it twice.
       if (typeof token !== 'string') throw errors.FST_JWT_BAD_REQUEST('What should hold a token is not one string')

@@ -1,4 +1,5 @@
 import { badOption } from '../errors.ts'
+import { readPrintedHooks } from '../printed-hooks.ts'
 import { registrationOf } from '../registration.ts'
 import { resolveHookOptions } from './hook-options.ts'
 import { hookOptionsOf, runAsHook } from './hooks.ts'
@@ -8,14 +9,14 @@ import type { HookOptions } from './hook-options.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { VerifyOptions } from '../types/hooks.ts'
 
-/** In a route's config: the route carries a hook that requires a token, and so decides for itself. */
+/** In a route's config: whether the route carries a hook that requires a token, and so decides for itself. */
 const kOwnHook = Symbol('fastify-jwt-extended.ownHook')
 /** On a request: the hook that waits for the body. No decorator, which a context declared before the plugin would lack. */
 const kPending = Symbol('fastify-jwt-extended.pendingHook')
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    [kOwnHook]?: true
+    [kOwnHook]?: boolean
   }
   interface FastifyRequest {
     [kPending]?: PreparedHook | undefined
@@ -74,11 +75,20 @@ export function protectionOf (registration: Registration, route: { url: string, 
  */
 function addProtection (fastify: FastifyInstance, owner: Registration): void {
   const decisions = new WeakMap<object, PreparedHook | 'open'>()
+  let printed: ReturnType<typeof readPrintedHooks> | undefined
 
-  function decide ({ server, routeOptions: { config, url } }: FastifyRequest): PreparedHook | 'open' {
+  /** Whether a route that was declared before the plugin has a hook that requires a token. If it can't be told, it has none. */
+  function hasEarlyHook ({ method, routeOptions: { url } }: FastifyRequest): boolean {
+    printed ??= readPrintedHooks(fastify.printRoutes({ includeHooks: true }))
+    const [hooks = [], another] = printed.get(`${method} ${url}`) ?? []
+    return another === undefined && hooks.some(asked => 'hook' in asked && asked.hook.optional === false)
+  }
+
+  function decide (request: FastifyRequest): PreparedHook | 'open' {
+    const { server, routeOptions: { config, url } } = request
     const nearest = registrationOf(server) as Registration
     if (policyOwnerOf(nearest) !== owner) return 'open'
-    const options = requirementOf(owner, url as string, config.jwt, config[kOwnHook] === true)
+    const options = requirementOf(owner, url as string, config.jwt, config[kOwnHook] ?? hasEarlyHook(request))
     return options === null ? 'open' : nearest.prepare(options)
   }
 
@@ -137,7 +147,7 @@ export function protect (fastify: FastifyInstance, registration: Registration): 
       if (jwt !== undefined && jwt !== false) throw badOption('config.jwt', `of route ${route.url} does nothing without protect: true; add it, or give the route a hook`)
       return
     }
-    if (routeHooks(route).some(hook => hookOptionsOf(hook)?.optional === false)) route.config = { ...route.config, [kOwnHook]: true }
+    route.config = { ...route.config, [kOwnHook]: routeHooks(route).some(hook => hookOptionsOf(hook)?.optional === false) }
     const options = protectionOf(registration, { url: route.url, config: route.config })
     // Fitted now, so that what can't work stops start-up.
     if (options !== null) registration.prepare(options)

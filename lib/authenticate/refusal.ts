@@ -4,7 +4,6 @@ import { publishRefused } from '../events.ts'
 import { asksForPublicKeys } from '../keys/jwks-route.ts'
 import { readPayload } from '../jwt/unverified.ts'
 import { reportUnreadBody } from './locate.ts'
-import type { FastifyRequest } from 'fastify'
 import type { MaybePromise } from '../types/claims.ts'
 import type { JwtError } from '../types/errors.ts'
 import type { Attempt, Check } from './attempt.ts'
@@ -18,7 +17,7 @@ export function wrongType ({ type, registration: { settings: { errors } } }: Che
  * Whether a token was refused that is not of the type the hook asks for. An expired one counts, too: a front end sends its
  * access token with every request, also with the one that brings it the next.
  */
-export function isOfOtherType ({ check, token }: Attempt, { code }: JwtError): boolean {
+function isOfOtherType ({ check, token }: Attempt, { code }: JwtError): boolean {
   if (code === 'FST_JWT_ACCESS_REQUIRED' || code === 'FST_JWT_REFRESH_REQUIRED') return true
   if (check.type === 'any' || (code !== 'FST_JWT_EXPIRED' && code !== 'FST_JWT_NOT_YET_VALID')) return false
   // Times are checked after the signature, so that the claims can be believed. An opaque token has none, and is a refresh token.
@@ -26,34 +25,54 @@ export function isOfOtherType ({ check, token }: Attempt, { code }: JwtError): b
   return type !== check.type
 }
 
+/** From here on a refusal is that of a token the hook asks for, which decides about its place. */
+const decides = 2
+
+/**
+ * How much a refusal says. A token that was meant says more than one of the other type. Of these an expired one says more, since a
+ * client refreshes it, and a reused one most, since its session has to end.
+ */
+function rankOf (attempt: Attempt, error: JwtError): number {
+  const weight = error.code === 'FST_JWT_REUSED' ? 2 : error.code === 'FST_JWT_EXPIRED' ? 1 : 0
+  return weight + (isOfOtherType(attempt, error) ? 0 : decides)
+}
+
+/** Keeps the refusal that says more, or the first of two. @returns The one to answer with, if no other token passes. */
+export function weigh (attempt: Attempt, error: JwtError): JwtError {
+  const rank = rankOf(attempt, error)
+  if (attempt.refusal !== null && rank <= attempt.rank) return attempt.refusal
+  attempt.rank = rank
+  attempt.refusal = error
+  return error
+}
+
 /**
  * Whether another token of the request may still pass: a further value of the same cookie, since a browser may send several,
  * or what the next place holds, since a token of the other type is meant for other routes.
  */
 export function mayTryNext (attempt: Attempt): boolean {
-  const { check: { locators }, place, request, token, ofOtherType } = attempt
+  const { check: { locators }, place, request, token } = attempt
   const locator = locators[place]
   if (locator === undefined) return false
   attempt.others ??= locator.others(request, token)
   if (attempt.others.length > 0) return true
   attempt.others = null
   attempt.place++
-  return ofOtherType
+  return attempt.rank < decides
 }
 
-/** The refusal to answer with: a client refreshes an expired token, and a token of the other type says least. */
-export function moreHelpful ({ refusal: first, ofOtherType }: Attempt, second: JwtError): JwtError {
-  return first === null || ofOtherType || second.code === 'FST_JWT_EXPIRED' ? second : first
+/** Whether a body that nobody has read may hold the token of a request: then nobody knows who it is. */
+function mayBeInBody ({ check: { locators }, place, request }: Attempt): boolean {
+  return locators.slice(0, place).some(({ location }) => location === 'json') && reportUnreadBody(request)
 }
 
 /** The end of a request without a token that passes. */
-export function conclude ({ optional, locators, registration: { sessions } }: Check, request: FastifyRequest, refusal: JwtError): MaybePromise<void> {
+export function conclude (attempt: Attempt, refusal: JwtError): MaybePromise<void> {
+  const { check: { optional, registration: { sessions } }, request } = attempt
   const missing = refusal.code === 'FST_JWT_MISSING_TOKEN'
   return after(sessions?.endReused(refusal, request.log), () => {
     if (!missing) publishRefused(refusal.code, request)
-    // Nobody knows who it is if the token may be in a body that was not read.
-    const unread = missing && locators.some(({ location }) => location === 'json') && reportUnreadBody(request)
-    const refused = optional === false || (optional === 'strict' && !missing) || unread
+    const refused = mayBeInBody(attempt) || optional === false || (optional === 'strict' && !missing)
     if (refused && !asksForPublicKeys(request)) throw refusal
     request[kAuthentication] = undefined
   })

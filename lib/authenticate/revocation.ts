@@ -1,4 +1,5 @@
 import { after, isPromise } from '../after.ts'
+import { badOption } from '../errors.ts'
 import { storeUnavailable } from '../stores/fail-closed.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Errors } from '../errors.ts'
@@ -56,7 +57,7 @@ function askApp (
 ): MaybePromise<StoredSession | undefined> {
   return after(stored, session => after(isRevoked?.(claims, request, header), (revoked: unknown) => {
     if (revoked === true) throw errors.FST_JWT_REVOKED()
-    if (revoked !== false) throw new TypeError('The isRevoked option must return true or false, or a promise of it')
+    if (revoked !== false) throw badOption('isRevoked', 'must return true or false, or a promise of it')
     return session
   }))
 }

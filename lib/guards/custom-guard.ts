@@ -1,4 +1,5 @@
 import { after } from '../after.ts'
+import { badOption } from '../errors.ts'
 import { checkOptionNames } from '../options/unknown.ts'
 import * as validate from '../options/validators.ts'
 import { claimsOf, toGuard } from './rule.ts'
@@ -39,7 +40,7 @@ export function guard (check: GuardFunction, options: GuardOptions = {}): Guard 
     check: (request, settings) => after(check(request, claimsOf(request, settings)), (verdict: unknown) => {
       if (verdict === true) return null
       // A truthy value may be a function that nobody called. It is neither a pass nor a refusal, which `not` would turn round.
-      if (verdict) throw new TypeError('A guard must return true or false, or a promise of it')
+      if (verdict) throw badOption('guard', 'must return true or false, or a promise of it')
       return denial
     })
   })

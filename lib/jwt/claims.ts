@@ -1,7 +1,9 @@
 import { freezeUtf8 } from './freeze.ts'
 import { readIdentity } from './identity.ts'
+import type { Errors } from '../errors.ts'
 import type { Settings } from '../options/settings.ts'
 import type { JwtClaims } from '../types/claims.ts'
+import type { JwtError } from '../types/errors.ts'
 
 function isFiniteNumber (value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value)
@@ -17,15 +19,33 @@ function names (claim: unknown, accepted: readonly string[]): boolean {
   return audiences.every(one => typeof one === 'string') && audiences.some(one => accepted.includes(one))
 }
 
+function shown (value: unknown): string {
+  return (JSON.stringify(value) ?? 'none').slice(0, 200)
+}
+
+/**
+ * The refusal of a token for its issuer or audience. Its cause, for the log, says what was expected: a slash at the end is easily
+ * missed. It has no stack, so that bad tokens are as cheap as good ones.
+ */
+function wrongClaim (name: 'issuer' | 'audience', got: unknown, expected: readonly string[], errors: Errors): JwtError {
+  const error = errors.FST_JWT_INVALID_TOKEN(name)
+  error.cause = { name: 'Cause', message: `the ${name} is ${shown(got)}, expected ${expected.length === 0 ? 'none' : expected.map(shown).join(' or ')}` }
+  return error
+}
+
+export function wrongIssuer (got: unknown, expected: readonly string[], errors: Errors): JwtError {
+  return wrongClaim('issuer', got, expected, errors)
+}
+
 /**
  * Checks who issued a token and whom it is for (RFC 7519 §4.1.1, §4.1.3).
  *
  * @throws `FST_JWT_INVALID_TOKEN`
  */
 export function checkIssuerAndAudience (claims: Readonly<Record<string, unknown>>, { decodeIssuer, decodeAudience, errors }: Settings): void {
-  if (decodeIssuer !== null && !decodeIssuer.includes(claims['iss'] as string)) throw errors.FST_JWT_INVALID_TOKEN('issuer')
+  if (decodeIssuer !== null && !decodeIssuer.includes(claims['iss'] as string)) throw wrongIssuer(claims['iss'], decodeIssuer, errors)
   // A token that names an audience is refused by who is not in it, configured or not.
-  if (decodeAudience === null ? claims['aud'] !== undefined : !names(claims['aud'], decodeAudience)) throw errors.FST_JWT_INVALID_TOKEN('audience')
+  if (decodeAudience === null ? claims['aud'] !== undefined : !names(claims['aud'], decodeAudience)) throw wrongClaim('audience', claims['aud'], decodeAudience ?? [], errors)
 }
 
 /**

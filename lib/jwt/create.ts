@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { unsupportedCall } from '../errors.ts'
 import { toSeconds } from '../options/validators.ts'
 import { ownedClaims } from '../options/settings.ts'
 import { checkCallOptionNames } from '../options/unknown.ts'
@@ -16,6 +17,7 @@ export interface ReservedClaims {
   csrf?: string
   sid?: string
   gen?: number
+  persistent?: boolean
   auth_time?: number
   /** Seconds since the epoch; now if left out. */
   iat?: number
@@ -67,7 +69,7 @@ function timeAfter (now: number, seconds: number): number {
 /** Creates the functions behind `createAccessToken` and `createRefreshToken`. */
 export function createTokenIssuer (settings: Settings, verifier: TokenVerifier): TokenIssuer {
   const {
-    accessExpires, refreshExpires, encodeNbf, identityClaim, issuer, audience, additionalClaims, additionalHeaders, userIdentity
+    accessExpires, refreshExpires, encodeNbf, identityClaim, issuer, audience, additionalClaims, additionalHeaders, userIdentity, maxTokenLength
   } = settings
   const withCsrf = settings.tokenLocation.includes('cookies') && settings.csrfProtection !== false &&
     settings.csrfProtection.includes('double-submit')
@@ -117,7 +119,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
   function sign (token: TokenParts): string {
     const { signing } = verifier.keys
     if (signing === null) {
-      throw new TypeError('This instance can only verify, since its only key is public; register it with privateKey, secretKey or keys to create tokens')
+      throw unsupportedCall('privateKey', 'is missing, so that this instance can only verify; give privateKey, secretKey or keys to create tokens')
     }
     const { type, identity, now, exp, reserved } = token
     const payload: Record<string, unknown> = { [identityClaim]: identity, type }
@@ -131,9 +133,14 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     if (withCsrf) payload['csrf'] = reserved?.csrf ?? randomUUID()
     if (reserved?.sid !== undefined) payload['sid'] = reserved.sid
     if (reserved?.gen !== undefined) payload['gen'] = reserved.gen
+    if (reserved?.persistent !== undefined) payload['persistent'] = reserved.persistent
     if (reserved?.auth_time !== undefined) payload['auth_time'] = reserved.auth_time
     else if (withAuthTime) payload['auth_time'] = now
-    return signing.sign(token.claims === noClaims ? payload : { ...payload, ...token.claims }, token.headers)
+    const signed = signing.sign(token.claims === noClaims ? payload : { ...payload, ...token.claims }, token.headers)
+    if (signed.length > maxTokenLength) {
+      throw new TypeError(`The token would have ${signed.length} characters, and hooks refuse more than ${maxTokenLength} (maxTokenLength); put fewer claims into it`)
+    }
+    return signed
   }
 
   function issue (type: TokenType, identity: string, options: CreateAccessTokenOptions, reserved: ReservedClaims | undefined, subject: unknown): string {

@@ -4,9 +4,11 @@ import { createCallbackKeys } from '../keys/callback.ts'
 import { checkAlgorithms, loadKeys, noKeys } from '../keys/local.ts'
 import { createIssuerKeys } from '../keys/remote/issuer-keys.ts'
 import { createRemoteJwkSet } from '../keys/remote/remote-jwk-set.ts'
+import { wrongIssuer } from './claims.ts'
 import { createExternalVerifier } from './verify-external.ts'
+import { createIssuerSources } from './issuer-sources.ts'
 import { createLocalVerifier } from './verify.ts'
-import type { ResolvedIssuer, Settings } from '../options/settings.ts'
+import type { Settings } from '../options/settings.ts'
 import type { Algorithm, KeySet, KeysOption } from '../types/keys.ts'
 import type { ExternalKeys } from '../keys/external.ts'
 import type { JwkSetLocation } from '../keys/remote/remote-jwk-set.ts'
@@ -86,24 +88,10 @@ function remoteAlgorithms (settings: Settings): readonly Algorithm[] | undefined
 }
 
 function remoteSource (settings: Settings, from: JwkSetLocation, path: string, accessOnly: boolean): ExternalKeys {
-  return createIssuerKeys(createRemoteJwkSet(from, { algorithms: remoteAlgorithms(settings), path }), settings, accessOnly)
-}
-
-/** Each issuer's keys, by the `iss` of the tokens they verify. */
-function issuerSources (settings: Settings, issuers: readonly ResolvedIssuer[]): ReadonlyMap<unknown, ExternalKeys> {
-  if (issuers.length === 0) throw badOption('issuers', 'is empty, so that no token would be accepted; name an issuer, or leave it out')
-  const sources = new Map<unknown, ExternalKeys>()
-  issuers.forEach(({ issuer, jwksUri, audience }, index) => {
-    const path = `issuers[${index}].`
-    if (sources.has(issuer)) throw badOption(`${path}issuer`, 'is named twice; give each issuer once')
-    if (settings.issuer === issuer || settings.decodeIssuer?.includes(issuer) === true) {
-      throw badOption(`${path}issuer`, "is our own 'issuer' or 'decodeIssuer', too: whose key would its tokens have? Name it in one place")
-    }
-    const from = jwksUri === null ? { issuer } : { jwksUri }
-    const claims = { ...settings, decodeIssuer: [issuer], decodeAudience: audience ?? settings.decodeAudience }
-    sources.set(issuer, remoteSource(claims, from, path, true))
-  })
-  return sources
+  const { jwksMaxAge, jwksMaxStale, jwksFetch } = settings
+  return createIssuerKeys(createRemoteJwkSet(from, {
+    algorithms: remoteAlgorithms(settings), path, maxAge: jwksMaxAge * 1000, maxStale: jwksMaxStale * 1000, fetch: jwksFetch
+  }), settings, accessOnly)
 }
 
 /**
@@ -129,10 +117,10 @@ export function createTokenVerifier (settings: Settings): TokenVerifier {
     const source = remoteSource(settings, { jwksUri: jwksUri as string }, '', false)
     return createExternalVerifier(settings, () => source, own)
   }
-  const sources = issuerSources(settings, issuers)
+  const find = createIssuerSources(settings, issuers, (claims, from, path) => remoteSource(claims, from, path, true))
   return createExternalVerifier(settings, ({ claims }) => {
-    const source = sources.get(claims['iss'])
-    if (source === undefined && ownName === undefined) throw errors.FST_JWT_INVALID_TOKEN('issuer')
-    return source ?? null
+    const source = find(claims['iss'])
+    if (source === null && ownName === undefined) throw wrongIssuer(claims['iss'], issuers.map(({ issuer }) => issuer), errors)
+    return source
   }, own)
 }

@@ -71,7 +71,7 @@ function securityOf ({ registration: { settings }, requirement }: DocumentedRout
 
 function responsesOf ({ requirement: { token, guards } }: DocumentedRoute): Record<string, object> {
   if (token.optional === true) return {}
-  const challenge = { 'WWW-Authenticate': { description: 'Bearer challenge (RFC 6750 §3)', schema: { type: 'string' } } }
+  const challenge = { 'WWW-Authenticate': { description: 'Challenge (RFC 6750 §3)', schema: { type: 'string' } } }
   return {
     401: { description: `Needs ${describeToken(token)}: there was none, or it was refused`, headers: challenge },
     403: { description: guards.length === 0 ? 'The token does not allow this' : `Needs ${describe({ kind: 'allOf', of: guards })}` }

@@ -1,11 +1,10 @@
 import { annotate, describeRoute, extension } from './annotate.ts'
-import { readPrintedHooks } from './printed-hooks.ts'
 import { askedOf, combineHooks } from './route-requirement.ts'
 import { toYaml } from './yaml.ts'
 import { protectionOf } from '../authenticate/protect.ts'
+import { readPrintedHooks } from '../printed-hooks.ts'
 import { registrationOf } from '../registration.ts'
 import type { FastifyInstance, RouteOptions } from 'fastify'
-import type { Asked } from '../hook-name.ts'
 import type { DocumentedRoute } from './annotate.ts'
 import type { RouteRequirement } from './route-requirement.ts'
 import type { Registration } from '../registration.ts'
@@ -15,6 +14,9 @@ type Swagger = (this: unknown, options?: { yaml?: boolean }) => unknown
 
 /** The routes of all documents, by the extension in their operations. */
 const routes = new WeakMap<object, DocumentedRoute>()
+
+/** The routes of each app that a registration has seen, by its server: a registration in a child may have seen what another has not. */
+const seen = new WeakMap<object, Set<string>>()
 
 /** The decorators that replace those of `@fastify/swagger`. */
 const wrapped = new WeakSet<object>()
@@ -48,20 +50,31 @@ function wrapSwagger (owner: object): void {
 }
 
 /** The requirement of a route; of its hooks those that are printed, or, if it is not printed as it was declared, its own. */
-function requirementOf (registration: Registration, route: RouteOptions, url: string, printed: ReadonlyMap<string, readonly Asked[]>): RouteRequirement | null {
+function requirementOf (registration: Registration, route: RouteOptions, url: string, printed: ReturnType<typeof readPrintedHooks>): RouteRequirement | null {
   const [method] = [route.method].flat()
-  const hooks = printed.get(`${method} ${url}`) ?? [route.onRequest, route.preValidation, route.preHandler].flat().flatMap(askedOf)
+  const hooks = printed.get(`${method} ${url}`)?.flat() ?? [route.onRequest, route.preValidation, route.preHandler].flat().flatMap(askedOf)
   return combineHooks(protectionOf(registration, { url, config: route.config }), hooks)
+}
+
+/** Nobody is told of a route that was declared before the plugin. */
+function warnOfEarlyRoutes (fastify: FastifyInstance, printed: ReturnType<typeof readPrintedHooks>, known: ReadonlySet<string>): void {
+  const early = [...printed].filter(([route, hooks]) => !known.has(route) && hooks.flat().length > 0).map(([route]) => route)
+  if (early.length === 0) return
+  fastify.log.warn(`The OpenAPI document does not say what these routes require, since they were declared before fastify-jwt-extended: ${early.join(', ')}`)
 }
 
 /**
  * Adds what each route requires to the document of `@fastify/swagger`: `security`, the responses 401 and 403, and the
  * security schemes. They follow from the hooks, from `protect` and from the options. What a route's schema says itself
- * stays. `@fastify/swagger` may be registered before or after this plugin, or not at all.
+ * stays. `@fastify/swagger` may be registered before or after this plugin, or not at all. A route that was declared before this
+ * plugin is not seen, and a log line names it.
  */
 export function documentRoutes (fastify: FastifyInstance, registration: Registration): void {
   const declared: { instance: FastifyInstance, route: RouteOptions, url: string }[] = []
+  const known = seen.get(fastify.server) ?? new Set()
+  seen.set(fastify.server, known)
   fastify.addHook('onRoute', function (route) {
+    for (const method of [route.method].flat()) known.add(`${method} ${route.url}`)
     // Fastify changes the URL of this object if a route is declared with and without a trailing slash: keep a copy.
     if (registrationOf(this) === registration) declared.push({ instance: this, route, url: route.url })
   })
@@ -78,5 +91,6 @@ export function documentRoutes (fastify: FastifyInstance, registration: Registra
       route.schema = Object.assign({}, route.schema, { [extension]: marker })
     }
     declared.length = 0
+    if (swaggerOwner(fastify) !== null) warnOfEarlyRoutes(fastify, printed, known)
   })
 }

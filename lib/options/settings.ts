@@ -1,9 +1,10 @@
 import { createErrors, badOption, errorCodes } from '../errors.ts'
+import { isTenant } from '../keys/remote/issuer-template.ts'
 import { checkOptionNames } from './unknown.ts'
 import * as validate from './validators.ts'
 import type { Validator } from './validators.ts'
 import type { Errors } from '../errors.ts'
-import type { JwtErrorCode } from '../types/errors.ts'
+import type { Messages } from '../types/errors.ts'
 import type { CallbackOptions, JwtExtendedOptions, TrustedOrigins, KeyOptions, LocationOptions, CsrfProtection } from '../types/options.ts'
 import type { SessionLimit, SplitStore, Store } from '../types/store.ts'
 import type { TokenLocation } from '../types/hooks.ts'
@@ -16,6 +17,7 @@ export interface ResolvedIssuer {
   readonly issuer: string
   readonly jwksUri: string | null
   readonly audience: readonly string[] | null
+  readonly tenants: readonly string[] | ((tenant: string) => boolean) | null
 }
 
 /** How an option is checked, and its default. */
@@ -56,8 +58,9 @@ const sessionLimit: Validator<SessionLimit> = (value, name) => {
   })
 }
 
-const messages: Validator<Partial<Record<JwtErrorCode, string>>> = (value, name) => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw validate.wrongKind(name, value, 'an object of messages by error code')
+const messages: Validator<Messages> = (value, name) => {
+  if (typeof value === 'function') return value as Messages
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw validate.wrongKind(name, value, 'an object of messages by error code, or a function (code, details) => string')
   for (const [code, message] of Object.entries(value)) {
     if (!errorCodes.some(known => known === code)) throw badOption(name, `has no error code ${JSON.stringify(code)}; the codes are ${errorCodes.join(', ')}`)
     validate.text(message, `${name}.${code}`)
@@ -105,17 +108,26 @@ const jwksPath: Validator<string> = (value, name) => {
   return value
 }
 
-const issuerMembers = ['issuer', 'jwksUri', 'audience']
+const tenantList = validate.list<string>((value, name) => {
+  if (typeof value !== 'string' || !isTenant(value)) throw validate.wrongKind(name, value, 'a name of letters, digits, _ and -')
+  return value
+})
+
+const tenants: Validator<NonNullable<ResolvedIssuer['tenants']>> = (value, name) =>
+  typeof value === 'function' ? value as (tenant: string) => boolean : tenantList(value, name)
+
+const issuerMembers = ['issuer', 'jwksUri', 'audience', 'tenants']
 
 /** Checks types only. `jwt/verifier.ts` checks the URLs, and that no issuer is given twice. */
 const issuerEntry: Validator<ResolvedIssuer> = (value, name) => {
-  if (typeof value !== 'object' || value === null) throw validate.wrongKind(name, value, 'an object of issuer, jwksUri, audience')
+  if (typeof value !== 'object' || value === null) throw validate.wrongKind(name, value, 'an object of issuer, jwksUri, audience, tenants')
   checkOptionNames(value, issuerMembers, `${name}.`)
-  const { issuer, jwksUri, audience }: { issuer?: unknown, jwksUri?: unknown, audience?: unknown } = value
+  const { issuer, jwksUri, audience, tenants: approved }: { issuer?: unknown, jwksUri?: unknown, audience?: unknown, tenants?: unknown } = value
   return Object.freeze({
     issuer: validate.text(issuer, `${name}.issuer`),
     jwksUri: jwksUri === undefined ? null : validate.text(jwksUri, `${name}.jwksUri`),
-    audience: audience === undefined ? null : severalTexts(audience, `${name}.audience`)
+    audience: audience === undefined ? null : severalTexts(audience, `${name}.audience`),
+    tenants: approved === undefined ? null : tenants(approved, `${name}.tenants`)
   })
 }
 
@@ -127,6 +139,10 @@ const table = {
   jwksUri: option(validate.text),
   issuers: option(validate.list(issuerEntry)),
   decodeKey: option(validate.callback<NonNullable<KeyOptions['decodeKey']>>()),
+  jwksMaxAge: option(validate.lifetime, 600),
+  // Never less than jwksMaxAge.
+  jwksMaxStale: option(validate.lifetime, 3600),
+  jwksFetch: option(validate.callback<NonNullable<KeyOptions['jwksFetch']>>()),
   jwksPath: option(jwksPath),
 
   accessExpires: option(validate.orFalse(validate.lifetime), 900),
@@ -139,7 +155,7 @@ const table = {
   decodeIssuer: option(severalTexts),
   decodeAudience: option(severalTexts),
   maxTokenLength: option(validate.integer(1), 8192),
-  cacheSize: option(validate.integer(0), 10000),
+  cacheSize: option(validate.integer(0), 50000),
 
   tokenLocation: option(validate.oneOrSeveral<TokenLocation>(location), ['headers']),
   headerName: option(validate.headerName, 'authorization'),
@@ -235,7 +251,8 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
   }
   settings['keyOptions'] = Object.fromEntries(keyOptions.flatMap(name => options[name] === undefined ? [] : [[name, options[name]]]))
   settings['notBeforeLeeway'] = given.get('leeway') === undefined ? defaultNotBeforeLeeway : settings['leeway']
-  settings['errors'] = createErrors((settings['messages'] ?? {}), settings['realm'] as string ?? undefined)
+  if (given.get('jwksMaxStale') === undefined) settings['jwksMaxStale'] = Math.max(settings['jwksMaxAge'] as number, settings['jwksMaxStale'] as number)
+  settings['errors'] = createErrors((settings['messages'] ?? {}), settings['realm'] as string ?? undefined, settings['headerType'] as string || undefined)
   settings['decodeIssuer'] ??= settings['issuer'] === null ? null : [settings['issuer']]
   settings['decodeAudience'] ??= settings['audience']
   const resolved = Object.freeze(settings) as Settings
@@ -245,7 +262,7 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
 
 /** The claims that only this package may write. */
 export const ownedClaims = [
-  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'auth_time'
+  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'persistent', 'auth_time'
 ] as const
 
 /** Checks the options that depend on each other. */
@@ -280,6 +297,10 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
     const csrfOnly = /^(access|refresh)Csrf|^csrf(InCookies|CheckForm)$/.test(name)
     if (csrfOnly && !doubleSubmit) throw badOption(name, "does nothing without double submit; add csrfProtection: 'double-submit'")
   }
+  for (const name of ['jwksMaxAge', 'jwksMaxStale', 'jwksFetch']) {
+    if (given.get(name) !== undefined && settings.jwksUri === null && settings.issuers === null) throw badOption(name, "is about keys that are fetched, and none are; it goes with 'issuers' or 'jwksUri'")
+  }
+  if (settings.jwksMaxStale < settings.jwksMaxAge) throw badOption('jwksMaxStale', 'is shorter than jwksMaxAge, so that keys would end sooner if the issuer is down than if it is not; make it longer')
   if (settings.implicitRefresh !== false && !cookies) throw badOption('implicitRefresh', "renews cookies; add 'cookies' to tokenLocation")
   if (settings.skipPaths.length > 0 && settings.protect !== true) throw badOption('skipPaths', 'does nothing without protect: true; set protect')
   if (settings.store === false) {

@@ -42,10 +42,23 @@ export type JwtErrorCode =
   | 'FST_JWT_KEYS_UNAVAILABLE'
   /** A cookie is larger than browsers accept (500). */
   | 'FST_JWT_COOKIE_TOO_LARGE'
-  /** The plugin is not registered in this context (500). */
+  /** The plugin is not registered in this context (500); the `cause` says so. */
   | 'FST_JWT_NOT_REGISTERED'
-  /** An option is wrong; stops start-up (500). */
+  /** An option is wrong; stops start-up. On a request (500) the `cause` says which. */
   | 'FST_JWT_BAD_OPTION'
+
+/** What the `messages` option is told of an error. */
+export interface MessageDetails {
+  /** The package's own message, in English. */
+  readonly message: string
+  /** What its `%s` stands for: a word such as `malformed`, or `Missing role: admin`; empty for most codes. */
+  readonly reason: string
+}
+
+/** Messages that replace the package's own: by code, where `%s` stands for the reason; or a function of code and details. */
+export type Messages =
+  | Readonly<Partial<Record<JwtErrorCode, string>>>
+  | ((code: JwtErrorCode, details: MessageDetails) => string | undefined)
 
 /** An error of this package. */
 export interface JwtError extends FastifyError {

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { JwtErrorCode } from './errors.ts'
+import type { Messages } from './errors.ts'
 import type { AdditionalClaims, Duration, Identity, JwtClaims, JwtHeader, JwtUser, MaybePromise, TokenType } from './claims.ts'
 import type { TokenLocation } from './hooks.ts'
 import type { SplitStore, Store } from './store.ts'
@@ -11,7 +11,7 @@ export type CsrfProtection = 'fetch-metadata' | 'double-submit'
 /** Another issuer whose tokens are accepted. */
 export interface IssuerOptions {
   /**
-   * The `iss` of its tokens, character for character. Without `jwksUri` it is an `https:` URL under which the discovery
+   * The `iss` of its tokens, character for character; for several tenants with a placeholder, see `tenants`. Without `jwksUri` it is an `https:` URL under which the discovery
    * document lies (OpenID Connect Discovery 1.0 §4).
    */
   issuer: string
@@ -19,7 +19,17 @@ export interface IssuerOptions {
   jwksUri?: string
   /** Audiences accepted in its tokens: one that the token names must be among them. Default: `decodeAudience`. */
   audience?: string | readonly string[]
+  /**
+   * For an issuer with a placeholder, such as `https://login.example/{tenant}/v2.0`: the tenants whose tokens are accepted, or a
+   * function that says so, where only `true` does. `jwksUri` may have the placeholder, too.
+   */
+  tenants?: readonly string[] | ((tenant: string) => boolean)
 }
+
+/** Fetches keys, and what says where they are. Called as the `fetch` of Node.js is. */
+export type FetchKeys = (
+  url: string, init: { signal: AbortSignal, redirect: 'error', headers: Record<string, string> }
+) => Promise<Pick<Response, 'status' | 'redirected' | 'body'>>
 
 /** Keys and algorithms. */
 export interface KeyOptions {
@@ -55,6 +65,15 @@ export interface KeyOptions {
    * verify the tokens that name it as `iss`, and no others.
    */
   issuers?: readonly IssuerOptions[]
+  /**
+   * How long keys of other issuers are used before they are fetched again. So long a key is good that its issuer has taken out.
+   * Default: 600.
+   */
+  jwksMaxAge?: Duration
+  /** How long they are used after a fetch if the issuer does not answer. Default: 3600, or `jwksMaxAge` if that is more. */
+  jwksMaxStale?: Duration
+  /** Takes the place of `fetch` for the keys of other issuers: through a proxy, say. Default: the `fetch` of Node.js. */
+  jwksFetch?: FetchKeys
   /**
    * Gives the key that a token must have been signed with, for every request: a key per tenant, say. It takes the place
    * of every other key in verifying; a `secretKey`, `privateKey` or `keys` beside it signs only.
@@ -96,7 +115,10 @@ export interface TokenOptions {
   decodeAudience?: string | readonly string[]
   /** Longest token looked at, in bytes. Default: 8192. */
   maxTokenLength?: number
-  /** Verified tokens remembered, so that their signature is not checked again; 0 for none. Default: 10000. */
+  /**
+   * Verified tokens remembered, so that their signature is not checked again; 0 for none. Each costs about 650 bytes for as long as it
+   * is valid. Default: 50000.
+   */
   cacheSize?: number
 }
 
@@ -202,7 +224,10 @@ export interface CallbackOptions {
   additionalHeaders?: (identity: string, type: TokenType, subject: unknown) => Record<string, unknown>
   /** Turns what `createAccessToken` is given, a user object say, into an identity. */
   userIdentity?: (user: unknown) => Identity
-  /** Loads the user of a verified token into `request.jwtUser`; `null` or `undefined` is a 401. */
+  /**
+   * Loads the user of a verified token into `request.jwtUser`; `null` or `undefined` is a 401. For `app.jwt.authenticate` without a
+   * request, `request` is `null` in this callback and in the next two.
+   */
   userLookup?: (claims: JwtClaims, request: FastifyRequest, header: JwtHeader | null) => MaybePromise<JwtUser | null | undefined>
   /** Accepts or rejects the claims of a verified token; `false` is a 403. */
   verifyClaims?: (claims: JwtClaims, request: FastifyRequest, header: JwtHeader | null) => MaybePromise<boolean>
@@ -241,8 +266,11 @@ export interface RouteOptions {
   protect?: boolean
   /** Routes left open under `protect`: patterns as routes are declared with, prefix included, or beginnings of them ending in `*`. Default: `[]`. */
   skipPaths?: readonly string[]
-  /** Messages that replace the package's own, by error code; `%s` stands for the reason. */
-  messages?: Partial<Record<JwtErrorCode, string>>
+  /**
+   * Messages that replace the package's own: by error code, where `%s` stands for the reason; or a function of code and details, for
+   * other languages, which leaves what it answers `undefined` for as it is.
+   */
+  messages?: Messages
   /** `realm` of the `WWW-Authenticate` challenge (RFC 9110 §11.5). */
   realm?: string
 }

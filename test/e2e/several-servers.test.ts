@@ -1,55 +1,9 @@
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { Agent, request as httpRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { decodeJwt } from 'jose'
 import t from 'tap'
-import type { Test } from 'tap'
-import { plainEnvironment, withTypes } from '../helpers/example-process.ts'
 import { noRedis, startRedis } from '../helpers/redis-server.ts'
-
-interface Server { readonly url: string, readonly child: ChildProcess, output (): string }
-interface Tokens { sessionId: string, accessToken: string, refreshToken: string }
-interface Answer<Body = Record<string, unknown>> { readonly status: number, readonly body: Body, readonly sentAt: number, readonly answeredAt: number }
-
-const agent = new Agent({ keepAlive: true, maxSockets: Infinity })
-t.teardown(() => { agent.destroy() })
-
-/** Without fetch, which takes longer than the server. */
-async function call<Body = Record<string, unknown>> (url: string, method: 'GET' | 'POST', token = ''): Promise<Answer<Body>> {
-  const sentAt = Date.now()
-  return new Promise((resolve, reject) => {
-    const request = httpRequest(url, { method, agent, headers: { authorization: `Bearer ${token}` } }, response => {
-      let text = ''
-      response.setEncoding('utf8').on('data', chunk => { text += chunk }).on('error', reject)
-      response.on('end', () => { resolve({ status: response.statusCode ?? 0, body: JSON.parse(text), sentAt, answeredAt: Date.now() }) })
-    })
-    request.on('error', reject).end()
-  })
-}
-
-async function startServer (t: Test, env: Record<string, string>): Promise<Server> {
-  const program = fileURLToPath(new URL('../helpers/session-server.ts', import.meta.url))
-  const child = spawn(process.execPath, [...withTypes, program], { env: plainEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] })
-  const exit = once(child, 'exit')
-  t.teardown(async () => {
-    child.kill('SIGKILL')
-    await exit
-  })
-  let output = ''
-  const ready = new Promise<string>((resolve, reject) => {
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-      const url = /^(http:\S+)\n/.exec(output)?.[1]
-      if (url !== undefined) resolve(url)
-    })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { output += text })
-    child.on('exit', code => reject(new Error(`A server ended with ${code}: ${output}`)))
-  })
-  return { url: await ready, child, output: () => output }
-}
+import { call, startServer } from '../helpers/server-processes.ts'
+import type { Answer, Server, Tokens } from '../helpers/server-processes.ts'
 
 t.test('four server processes on one Redis', { skip: noRedis, timeout: 110_000 }, async t => {
   const redis = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')

@@ -1,3 +1,5 @@
+import type { FetchKeys } from '../../types/options.ts'
+
 /** A limit above the size of any real JWK Set or discovery document. */
 const maxBytes = 256 * 1024
 
@@ -18,15 +20,18 @@ async function readText (body: NonNullable<Response['body']>): Promise<string> {
  * Fetches a JSON object of at most 256 KiB. Redirects are refused, so that only the configured URL is ever contacted.
  *
  * @param signal Aborts the request and the reading of its body.
+ * @param fetchKeys Takes the place of `fetch`.
  * @throws If the connection fails, the status is not 200, or the body is too long or not a JSON object.
  */
-export async function fetchJson (url: URL, signal: AbortSignal): Promise<Record<string, unknown>> {
-  const response = await fetch(url, {
+export async function fetchJson (url: URL, signal: AbortSignal, fetchKeys: FetchKeys = fetch): Promise<Record<string, unknown>> {
+  const response = await fetchKeys(url.href, {
     signal,
     redirect: 'error',
     // Fetches are minutes apart, so that a connection kept alive would be closed just as the next one needs it.
     headers: { accept: 'application/json, application/jwk-set+json', connection: 'close' }
   })
+  // A fetch of the app's own may have followed one.
+  if (response.redirected) throw new TypeError('the response was redirected')
   if (response.status !== 200 || response.body === null) {
     await response.body?.cancel()
     throw new TypeError(`the response has status ${response.status}`)

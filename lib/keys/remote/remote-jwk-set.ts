@@ -6,6 +6,7 @@ import { discoveryUrl, readDiscoveredUrl, readRemoteUrl } from './url.ts'
 import { createTokenBucket } from './token-bucket.ts'
 import type { MaybePromise } from '../../types/claims.ts'
 import type { Algorithm, VerificationKey } from '../../types/keys.ts'
+import type { FetchKeys } from '../../types/options.ts'
 
 /** Where a JWK Set is: at a URL, or where the discovery document of an issuer says. */
 export type JwkSetLocation = { readonly jwksUri: string } | { readonly issuer: string }
@@ -24,6 +25,8 @@ export interface RemoteJwkSetOptions {
   maxStale?: number
   /** Milliseconds to wait after a failed fetch. Default: 1,000. */
   retryDelay?: number
+  /** Takes the place of `fetch`. */
+  fetch?: FetchKeys | null
   /** How many fetches in a row unknown `kid`s may cause. Default: 5. */
   refetches?: number
   /** Milliseconds after which they may cause one more. Default: 10,000. */
@@ -110,26 +113,27 @@ function createFetchedSet (
     find (kid, alg) {
       const candidates = (kid === undefined ? jwks : byKid.get(kid) ?? [])
         .map(prepare).filter(key => key !== null && key.algorithms.some(algorithm => algorithm === alg))
-      // Keys of different types may share a `kid` (RFC 7517 §4.5), but two for one algorithm are ambiguous.
-      const [key = null, another] = candidates
-      return another === undefined ? key : null
+      // Keys of different types may share a `kid` (RFC 7517 §4.5), but two for one algorithm are ambiguous. One key that is
+      // listed twice is still one.
+      const [key = null, ...others] = candidates
+      return others.every(other => other?.publicKey === key?.publicKey) ? key : null
     }
   }
 }
 
 /** Returns a function that fetches the JWK Set, from the URL configured or the one in the issuer's discovery document. */
-function createFetcher (location: JwkSetLocation, path: string): (signal: AbortSignal) => Promise<Record<string, unknown>> {
+function createFetcher (location: JwkSetLocation, path: string, fetchKeys: FetchKeys | undefined): (signal: AbortSignal) => Promise<Record<string, unknown>> {
   if ('jwksUri' in location) {
     const url = readRemoteUrl(`${path}jwksUri`, location.jwksUri)
-    return signal => fetchJson(url, signal)
+    return signal => fetchJson(url, signal, fetchKeys)
   }
   const { issuer } = location
   const url = discoveryUrl(`${path}issuer`, issuer)
   return async signal => {
-    const document = await fetchJson(url, signal)
+    const document = await fetchJson(url, signal, fetchKeys)
     // OpenID Connect Discovery 1.0 §4.3: otherwise one issuer could impersonate another.
-    if (document.issuer !== issuer) throw new TypeError('the discovery document is of another issuer')
-    return fetchJson(readDiscoveredUrl(document.jwks_uri, url), signal)
+    if (document.issuer !== issuer) throw new TypeError(`the discovery document is of the issuer ${(JSON.stringify(document.issuer) ?? 'none').slice(0, 200)}, expected ${JSON.stringify(issuer)}`)
+    return fetchJson(readDiscoveredUrl(document.jwks_uri, url), signal, fetchKeys)
   }
 }
 
@@ -147,7 +151,7 @@ export function createRemoteJwkSet (location: JwkSetLocation, options: RemoteJwk
   if (algorithms.length === 0) {
     throw badOption('decodeAlgorithms', "has only algorithms that take a secret, which no issuer publishes; add the issuer's, such as 'RS256'")
   }
-  const fetchSet = createFetcher(location, path)
+  const fetchSet = createFetcher(location, path, options.fetch ?? undefined)
   const bucket = createTokenBucket(refetches, refetchInterval)
   let set: FetchedSet | null = null
   let failure: { error: KeysUnavailableError, at: number } | null = null

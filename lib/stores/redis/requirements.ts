@@ -47,7 +47,8 @@ function checkInfo (info: Map<string, string>, allowEviction: boolean): void {
   }
 }
 
-async function checkServers (connection: RedisConnection, allowEviction: boolean): Promise<void> {
+/** Checks version, role and eviction policy of each primary. @throws `FST_JWT_BAD_OPTION` */
+export async function checkServers (connection: RedisConnection, allowEviction: boolean): Promise<void> {
   await Promise.all((await connection.primaries()).map(async send => {
     let reply: unknown
     try {

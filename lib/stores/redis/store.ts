@@ -2,16 +2,20 @@ import { badOption } from '../../errors.ts'
 import { checkOptionNames } from '../../options/unknown.ts'
 import { connectionOf } from './client.ts'
 import { redisKeys } from './keys.ts'
-import { checkRequirements, redisErrorCode } from './requirements.ts'
+import { checkRequirements, checkServers, redisErrorCode } from './requirements.ts'
 import { createScript, denyScript, endScript, listScript, readScript, replaceScript } from './scripts.ts'
 import { readSession, readState, stateFields, writeFields } from './session.ts'
+import { createServerWatch, limitPending } from './watch.ts'
 import type { RedisClient, RedisConnection } from './client.ts'
 import type { RedisKeys } from './keys.ts'
 import type { RedisScript } from './scripts.ts'
+import type { ServerWatch } from './watch.ts'
 import type {
   CreatedSession, EndedSessions, SessionChange, SessionLimit, SessionPage, SessionRecord, SessionState, Store, StoredSession, TokenState
 } from '../../types/store.ts'
 import type { MaybePromise } from '../../types/claims.ts'
+
+export type { IoredisClient, IoredisCluster, NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, RedisClient } from './client.ts'
 
 /** Options of {@link RedisStore}. */
 export interface RedisStoreOptions {
@@ -29,6 +33,16 @@ export interface RedisStoreOptions {
    * token would be accepted again. Default: `false`.
    */
   allowEviction?: boolean
+  /**
+   * Commands that may wait for an answer. While so many do, a request is a 503 without a command, so that a Redis that does not answer
+   * does not fill the memory of this process. Default: 5,000.
+   */
+  maxPending?: number
+  /**
+   * Milliseconds after which the role and the eviction policy of Redis are looked at again, beside the requests. If Redis has become a
+   * replica, or may evict revocations, requests are a 503 until that is mended. Default: 10,000.
+   */
+  checkInterval?: number
 }
 
 /** The TTL of a key that never expires: 100 years, in milliseconds. So every key has a TTL. */
@@ -45,7 +59,7 @@ interface Call {
 }
 
 const defaults: Readonly<Required<RedisStoreOptions>> =
-  { prefix: 'fastify-jwt:', commandTimeout: 2000, clockSkew: 10_000, allowEviction: false }
+  { prefix: 'fastify-jwt:', commandTimeout: 2000, clockSkew: 10_000, allowEviction: false, maxPending: 5000, checkInterval: 10_000 }
 
 function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> {
   checkOptionNames(given, Object.keys(defaults), 'store.')
@@ -53,10 +67,10 @@ function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> 
   if (typeof options.prefix !== 'string' || !/^[^{}]*(\{[^{}]+\}[^{}]*)?$/.test(options.prefix)) {
     throw badOption('store.prefix', 'takes a string without braces, or with one complete hash tag')
   }
-  for (const [name, least] of [['commandTimeout', 1], ['clockSkew', 0]] as const) {
+  for (const [name, least, unit] of [['commandTimeout', 1, ' of milliseconds'], ['clockSkew', 0, ' of milliseconds'], ['maxPending', 1, ''], ['checkInterval', 1, ' of milliseconds']] as const) {
     const value = options[name]
     if (!Number.isInteger(value) || value < least || value > 2 ** 31 - 1) {
-      throw badOption(`store.${name}`, `takes a whole number of milliseconds of at least ${least}, got ${String(value)}`)
+      throw badOption(`store.${name}`, `takes a whole number${unit} of at least ${least}, got ${String(value)}`)
     }
   }
   if (typeof options.allowEviction !== 'boolean') throw badOption('store.allowEviction', 'takes true or false')
@@ -68,10 +82,6 @@ function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> 
  * server revokes, all others refuse at once. Takes a client of `ioredis`, `iovalkey`, node-redis or `@fastify/redis`: single
  * node, Sentinel or Cluster. The app connects and closes the client. A client of node-redis needs an `error` listener:
  * without one, a lost connection ends the process.
- *
- * To check a token is one `EXISTS`. Every change is one script on keys in one hash slot, so that it is atomic on a Cluster
- * too. The list of an identity's sessions is in another slot. It is written before the session and before its tokens are
- * returned, so that it has every session that can be used.
  *
  * A request with a token of a session asks two commands in one round trip. Every change is one script on keys that share a hash
  * slot, so atomic on a Cluster too. The list of an identity's sessions is elsewhere; it is written before a session is, so that
@@ -90,6 +100,8 @@ function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> 
  *
  * @example
  * ```ts
+ * import { RedisStore } from 'fastify-jwt-extended/redis'
+ *
  * await app.register(redis, { host: '127.0.0.1' })
  * await app.register(jwt, { secretKey, store: new RedisStore(app.redis) })
  * ```
@@ -99,6 +111,7 @@ export class RedisStore implements Store {
   readonly #keys: RedisKeys
   readonly #options: Required<RedisStoreOptions>
   readonly #tombstone = String(tombstoneLife)
+  readonly #watch: ServerWatch
   /** How far the clock of Redis is ahead of ours, in milliseconds; learnt from `open` and from its answers. */
   #clockOffset = 0
 
@@ -107,8 +120,10 @@ export class RedisStore implements Store {
    * @throws `FST_JWT_BAD_OPTION` if it is not a client, or an option is unknown or invalid.
    */
   constructor (client: RedisClient, options: RedisStoreOptions = {}) {
-    this.#connection = connectionOf(client)
     this.#options = resolveOptions(options)
+    const { maxPending, allowEviction, checkInterval } = this.#options
+    this.#connection = limitPending(connectionOf(client), maxPending)
+    this.#watch = createServerWatch(() => checkServers(this.#connection, allowEviction), checkInterval)
     this.#keys = redisKeys(this.#options.prefix)
   }
 
@@ -118,7 +133,7 @@ export class RedisStore implements Store {
    * @throws `FST_JWT_BAD_OPTION` with the remedy.
    */
   async open (): Promise<void> {
-    const time = await checkRequirements(this.#connection, this.#keys, this.#options.allowEviction, step => this.#inTime(step))
+    const time = await checkRequirements(this.#connection, this.#keys, this.#options.allowEviction, step => this.#inTime(step, false))
     this.#clockOffset = time - Date.now()
   }
 
@@ -297,7 +312,8 @@ export class RedisStore implements Store {
   }
 
   /** Runs a call with a time-out. A later result is dropped. */
-  #inTime<T> (work: (call: Call) => Promise<T>): Promise<T> {
+  async #inTime<T> (work: (call: Call) => Promise<T>, watched = true): Promise<T> {
+    if (watched) this.#watch.require()
     const call: Call = { over: false, startedAt: Date.now() }
     const { commandTimeout } = this.#options
     return new Promise<T>((resolve, reject) => {

@@ -12,10 +12,11 @@ export const otherSecretKey = 'another secret of the tests, no less long than th
 
 const seen = async (request: FastifyRequest) => ({ identity: request.jwtIdentity, claims: request.jwtClaims })
 
-/** An app with a route for each kind of hook. */
-export async function appWith (t: Test, options: JwtExtendedOptions): Promise<FastifyInstance> {
+/** An app with a route for each kind of hook. @param causes Gets what the log has of each error and the answer has not. */
+export async function appWith (t: Test, options: JwtExtendedOptions, causes: unknown[] = []): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
+  app.addHook('onError', async (_request, _reply, { cause }) => { causes.push(cause) })
   await app.register(jwt, options)
   app.get('/', { preHandler: jwtRequired }, seen)
   app.get('/optional', { preHandler: jwtOptional }, seen)

@@ -343,10 +343,11 @@ t.test('a name that the app has given to something else stops start-up, and is n
   }
 })
 
-t.test('a hook of the module where the plugin is not registered is a 500 that names the cause', async t => {
+t.test('a hook of the module where the plugin is not registered is a 500, and its cause says why', async t => {
   const hooks: Record<string, JwtHook> = { ...presets, verifyJwt: verifyJwt() }
   const app = Fastify()
   t.teardown(() => app.close())
+  app.addHook('onError', async (_request, _reply, { cause }) => { t.match(cause, { message: /register it there, or above/ }) })
   let token = ''
   await app.register(async context => {
     await context.register(jwt, { secretKey })
@@ -361,7 +362,7 @@ t.test('a hook of the module where the plugin is not registered is a 500 that na
       const response = await app.inject({ url: `/${name}/${phase}`, headers: bearer(token) })
       t.equal(response.statusCode, 500, `${name} as ${phase}`)
       t.match(response.json(), {
-        statusCode: 500, code: 'FST_JWT_NOT_REGISTERED', error: 'Internal Server Error', message: /register/
+        statusCode: 500, code: 'FST_JWT_NOT_REGISTERED', error: 'Internal Server Error', message: 'Authentication is not set up correctly'
       })
       for (const part of token.split('.')) t.notOk(response.payload.includes(part), 'no part of the token in the body')
       t.equal(response.headers['www-authenticate'], undefined)

@@ -246,17 +246,19 @@ t.test('another header and another scheme', async t => {
   const token = app.jwt.createAccessToken('user123')
   await passes(t, app, { url: '/required', headers: { 'x-api-token': `Token ${token}` } }, 'user123', 'as set')
   await passes(t, app, { url: '/required', headers: { 'X-API-TOKEN': `token  ${token}` } }, 'user123', 'case does not matter')
-  await refused(t, app, { url: '/required', headers: bearer(token) }, refusals.missing, 'the usual header')
-  await refused(t, app, { url: '/required', headers: { 'x-api-token': `Bearer ${token}` } }, refusals.missing, 'the usual scheme')
-  await refused(t, app, { url: '/required', headers: { 'x-api-token': 'Token' } }, refusals.badRequest, 'the scheme alone')
-  await refused(t, app, { url: '/required', headers: { 'x-api-token': `Token ${token} x` } }, refusals.badRequest, 'two parts')
+  const missing = { ...refusals.missing, challenge: 'Token' }
+  const badRequest = { ...refusals.badRequest, challenge: /^Token error="invalid_request", error_description="[^"\\]+"$/ }
+  await refused(t, app, { url: '/required', headers: bearer(token) }, missing, 'the usual header')
+  await refused(t, app, { url: '/required', headers: { 'x-api-token': `Bearer ${token}` } }, missing, 'the usual scheme')
+  await refused(t, app, { url: '/required', headers: { 'x-api-token': 'Token' } }, badRequest, 'the scheme alone')
+  await refused(t, app, { url: '/required', headers: { 'x-api-token': `Token ${token} x` } }, badRequest, 'two parts')
 })
 
 t.test('a scheme with signs that mean something in a pattern is taken as it is written', async t => {
   const app = await protectedApp(t, { headerType: 'A.B+' })
   const token = app.jwt.createAccessToken('user123')
   await passes(t, app, { url: '/required', headers: { authorization: `a.b+ ${token}` } }, 'user123', 'as set')
-  await refused(t, app, { url: '/required', headers: { authorization: `AxBB ${token}` } }, refusals.missing, 'not a pattern')
+  await refused(t, app, { url: '/required', headers: { authorization: `AxBB ${token}` } }, { ...refusals.missing, challenge: 'A.B+' }, 'not a pattern')
 })
 
 t.test('an empty scheme takes the bare token', async t => {

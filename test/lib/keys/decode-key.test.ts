@@ -18,8 +18,8 @@ const ofTenant = (tenant: string) => ({ 'x-tenant': tenant })
 const tenantOf = (request: FastifyRequest) => String(request.headers['x-tenant'])
 
 /** An app whose every token must be of the key that `returned` gives. */
-function appFor (t: Test, returned: unknown, options: JwtExtendedOptions = {}) {
-  return appWith(t, { ...options, decodeKey: () => returned as DecodedKey })
+function appFor (t: Test, returned: unknown, options: JwtExtendedOptions = {}, causes: unknown[] = []) {
+  return appWith(t, { ...options, decodeKey: () => returned as DecodedKey }, causes)
 }
 
 const lookUps = {
@@ -174,13 +174,16 @@ const faults: Record<string, [returned: unknown, says: RegExp, options?: JwtExte
 
 for (const [name, [returned, says, options]] of Object.entries(faults)) {
   t.test(`${name} is a fault of the app, not of the token`, async t => {
-    const app = await appFor(t, returned, options)
+    const causes: Error[] = []
+    const app = await appFor(t, returned, options, causes)
     for (const url of ['/', '/optional']) {
-      const answer = await send(app, tokenOf(first), url)
-      t.match(answer, { status: 500, code: 'FST_JWT_BAD_OPTION' })
-      t.match(answer.message, "option 'decodeKey'")
-      t.match(answer.message, says)
-      t.notMatch(answer.message, secretKey)
+      t.strictSame(await send(app, tokenOf(first), url), { status: 500, code: 'FST_JWT_BAD_OPTION', message: 'Authentication is not set up correctly' })
+    }
+    t.equal(causes.length, 2)
+    for (const { message } of causes) {
+      t.match(message, "option 'decodeKey'")
+      t.match(message, says)
+      t.notMatch(message, secretKey)
     }
   })
 }

@@ -122,3 +122,24 @@ t.test('under load, with ten rotations, no valid token is refused and none of a 
   t.strictSame(wrong, [])
   t.ok(verdicts.valid > 200 && verdicts.removed > 50, `${verdicts.valid} valid and ${verdicts.removed} removed`)
 })
+
+t.test('with several servers, a new key is known to all before one signs with it, or its tokens are refused', async t => {
+  const [january, february] = ['2026-01', '2026-02'].map(keyId => ({ keyId, secretKey: `the secret of ${keyId}, at least thirty-two bytes` }))
+  if (january === undefined || february === undefined) throw new Error('no keys')
+  for (const steps of [[[january, february], [february, january], [february]], [[february, january], [february]]]) {
+    const servers = await Promise.all([0, 1].map(async () => appWith(t, { keys: [january] })))
+    let refused = 0
+    // The tokens of before are not in question: they have expired when the last step is taken.
+    for (const keys of steps) {
+      for (const server of servers) {
+        server.jwt.rotateKeys(keys)
+        for (const from of servers) {
+          for (const to of servers) {
+            if ((await send(to, from.jwt.createAccessToken('ada'))).status !== 200) refused++
+          }
+        }
+      }
+    }
+    t.equal(refused > 0, steps.length === 2, `${steps.length} steps: ${refused} refused`)
+  }
+})

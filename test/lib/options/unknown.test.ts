@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
-import jwt, { guard, role, RedisStore } from '../../../lib/index.ts'
+import jwt, { guard, role } from '../../../lib/index.ts'
+import { RedisStore } from '../../../lib/stores/redis/store.ts'
 import type { JwtExtendedOptions } from '../../../lib/index.ts'
 
 const secretKey = 'k'.repeat(32)
@@ -59,7 +60,7 @@ t.test('an option that resembles none lists all of them', async t => {
 t.test('a member of an option is checked alike', async t => {
   t.equal(await startUpError({ secretKey: undefined, keys: [{ kid: 'a', secretKey }] }), `${prefix} 'keys[0].kid' is unknown; use 'keyId'`)
   t.equal(await startUpError({ secretKey: undefined, keys: [{ keyId: 'a', secret: secretKey }] }), `${prefix} 'keys[0].secret' is unknown; use 'secretKey'`)
-  t.equal(await startUpError({ issuers: [{ issuer: 'a', jwks: 'b' }] }), `${prefix} 'issuers[0].jwks' is unknown; the options are issuer, jwksUri, audience`)
+  t.equal(await startUpError({ issuers: [{ issuer: 'a', jwks: 'b' }] }), `${prefix} 'issuers[0].jwks' is unknown; the options are issuer, jwksUri, audience, tenants`)
   t.equal(await startUpError({ issuers: [{ issuer: 'a', jwksURI: 'b' }] }), `${prefix} 'issuers[0].jwksURI' is unknown; did you mean 'jwksUri'?`)
   const client = { status: 'ready', isCluster: false, call: async () => null }
   t.throws(() => new RedisStore(client, { Prefix: 'x' } as object), { message: `${prefix} 'store.Prefix' is unknown; did you mean 'prefix'?` })

@@ -4,8 +4,8 @@ import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import t from 'tap'
 import type { Test } from 'tap'
-import { RedisStore } from '../../../../lib/index.ts'
-import type { RedisClient } from '../../../../lib/index.ts'
+import { RedisStore } from '../../../../lib/stores/redis/store.ts'
+import type { RedisClient } from '../../../../lib/stores/redis/store.ts'
 import { session } from '../../../../lib/stores/contract-tests/contract-test.ts'
 import type { Store } from '../../../../lib/index.ts'
 import { noRedis, startRedis } from '../../../helpers/redis-server.ts'
@@ -145,4 +145,83 @@ t.test('an answer that came in time counts, though this process was too busy to 
     while (Date.now() < end);
     t.equal(await answer, false)
   }
+})
+
+/** A client whose commands wait until they are let go. */
+function waitingClient () {
+  const waiting: Array<() => void> = []
+  let sent = 0
+  const client = {
+    status: 'ready',
+    isCluster: false,
+    call: async () => {
+      sent++
+      await new Promise<void>(resolve => { waiting.push(resolve) })
+      return 0
+    }
+  } as unknown as RedisClient
+  return { client, sent: () => sent, letGo () { for (const resolve of waiting.splice(0)) resolve() } }
+}
+
+t.test('a Redis that does not answer gets no more commands than may wait, and requests go on once it answers', async t => {
+  const { client, sent, letGo } = waitingClient()
+  const store = new RedisStore(client, { commandTimeout: 20, maxPending: 50 })
+  for (let round = 0; round < 4; round++) {
+    const results = await Promise.allSettled(Array.from({ length: 200 }, async () => store.isDenied(randomUUID(), null)))
+    t.ok(results.every(({ status }) => status === 'rejected'))
+    t.equal(sent(), 50, 'commands whose time is over are waiting, too')
+  }
+  await t.rejects(async () => store.isDenied('x', null), { message: '50 commands are waiting for Redis' })
+  letGo()
+  await new Promise(resolve => { setImmediate(resolve) })
+  const answer = store.isDenied('x', null)
+  letGo()
+  t.equal(await answer, false)
+  t.equal(sent(), 51)
+})
+
+t.test('a flood of requests against a frozen Redis leaves no more commands than may wait', { skip: noRedis }, async t => {
+  const server = await startRedis(t)
+  const client = new Redis(server.url)
+  client.on('error', () => {})
+  t.teardown(() => client.disconnect())
+  const store = new RedisStore(client, { commandTimeout, maxPending: 100 })
+  await store.open()
+  server.freeze()
+  for (let round = 0; round < 3; round++) {
+    const results = await Promise.allSettled(Array.from({ length: 1000 }, async () => store.checkToken(randomUUID(), randomUUID())))
+    t.ok(results.every(({ status }) => status === 'rejected'))
+    t.ok(client.commandQueue.length <= 101, 'one of the client itself may be among them')
+  }
+  server.thaw()
+  await untilItAnswers(store)
+})
+
+t.test('a Redis that may evict revocations from now on, or has become a replica, is an error until that is mended', { skip: noRedis }, async t => {
+  const [server, other] = [await startRedis(t, '--maxmemory', '100mb'), await startRedis(t)]
+  const client = new Redis(server.url)
+  client.on('error', () => {})
+  t.teardown(() => client.disconnect())
+  const store = new RedisStore(client, { checkInterval: 20 })
+  const careless = new RedisStore(client, { checkInterval: 20, allowEviction: true })
+  for (const one of [store, careless]) await one.open()
+
+  async function untilRefused (watched: Store, refused: boolean): Promise<unknown> {
+    for (;;) {
+      const error = await Promise.resolve(watched.isDenied('x', null)).then(() => null, (error: unknown) => error)
+      if ((error !== null) === refused) return error
+      await sleep(10)
+    }
+  }
+  await server.command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru')
+  t.match(await untilRefused(store, true), { message: /maxmemory-policy is allkeys-lru/ })
+  for (const call of [() => store.denyToken('x', null, null), () => store.getSession('x'), () => store.createSession(session(), null)]) await t.rejects(async () => call(), /allkeys-lru/)
+  for (let i = 0; i < 5; i++, await sleep(10)) t.equal(await careless.isDenied('x', null), false)
+  await server.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction')
+  await untilRefused(store, false)
+
+  await server.command('REPLICAOF', other.host, String(other.port))
+  for (const one of [store, careless]) t.match(await untilRefused(one, true), { message: /is a replica/ })
+  await server.command('REPLICAOF', 'NO', 'ONE')
+  for (const one of [store, careless]) await untilRefused(one, false)
 })

@@ -1,5 +1,5 @@
-import { readHookName } from '../hook-name.ts'
-import type { Asked } from '../hook-name.ts'
+import { readHookName } from './hook-name.ts'
+import type { Asked } from './hook-name.ts'
 
 /** A line of the tree: what is drawn before the text, a part of a path, and the methods of the routes that end there. */
 const routeLine = /^([│├└─\s]*)(.*?)(?: \(([A-Z, -]+)\)(?: \{.*)?)?$/
@@ -11,19 +11,21 @@ const hookLine = /^[│\s]*• \((onRequest|preValidation|preHandler)\) (\[.*\])
  * Reads what `fastify.printRoutes({ includeHooks: true })` prints: the hooks and guards of this package on each route, those that
  * `addHook` has given it included.
  *
- * @returns By method and path, such as `GET /users/:id`. A route that is printed in another way is missing.
+ * @returns By method and path, such as `GET /users/:id`: a list for each route, since routes may differ by a constraint alone. A route
+ *   that is printed in another way is missing.
  */
-export function readPrintedHooks (tree: string): ReadonlyMap<string, readonly Asked[]> {
-  const hooks = new Map<string, Asked[]>()
+export function readPrintedHooks (tree: string): ReadonlyMap<string, ReadonlyArray<readonly Asked[]>> {
+  const hooks = new Map<string, Asked[][]>()
   /** The parts of the path that is being read, each with the column in which it begins. */
   const parts: { readonly column: number, readonly path: string }[] = []
-  let current: string[] = []
+  /** The lists of the routes on the line above. */
+  let current: Asked[][] = []
 
   for (const line of tree.split('\n')) {
     const [, , names] = hookLine.exec(line) ?? []
     if (names !== undefined) {
       const asked = (JSON.parse(names) as string[]).flatMap(name => readHookName(name.replace(/\(\)$/, '')) ?? [])
-      for (const route of current) hooks.set(route, [...hooks.get(route) as Asked[], ...asked])
+      for (const route of current) route.push(...asked)
       continue
     }
     if (line.includes('• (')) continue
@@ -31,8 +33,14 @@ export function readPrintedHooks (tree: string): ReadonlyMap<string, readonly As
     while ((parts.at(-1)?.column ?? -1) >= drawn.length) parts.pop()
     const path = (parts.at(-1)?.path ?? '') + part
     parts.push({ column: drawn.length, path })
-    current = methods.split(', ').map(method => `${method} ${path}`)
-    for (const route of current) if (!hooks.has(route)) hooks.set(route, [])
+    current = methods.split(', ').map(method => {
+      const route: Asked[] = []
+      const name = `${method} ${path}`
+      const others = hooks.get(name)
+      if (others === undefined) hooks.set(name, [route])
+      else others.push(route)
+      return route
+    })
   }
   return hooks
 }

@@ -1,0 +1,57 @@
+import { isJwtError } from '../../errors.ts'
+import type { RedisConnection } from './client.ts'
+import type { JwtError } from '../../types/errors.ts'
+
+/** Refuses commands while too many are waiting: a server that does not answer must not fill the memory of this process. */
+export function limitPending (connection: RedisConnection, limit: number): RedisConnection {
+  let pending = 0
+  return {
+    primaries: () => connection.primaries(),
+    async send (key, command, args) {
+      if (pending >= limit) throw new Error(`${limit} commands are waiting for Redis`)
+      pending++
+      try {
+        return await connection.send(key, command, args)
+      } finally {
+        pending--
+      }
+    }
+  }
+}
+
+/** What start-up has checked may change: a primary becomes a replica, somebody sets another eviction policy. */
+export interface ServerWatch {
+  /** Looks again if it is time, without waiting. @throws What was wrong when somebody looked last. */
+  require (): void
+}
+
+/**
+ * @param check Rejects with `FST_JWT_BAD_OPTION` if a server is not what the store needs.
+ * @param interval Milliseconds between two looks, or between one and the next if nothing is asked in between.
+ */
+export function createServerWatch (check: () => Promise<void>, interval: number): ServerWatch {
+  let lookedAt = performance.now()
+  let looking = false
+  let fault: JwtError | null = null
+
+  async function look (): Promise<void> {
+    looking = true
+    try {
+      await check()
+      fault = null
+    } catch (error) {
+      // No answer is no verdict: the commands of the requests will fail by themselves.
+      if (isJwtError(error)) fault = error
+    }
+    lookedAt = performance.now()
+    looking = false
+  }
+
+  return {
+    require () {
+      // eslint-disable-next-line no-void -- `look` never rejects, and nobody waits for it
+      if (!looking && performance.now() - lookedAt >= interval) void look()
+      if (fault !== null) throw fault
+    }
+  }
+}
