@@ -207,7 +207,10 @@ export function createFetch ({
     if (!(origins ?? [new URL(urlOf(refresh)).origin]).includes(origin)) return fetch(input, init)
 
     const method = init.method ?? (input instanceof Request ? input.method : 'GET')
-    const readCsrfToken = () => csrf === false || /^(GET|HEAD|OPTIONS|TRACE)$/i.test(method) ? undefined : readCookie(accessCsrfCookieName)
+    // If the access cookies have gone, a route that takes either token, such as signing out, wants that of the refresh token.
+    const readCsrfToken = () => csrf === false || /^(GET|HEAD|OPTIONS|TRACE)$/i.test(method)
+      ? undefined
+      : readCookie(accessCsrfCookieName) ?? readCookie(refreshCsrfCookieName)
     let seen = 0
     let csrfToken: string | undefined
     const attempt = () => {

@@ -54,6 +54,7 @@ async function site (t: Test, options: JwtExtendedOptions = {}): Promise<TestSer
     app.jwt.setRefreshCookies(reply, refreshToken)
     return reply.code(204).send()
   })
+  app.post('/sign-out', async (request, reply) => ({ ended: await app.jwt.clearSession(request, reply) }))
   app.get('/me', { onRequest: jwtRequired }, async request => ({ user: request.jwtIdentity }))
   app.get('/admin', { onRequest: [jwtRequired, role('admin')] }, async () => ({ admin: true }))
   app.get('/fresh', { onRequest: freshJwtRequired }, async () => ({}))
@@ -372,6 +373,13 @@ t.test('double submit: the value of the cookie goes with what changes something,
   t.equal(refreshes(), 1)
   t.equal(received.find(({ url }) => url === '/refresh')?.headers['x-csrf-token'], refreshToken)
   t.equal((await tab.fetch(`${origin}/echo`, { ...post, headers: { ...json, 'x-csrf-token': 'my own' } })).status, 403, 'a header of the caller stays')
+})
+
+t.test('double submit: who signs out when the access cookies have gone proves it by the refresh token', async t => {
+  const { tab, browser, origin, refreshes } = await signedIn(t, { csrfProtection: 'double-submit' }, { csrf: true })
+  browser.loseAccess()
+  t.same(await (await tab.fetch(`${origin}/sign-out`, { method: 'POST' })).json(), { ended: true })
+  t.equal(refreshes(), 0)
 })
 
 t.test('double submit: names are those of the server', async t => {
