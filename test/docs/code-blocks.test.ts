@@ -32,6 +32,21 @@ declare const reply: FastifyReply
 const { ${['anyOf', 'allOf', 'crossOriginProtection', 'freshJwtRequired', 'guard', 'jwtOptional', 'jwtRequired', 'not', 'permission', 'refreshTokenRequired', 'role', 'scope', 'verifyJwt', 'MemoryStore'].join(', ')} } = exported
 `
 
+/** What the pages use of frameworks that are no dependencies of ours. */
+const frameworks = `
+declare module 'react' {
+  export function useState (initial: unknown): [any, (value: unknown) => void]
+  export function useEffect (effect: () => () => void, dependencies: unknown[]): void
+}
+declare module 'vue' {
+  export function ref (initial: unknown): { value: any }
+  export function onMounted (hook: () => void): void
+}
+`
+
+/** Pages for browsers have the types of the DOM. */
+const forBrowsers = new Set(['docs/browser.md'])
+
 const options: ts.CompilerOptions = {
   target: ts.ScriptTarget.ES2023,
   module: ts.ModuleKind.NodeNext,
@@ -64,18 +79,20 @@ function sourceOf ({ language, code }: Snippet): string {
 }
 
 /** Compiles snippets together. @returns What is wrong, by page. */
-function compile (snippets: readonly Snippet[]): Map<string, string[]> {
+function compile (snippets: readonly Snippet[], more: ts.CompilerOptions = {}): Map<string, string[]> {
   const files = new Map(snippets.map((snippet, i) =>
     [join(root, 'test', 'docs', `${basename(snippet.page, '.md')}-${i}.${snippet.language === 'js' ? 'mjs' : 'mts'}`), snippet]))
+  const ambient = join(root, 'test', 'docs', 'frameworks.d.ts')
   host.fileExists = file => files.has(file) || ts.sys.fileExists(file)
   host.readFile = file => ts.sys.readFile(file)
   host.getSourceFile = (file, languageVersion, ...rest) => {
     const snippet = files.get(file)
     if (snippet !== undefined) return ts.createSourceFile(file, sourceOf(snippet), languageVersion, true)
+    if (file === ambient) return ts.createSourceFile(file, frameworks, languageVersion)
     if (!parsed.has(file)) parsed.set(file, readFromDisk(file, languageVersion, ...rest))
     return parsed.get(file)
   }
-  const program = ts.createProgram({ rootNames: [...files.keys()], options, host })
+  const program = ts.createProgram({ rootNames: [...files.keys(), ambient], options: { ...options, ...more }, host })
   const faults = new Map<string, string[]>()
   for (const [file, { page, line }] of files) {
     const source = program.getSourceFile(file)
@@ -94,7 +111,8 @@ const snippets: Snippet[] = pages.flatMap(page => blocksOf(page)
 // A page that declares claims or users of its own would declare them for all: it is compiled apart.
 const declaring = new Set(snippets.filter(({ code }) => code.includes('declare module')).map(({ page }) => page))
 const faults = new Map([
-  ...compile(snippets.filter(({ page }) => !declaring.has(page))),
+  ...compile(snippets.filter(({ page }) => !declaring.has(page) && !forBrowsers.has(page))),
+  ...compile(snippets.filter(({ page }) => forBrowsers.has(page)), { lib: ['lib.es2023.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'] }),
   ...[...declaring].flatMap(page => [...compile(snippets.filter(snippet => snippet.page === page))])
 ])
 
