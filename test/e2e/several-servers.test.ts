@@ -1,16 +1,11 @@
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { Agent, request as httpRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { decodeJwt } from 'jose'
 import t from 'tap'
-import type { Test } from 'tap'
-import { plainEnvironment, withTypes } from '../helpers/example-process.ts'
 import { noRedis, startRedis } from '../helpers/redis-server.ts'
+import { startSessionServer } from '../helpers/session-process.ts'
+import type { SessionProcess } from '../helpers/session-process.ts'
 
-interface Server { readonly url: string, readonly child: ChildProcess, output (): string }
 interface Tokens { sessionId: string, accessToken: string, refreshToken: string }
 interface Answer<Body = Record<string, unknown>> { readonly status: number, readonly body: Body, readonly sentAt: number, readonly answeredAt: number }
 
@@ -30,33 +25,12 @@ async function call<Body = Record<string, unknown>> (url: string, method: 'GET' 
   })
 }
 
-async function startServer (t: Test, env: Record<string, string>): Promise<Server> {
-  const program = fileURLToPath(new URL('../helpers/session-server.ts', import.meta.url))
-  const child = spawn(process.execPath, [...withTypes, program], { env: plainEnvironment(env), stdio: ['ignore', 'pipe', 'pipe'] })
-  const exit = once(child, 'exit')
-  t.teardown(async () => {
-    child.kill('SIGKILL')
-    await exit
-  })
-  let output = ''
-  const ready = new Promise<string>((resolve, reject) => {
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-      const url = /^(http:\S+)\n/.exec(output)?.[1]
-      if (url !== undefined) resolve(url)
-    })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => { output += text })
-    child.on('exit', code => reject(new Error(`A server ended with ${code}: ${output}`)))
-  })
-  return { url: await ready, child, output: () => output }
-}
-
 t.test('four server processes on one Redis', { skip: noRedis, timeout: 110_000 }, async t => {
   const redis = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')
   const reuseInterval = 6
   const servers = await Promise.all(Array.from({ length: 4 }, async () =>
-    startServer(t, { REDIS_URL: redis.url, REUSE_INTERVAL: String(reuseInterval) })))
-  const urlOf = (index: number): string => (servers[index % servers.length] as Server).url
+    startSessionServer(t, { REDIS_URL: redis.url, REUSE_INTERVAL: String(reuseInterval) })))
+  const urlOf = (index: number): string => (servers[index % servers.length] as SessionProcess).url
   const login = async (index = 0): Promise<Tokens> => (await call<Tokens & Record<string, unknown>>(`${urlOf(index)}/login`, 'POST')).body
   const everywhere = async (path: string, token: string, method: 'GET' | 'POST' = 'GET'): Promise<number[]> =>
     Promise.all(servers.map(async ({ url }) => (await call(url + path, method, token)).status))
@@ -150,7 +124,7 @@ t.test('four server processes on one Redis', { skip: noRedis, timeout: 110_000 }
 
 t.test('opaque refresh tokens raced through two processes have one successor, too', { skip: noRedis, timeout: 60_000 }, async t => {
   const redis = await startRedis(t)
-  const servers = await Promise.all([1, 2].map(async () => startServer(t, { REDIS_URL: redis.url, FORMAT: 'opaque' })))
+  const servers = await Promise.all([1, 2].map(async () => startSessionServer(t, { REDIS_URL: redis.url, FORMAT: 'opaque' })))
   const session = (await call<Tokens & Record<string, unknown>>(`${servers[0]?.url}/login`, 'POST')).body
   const answers = await Promise.all(Array.from({ length: 200 }, async (_, index) =>
     call<Tokens & Record<string, unknown>>(`${servers[index % 2]?.url}/refresh`, 'POST', session.refreshToken)))
