@@ -1,5 +1,6 @@
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** What the proxy does to the traffic. */
 export interface NetworkFaults {
@@ -26,7 +27,8 @@ export async function startRedisProxy (
   let calm = true
 
   function pass (from: Socket, to: Socket, direction: 'request' | 'answer'): void {
-    let due = 0
+    // One after the other: two timers need not end in the order in which they began.
+    let last = Promise.resolve()
     from.on('data', chunk => {
       if (!calm && faults.lose(direction)) {
         cuts[`${direction}s`]++
@@ -34,9 +36,12 @@ export async function startRedisProxy (
         to.destroy()
         return
       }
-      const now = performance.now()
-      due = Math.max(due, now + (calm ? 0 : faults.delay()))
-      setTimeout(() => { if (!to.destroyed) to.write(chunk) }, due - now)
+      const due = performance.now() + (calm ? 0 : faults.delay())
+      last = last.then(async () => {
+        const left = due - performance.now()
+        if (left > 0) await sleep(left)
+        if (!to.destroyed) to.write(chunk)
+      })
     })
     from.on('error', () => {})
     from.on('close', () => {
