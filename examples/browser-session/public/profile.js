@@ -1,9 +1,8 @@
-import { refresh, request } from './api.js'
+import { changes, refresh, request, session } from './api.js'
 import { confirmPassword } from './confirm.js'
 import { minutesAndSeconds, showDate } from './dates.js'
 import { showDevices } from './devices.js'
 import { onSubmit, say } from './form.js'
-import { tabs } from './tabs.js'
 
 const page = document.querySelector('main')
 const at = id => page.querySelector(`#${id}`)
@@ -49,8 +48,7 @@ function countDown () {
 
 async function signOut (method, path) {
   await request(method, path)
-  tabs.postMessage('signed-out')
-  leave()
+  session.signedOut()
 }
 
 async function signOutDevice ({ id }, name) {
@@ -86,8 +84,9 @@ onSubmit(at('change-password'), async ({ password }) => {
   at('message').scrollIntoView({ block: 'center' })
 })
 
-// Another tab has signed out, or in as somebody else.
-tabs.addEventListener('message', () => attempt(show))
+changes.addEventListener('signed-out', leave)
+// Perhaps as somebody else.
+changes.addEventListener('signed-in', () => attempt(show))
 // A page that the browser had kept, and shows again for the back button, may be somebody's who is gone.
 window.addEventListener('pageshow', event => { if (event.persisted) attempt(show) })
 setInterval(countDown, 1000)

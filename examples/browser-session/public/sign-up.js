@@ -1,9 +1,8 @@
-import { request } from './api.js'
+import { request, session } from './api.js'
 import { onSubmit } from './form.js'
-import { tabs } from './tabs.js'
 
 onSubmit(document.querySelector('#sign-up'), async ({ name, password }) => {
   await request('POST', '/session/sign-up', { name, password })
-  tabs.postMessage('signed-in')
+  session.signedIn()
   window.location.assign('/profile')
 })

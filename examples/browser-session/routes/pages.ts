@@ -22,6 +22,14 @@ const pages: FastifyPluginAsync = async app => {
     allowedPath: path => path === '/pico.classless.jade.min.css',
     decorateReply: false
   })
+
+  // The plugin's client for browsers, as it comes: one file, which no bundler has to go over.
+  await app.register(fastifyStatic, {
+    root: fileURLToPath(new URL('.', import.meta.resolve('fastify-jwt-extended/browser'))),
+    prefix: '/client/',
+    allowedPath: path => path === '/fetch.js',
+    decorateReply: false
+  })
 }
 
 export default pages

@@ -1,0 +1,243 @@
+/** Names of the double-submit cookies and headers: the options of the server that are called the same. */
+export interface CsrfNames {
+  /** Default: `'csrf_access_token'`. */
+  accessCsrfCookieName?: string
+  /** Default: `'csrf_refresh_token'`. */
+  refreshCsrfCookieName?: string
+  /** Default: `'X-CSRF-TOKEN'`. */
+  accessCsrfHeaderName?: string
+  /** Default: `'X-CSRF-TOKEN'`. */
+  refreshCsrfHeaderName?: string
+}
+
+/** Options of `createFetch`. */
+export interface CreateFetchOptions {
+  /** URL of the route that refreshes. It is sent a POST, with cookies. */
+  refresh: string | URL
+  /** Origins that this client is for: requests to others are left as they are. Default: the origin of `refresh`. */
+  origins?: readonly string[]
+  /**
+   * Keep an access token in memory, and send it as `Authorization: Bearer`. The name of the field that holds it in the answer of
+   * `refresh`; `true` for `'access_token'`. Default: `false`, the access token is in a cookie.
+   */
+  bearer?: boolean | string
+  /** Send the CSRF token of double submit, read from its cookie; `true` for the default names. Default: `false`. */
+  csrf?: boolean | CsrfNames
+  /** Milliseconds after which a refresh without an answer fails, so that no tab blocks the others. Default: 30000. */
+  timeout?: number
+  /**
+   * Whether a response asks for a refresh. It gets a clone. Default: the status is 401, and the `code` of the JSON body is
+   * `FST_JWT_EXPIRED`, `FST_JWT_MISSING_TOKEN`, `FST_JWT_REVOKED` or `FST_JWT_STALE`.
+   */
+  needsRefresh?: (response: Response) => boolean | Promise<boolean>
+  /** Called in every tab when one has called `signedIn`. */
+  onSignedIn?: () => void
+  /** Called in every tab when the session has ended: a refresh was refused (401), or a tab has called `signedOut`. */
+  onSignedOut?: () => void
+}
+
+/** A `fetch` that refreshes. */
+export interface SessionFetch {
+  /** As the `fetch` of the platform. If a refresh fails for another reason than a 401, its response is returned. */
+  (input: RequestInfo | URL, init?: RequestInit): Promise<Response>
+  /**
+   * Refreshes now.
+   *
+   * @returns What the refresh was answered: 401 if the session has ended. If another tab has refreshed meanwhile, 200.
+   */
+  refresh (): Promise<Response>
+  /**
+   * Tells all tabs that somebody has signed in.
+   *
+   * @param accessToken With `bearer`, the token that the sign-in was answered with.
+   */
+  signedIn (accessToken?: string): void
+  /** Tells all tabs that the user has signed out, and forgets the access token. */
+  signedOut (): void
+}
+
+type TabEvent = 'refreshed' | 'in' | 'out'
+
+/** Resolves a URL as `fetch` does, by the base of the document. */
+const urlOf = (input: RequestInfo | URL): string => input instanceof Request ? input.url : new Request(input).url
+
+async function codeOf (response: Response): Promise<unknown> {
+  try {
+    return (await response.json()).code
+  } catch {
+    return undefined
+  }
+}
+
+const isOver = async (response: Response): Promise<boolean> =>
+  response.status === 401 && /^FST_JWT_(EXPIRED|MISSING_TOKEN|REVOKED|STALE)$/.test(await codeOf(response) as string)
+
+function readCookie (name: string): string | undefined {
+  return globalThis.document?.cookie.split('; ').find(cookie => cookie.startsWith(`${name}=`))?.slice(name.length + 1)
+}
+
+/** Lets the messages of other tabs in. Unlike a timer, it is not slowed down in a hidden tab. */
+function nextTask (): Promise<void> {
+  return new Promise(resolve => {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      resolve()
+    }
+    port2.postMessage(0)
+  })
+}
+
+/**
+ * Creates a `fetch` for an app with short-lived access tokens. If a request is refused because its access token is over, it
+ * refreshes, once for all requests of all tabs, and sends the request again: no request more than three times.
+ *
+ * @example
+ * ```ts
+ * import { createFetch } from 'fastify-jwt-extended/browser'
+ *
+ * const fetch = createFetch({ refresh: '/session/refresh', onSignedOut: () => location.assign('/') })
+ * const response = await fetch('/account')
+ * ```
+ */
+export function createFetch ({
+  refresh, origins, bearer = false, csrf = false, timeout = 30_000, needsRefresh = isOver, onSignedIn, onSignedOut
+}: CreateFetchOptions): SessionFetch {
+  const {
+    accessCsrfCookieName = 'csrf_access_token', refreshCsrfCookieName = 'csrf_refresh_token',
+    accessCsrfHeaderName = 'X-CSRF-TOKEN', refreshCsrfHeaderName = 'X-CSRF-TOKEN'
+  } = csrf as CsrfNames
+
+  // A server that renders pages has no tabs: its users must not hear of each other.
+  const tabs = globalThis.location !== undefined
+  const name = tabs ? `fastify-jwt-extended ${urlOf(refresh)}` : ''
+  const channel = tabs ? new BroadcastChannel(name) : null
+  let lastTask: Promise<unknown> = Promise.resolve()
+
+  let token: string | undefined
+  /** Counts the refreshes of all tabs. A request that was sent before the last one may go again. */
+  let round = 0
+  /** What the last of them was answered; throws what it threw. */
+  let outcome: () => Response
+
+  function apply (event: TabEvent, accessToken?: string): void {
+    round++
+    token = accessToken
+    outcome = () => new Response(null, { status: event === 'out' ? 401 : 200 })
+    if (event === 'in') onSignedIn?.()
+    if (event === 'out') onSignedOut?.()
+  }
+
+  function tell (event: TabEvent, accessToken?: string): void {
+    channel?.postMessage([event, accessToken])
+    apply(event, accessToken)
+  }
+
+  if (channel !== null) channel.onmessage = ({ data: [event, accessToken] }) => apply(event, accessToken)
+
+  /** Runs a task while no other one runs: in this browser, or in this tab without Web Locks (over plain HTTP). */
+  function exclusively<T> (task: () => Promise<T>): Promise<T> {
+    const locks = tabs && globalThis.navigator?.locks
+    if (locks) return locks.request(name, task)
+    const result = lastTask.then(task)
+    lastTask = result.catch(() => {})
+    return result
+  }
+
+  /** The refresh itself. Does what follows from its answer, unless somebody has signed in or out meanwhile. */
+  async function refreshNow (): Promise<void> {
+    const seen = round
+    let settle: () => void
+    try {
+      const csrfToken = csrf === false ? undefined : readCookie(refreshCsrfCookieName)
+      const answer = await fetch(refresh, {
+        method: 'POST',
+        credentials: 'include',
+        redirect: 'error',
+        headers: csrfToken === undefined ? {} : { [refreshCsrfHeaderName]: csrfToken },
+        signal: AbortSignal.timeout(timeout)
+      })
+      const body = await answer.text()
+      const field = bearer === true ? 'access_token' : bearer
+      const accessToken = answer.ok && field !== false ? JSON.parse(body)[field] : undefined
+      if (answer.ok && field !== false && !accessToken) throw new TypeError(`No ${field} from ${refresh}`)
+      settle = () => {
+        if (answer.ok) tell('refreshed', accessToken)
+        else if (answer.status === 401) tell('out')
+        else round++
+        outcome = () => new Response(body || null, answer)
+      }
+    } catch (error) {
+      settle = () => {
+        round++
+        outcome = () => { throw error }
+      }
+    }
+    if (round === seen) settle()
+  }
+
+  /** Refreshes, unless that has happened since `seen`. @returns Whether it did; and what came of the last refresh. */
+  function refreshSince (seen: number): Promise<{ own: boolean, answer: Response }> {
+    return exclusively(async () => {
+      await nextTask()
+      const own = round === seen
+      if (own) await refreshNow()
+      return { own, answer: outcome() }
+    })
+  }
+
+  /** Sends a request with what proves the session. A Request is cloned, to be sent again. */
+  function send (input: RequestInfo | URL, init: RequestInit, crossOrigin: boolean, csrfToken: string | undefined): Promise<Response> {
+    const request = input instanceof Request ? input.clone() : null
+    const headers = new Headers(init.headers ?? request?.headers)
+    const own: RequestInit = { headers }
+    if (token !== undefined && !headers.has('authorization')) headers.set('authorization', `Bearer ${token}`)
+    if (csrfToken !== undefined && !headers.has(accessCsrfHeaderName)) {
+      headers.set(accessCsrfHeaderName, csrfToken)
+      // A browser that is redirected to another origin removes `Authorization` (Fetch §4.4), and no header of ours.
+      own.redirect = 'error'
+    }
+    // Cookies go to an API on another origin only if a request says so.
+    if (crossOrigin && bearer === false) own.credentials = init.credentials ?? 'include'
+    return fetch(request ?? input, { ...init, ...own })
+  }
+
+  async function sessionFetch (input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> {
+    const { origin } = new URL(urlOf(input))
+    if (!(origins ?? [new URL(urlOf(refresh)).origin]).includes(origin)) return fetch(input, init)
+
+    const method = init.method ?? (input instanceof Request ? input.method : 'GET')
+    const readCsrfToken = () => csrf === false || /^(GET|HEAD|OPTIONS|TRACE)$/i.test(method) ? undefined : readCookie(accessCsrfCookieName)
+    let seen = 0
+    let csrfToken: string | undefined
+    const attempt = () => {
+      seen = round
+      csrfToken = readCsrfToken()
+      return send(input, init, tabs && origin !== location.origin, csrfToken)
+    }
+
+    let response = await attempt()
+    for (let retries = 2; retries > 0; retries--) {
+      // Another tab has refreshed between the reading of the CSRF cookie and the sending of the access cookie.
+      const raced = csrfToken !== readCsrfToken() && await codeOf(response.clone()) === 'FST_JWT_CSRF'
+      if (!raced) {
+        if (!await needsRefresh(response.clone())) break
+        const { own, answer } = await refreshSince(seen)
+        if (answer.status === 401) break
+        if (!answer.ok) return answer
+        // What another tab got may be over already. What this one got is not, so a second refusal is final.
+        if (own) retries = 1
+      }
+      // A stream has been read.
+      if (init.body instanceof ReadableStream) break
+      response = await attempt()
+    }
+    return response
+  }
+
+  return Object.assign(sessionFetch, {
+    refresh: async () => (await refreshSince(round)).answer,
+    signedIn: (accessToken?: string) => tell('in', accessToken),
+    signedOut: () => tell('out')
+  })
+}
