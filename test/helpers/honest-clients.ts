@@ -54,7 +54,7 @@ export async function runHonestClients (t: { teardown (run: () => unknown): void
       return now > stalledUntil ? random(20) : Math.min(stalledUntil - now, longestDelay)
     }
   }
-  const proxies = await Promise.all([0, 1, 2].map(async () => startRedisProxy(t, redis, { delay: stalling(), lose: () => chance(0.15) })))
+  const proxies = await Promise.all([0, 1, 2].map(async () => startRedisProxy(t, redis, { delay: stalling(), lose: () => chance(0.6) })))
   const servers = await Promise.all([60_000, 0, -60_000].map(async (offset, index) => startSessionServer(t, {
     REDIS_URL: String(proxies[index]?.url), CLOCK_OFFSET: String(offset), LEEWAY: '180', COMMAND_TIMEOUT: '2000', REUSE_INTERVAL: String(reuseInterval)
   })))
