@@ -4,7 +4,8 @@
 //   npm run build && REDIS_URL=redis://127.0.0.1 JWT_SECRET_KEY=<32 bytes or more> node --import ./scripts/typescript.js examples/several-servers.ts
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
-import jwt, { jwtRequired, RedisStore, refreshTokenRequired } from 'fastify-jwt-extended'
+import jwt, { jwtRequired, refreshTokenRequired } from 'fastify-jwt-extended'
+import { RedisStore } from 'fastify-jwt-extended/redis'
 
 const { REDIS_URL, JWT_SECRET_KEY } = process.env
 // A random secret would not do: the tokens of one server must pass on every other.

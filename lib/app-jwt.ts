@@ -1,10 +1,14 @@
 import { isPromise } from './after.ts'
+import { authenticateToken } from './authenticate/authenticate-token.ts'
 import { isJwtError, isRefusal, unsupportedCall } from './errors.ts'
 import { readIdentity } from './jwt/identity.ts'
 import { loadRotatedKeys } from './jwt/verifier.ts'
 import { checkCallOptionNames } from './options/unknown.ts'
 import { readHeader, readPayload } from './jwt/unverified.ts'
-import type { DecodeTokenOptions, JwtExtended } from './types/app-jwt.ts'
+import { createEndHeldSession } from './sessions/clear-session.ts'
+import type { EndHeldSession } from './sessions/clear-session.ts'
+import type { DecodeTokenOptions, JwtExtended, SessionTokens } from './types/app-jwt.ts'
+import type { FastifyReply } from 'fastify'
 import type { JwtClaims } from './types/claims.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { Registration } from './registration.ts'
@@ -19,8 +23,10 @@ function checkDecodeOptions (options: DecodeTokenOptions): void {
 }
 
 /** Creates `app.jwt`. */
-export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessions }: Registration): JwtExtended {
+export function createJwtDecorator (registration: Registration): JwtExtended {
+  const { settings, verifier, issuer, cookies, sessions } = registration
   const { errors } = settings
+  let endHeldSession: EndHeldSession | undefined
 
   function decodeToken (token: string, options: DecodeTokenOptions = {}): JwtClaims {
     checkDecodeOptions(options)
@@ -41,6 +47,26 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
   function requireSessions (): Sessions {
     if (sessions === null) throw unsupportedCall('store', 'is false, but revocation and sessions need a store; leave it out, or give one')
     return sessions
+  }
+
+  function setSessionCookies (reply: FastifyReply, { sessionId, accessToken, refreshToken }: SessionTokens): void {
+    try {
+      // Both or none.
+      cookies.checkSize('access', accessToken)
+      cookies.checkSize('refresh', refreshToken)
+    } catch (error) {
+      // Nobody will hold its tokens.
+      sessions?.endOwn(sessionId, reply.log).catch((cause: unknown) => { reply.log.error({ err: cause }, 'A session whose cookies are too large could not be ended') })
+      throw error
+    }
+    cookies.set(reply, 'access', accessToken)
+    cookies.set(reply, 'refresh', refreshToken)
+  }
+
+  function unsetJwtCookies (reply: FastifyReply): void {
+    // curl up to 7.88 deletes only the last of several cookies cleared in one response: let that be the access cookie.
+    cookies.unset(reply, 'refresh')
+    cookies.unset(reply, 'access')
   }
 
   /** The claims of a token that may have expired; `null` for an opaque one that is refused for good already. */
@@ -81,11 +107,8 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
     getCsrfToken: token => typeof token === 'string' ? cookies.csrfOf(token) : null,
     setAccessCookies (reply, token) { cookies.set(reply, 'access', token) },
     setRefreshCookies (reply, token) { cookies.set(reply, 'refresh', token) },
-    unsetJwtCookies (reply) {
-      // curl up to 7.88 deletes only the last of several cookies cleared in one response: let that be the access cookie.
-      cookies.unset(reply, 'refresh')
-      cookies.unset(reply, 'access')
-    },
+    setSessionCookies,
+    unsetJwtCookies,
     unsetAccessCookies (reply) { cookies.unset(reply, 'access') },
     unsetRefreshCookies (reply) { cookies.unset(reply, 'refresh') },
     jwks: () => verifier.keys.jwks,
@@ -99,6 +122,13 @@ export function createJwtDecorator ({ settings, verifier, issuer, cookies, sessi
       if (claims !== null) await sessions.revokeToken(claims)
     },
     createSession: async (subject, options) => requireSessions().create(subject, options),
+    async authenticate (token, options = {}) { return authenticateToken(registration, token, options) },
+    async clearSession (request, reply) {
+      endHeldSession ??= createEndHeldSession(registration, requireSessions())
+      const ended = await endHeldSession(request)
+      if (settings.tokenLocation.includes('cookies')) unsetJwtCookies(reply)
+      return ended
+    },
     rotateSession: async (request, options) => requireSessions().rotate(request, options),
     updateSession: async (id, changes) => requireSessions().update(id, changes),
     listSessions: async subject => requireSessions().list(subject),

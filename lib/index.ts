@@ -18,8 +18,3 @@ export type * from './types/store.ts'
 export type * from './types/errors.ts'
 export type { JwtEvents } from './events.ts'
 export { MemoryStore } from './stores/memory.ts'
-export { RedisStore } from './stores/redis/store.ts'
-export type { RedisStoreOptions } from './stores/redis/store.ts'
-export type {
-  IoredisClient, IoredisCluster, NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, RedisClient
-} from './stores/redis/client.ts'

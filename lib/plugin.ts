@@ -16,6 +16,7 @@ import { createTokenIssuer } from './jwt/create.ts'
 import { createTokenVerifier } from './jwt/verifier.ts'
 import { addJwksRoute } from './keys/jwks-route.ts'
 import { createJwtDecorator } from './app-jwt.ts'
+import { warnOfMemory } from './stores/memory-warning.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { joinStores } from './stores/split.ts'
 import { createSessions } from './sessions/sessions.ts'
@@ -53,6 +54,7 @@ async function openStore (fastify: FastifyInstance, { store: given }: Settings):
   }
   const above = registrationOf(fastify)?.store
   if (above !== undefined && above !== null) return above
+  warnOfMemory(fastify.log)
   const store = new MemoryStore()
   fastify.addHook('onClose', async () => { store.close() })
   return store
@@ -64,6 +66,9 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const verifier = createTokenVerifier(settings)
   const issuer = createTokenIssuer(settings, verifier)
   const store = await openStore(fastify, settings)
+  const cookies = createTokenCookies(settings)
+  // Where tokens can only be kept in cookies, one that is too large must not leave a session behind.
+  const onlyCookies = settings.extractToken === null && settings.tokenLocation.every(location => location === 'cookies')
   const prepared = new Map<HookOptions, PreparedHook>()
   let queryTokenHidden = false
 
@@ -72,9 +77,9 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     settings,
     verifier,
     issuer,
-    cookies: createTokenCookies(settings),
+    cookies,
     store,
-    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, fastify.log),
+    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
     hideQueryToken () {
       if (!queryTokenHidden) redactQueryToken(registration)
       queryTokenHidden = true

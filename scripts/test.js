@@ -1,7 +1,8 @@
-// `npm test`: builds, then checks lint, types, unused code and the package beside the tests. The last line counts tests, and the
-// lines before it name what was skipped and why.
+// `npm test`: builds, then runs at the same time the checks of lint, types, unused code and the package, the unit tests with their
+// coverage, and the end-to-end tests. The last line counts tests, and the lines before it name what was skipped and why.
 import { spawn, spawnSync } from 'node:child_process'
-import { createReadStream, mkdirSync, rmSync } from 'node:fs'
+import { createReadStream, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { Parser } from 'tap-parser'
@@ -11,22 +12,24 @@ rmSync(results, { recursive: true, force: true })
 mkdirSync(results, { recursive: true })
 
 /** Runs a command quietly. What it printed is shown if it fails. */
-async function run (name, command, args) {
+async function run (name, command, args, options = {}) {
   const started = Date.now()
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], shell: process.platform === 'win32' })
-  const output = []
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => output.push(chunk))
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
+  const output = { stdout: [], stderr: [] }
+  for (const stream of ['stdout', 'stderr']) child[stream].on('data', chunk => output[stream].push(chunk))
   const status = await new Promise(resolve => {
-    child.once('error', error => { output.push(Buffer.from(String(error))); resolve(1) })
+    child.once('error', error => { output.stderr.push(Buffer.from(String(error))); resolve(1) })
     child.once('close', code => { resolve(code ?? 1) })
   })
   const seconds = Math.round((Date.now() - started) / 1000)
+  const [stdout, stderr] = [Buffer.concat(output.stdout), Buffer.concat(output.stderr)]
   console.log(`${status === 0 ? 'ok' : 'FAILED'}: ${name} (${seconds} s)`)
-  if (status !== 0) console.log(Buffer.concat(output).toString().slice(-20_000))
-  return { ok: status === 0, output: Buffer.concat(output).toString() }
+  if (status !== 0) console.log(`${stdout.toString().slice(-20_000)}\n${stderr.toString().slice(-20_000)}`)
+  return { ok: status === 0, stdout }
 }
 
-const script = name => run(name, 'npm', ['run', '--silent', name])
+const npm = (name, environment = {}) =>
+  run(name, 'npm', ['run', '--silent', name], { shell: process.platform === 'win32', env: { ...process.env, ...environment } })
 
 /** Collects the tests of a parser: those that hold no others, each with its verdict, and what failed in it. */
 function collect (parser, path, into) {
@@ -52,46 +55,74 @@ function collect (parser, path, into) {
   parser.on('bailout', reason => into.tests.push({ name: `bail out: ${reason}`, ok: false, failures: [] }))
 }
 
-/** Runs tap, and reads what it has written. */
-async function tap (name, args) {
-  const file = new URL(`${name}.tap`, results)
-  const { ok, output } = await run(`${name} tests`, 'npx', ['tap', '--reporter=silent', `--output-file=${fileURLToPath(file)}`, ...args])
+/** The tests in what tap has printed or written, with one that failed if the run did and no test of it. */
+async function testsIn (name, ok, tap) {
   const collected = { tests: [], failures: [] }
   const parser = new Parser()
   collect(parser, [], collected)
   try {
-    await pipeline(createReadStream(file), parser)
+    await pipeline(tap, parser)
   } catch (error) {
-    collected.tests.push({ name: `${name} tests`, ok: false, failures: [{ name: String(error) }] })
+    collected.tests.push({ name, ok: false, failures: [{ name: String(error) }] })
   }
   const failed = collected.tests.filter(test => !test.ok)
   for (const { name, failures } of failed) console.log(`\nnot ok: ${name}\n${failures.map(({ name, diag }) => `  ${name}\n${JSON.stringify(diag, null, 2)}`).join('\n')}`)
   // Without coverage, say, tap fails though every test has passed.
-  if (!ok && failed.length === 0) collected.tests.push({ name: `${name} tests`, ok: false, failures: [] })
-  return { tests: collected.tests, output }
+  if (!ok && failed.length === 0) collected.tests.push({ name, ok: false, failures: [] })
+  return collected.tests
+}
+
+async function unit (options) {
+  const file = fileURLToPath(new URL('unit.tap', results))
+  const { ok, stdout } = await run('unit tests', 'npx', ['tap', '--jobs=2', '--reporter=silent', `--output-file=${file}`, ...options], { shell: process.platform === 'win32' })
+  const uncovered = stdout.toString().split('\n').filter(line => line.includes('|') && !/\| *100 \| *100 \| *100 \| *100 \|/.test(line))
+  if (uncovered.length > 2) console.log(uncovered.join('\n'))
+  return testsIn('unit tests', ok, createReadStream(file))
+}
+
+/** Runs each file by itself: no coverage is wanted of them, and a second run of tap would take the coverage of the first away. */
+async function endToEnd () {
+  const files = ['e2e', 'docs'].flatMap(folder => readdirSync(new URL(`../test/${folder}/`, import.meta.url), { recursive: true })
+    .filter(file => file.endsWith('.test.ts')).map(file => `test/${folder}/${file.replaceAll('\\', '/')}`))
+  // Those with a browser take the longest.
+  files.sort((one, other) => Number(other.includes('/browser/')) - Number(one.includes('/browser/')))
+  const tests = []
+  const worker = async () => {
+    for (let file = files.shift(); file !== undefined; file = files.shift()) {
+      const { ok, stdout } = await run(file, process.execPath, ['--import', './scripts/typescript.js', file], { env: { ...process.env, TAP_TIMEOUT: '300' } })
+      tests.push(...await testsIn(file, ok, Readable.from([stdout])))
+    }
+  }
+  await Promise.all([worker(), worker()])
+  return tests
 }
 
 /** On a machine without these programs their tests are skipped, and what only they cover is not covered. */
 const missing = [['redis-server', '--version']].filter(([program, ...args]) => spawnSync(program, args).status !== 0).map(([program]) => program)
 const coverage = missing.length === 0 || process.env.CI !== undefined ? [] : ['--allow-incomplete-coverage']
 
-const built = await script('build')
-const checks = (async () => {
-  const outcomes = [built]
-  for (const name of ['lint', 'typecheck', 'check:unused', 'check:package']) outcomes.push(await script(name))
+async function checks () {
+  const outcomes = []
+  // The package is packed as it was just built.
+  for (const name of ['lint', 'typecheck', 'check:unused']) outcomes.push(await npm(name))
+  outcomes.push(await npm('check:package', { npm_config_ignore_scripts: 'true' }))
   return outcomes
-})()
-const unit = await tap('unit', coverage)
-console.log(unit.output.split('\n').filter(line => /All files|\|/.test(line) && !/\| *100 \| *100 \| *100 \| *100 \|/.test(line)).join('\n'))
-const e2e = await tap('end-to-end', ['--disable-coverage', 'test/e2e/**/*.test.ts', 'test/docs/**/*.test.ts'])
-const outcomes = await checks
+}
 
-const tests = [...unit.tests, ...e2e.tests]
+// tap builds itself anew for the plugins of .taprc, and a run that finds itself unbuilt goes on with all of them, a TypeScript
+// compiler in each process among them.
+const built = await npm('build')
+const prepared = await run('tap build', 'npx', ['tap', 'build'], { shell: process.platform === 'win32' })
+const [checked, ...tested] = await Promise.all([checks(), unit(coverage), endToEnd()])
+const outcomes = [built, prepared, ...checked]
+
+const tests = tested.flat()
 const skipped = tests.filter(({ reason }) => reason)
-const failed = tests.filter(({ ok, reason }) => !ok && !reason).length + outcomes.filter(({ ok }) => !ok).length
+const failedTests = tests.filter(({ ok, reason }) => !ok && !reason).length
+const failed = failedTests + outcomes.filter(({ ok }) => !ok).length
 for (const reason of new Set(skipped.map(test => test.reason))) {
   console.log(`skipped, ${reason === true ? 'for no reason given' : reason}: ${skipped.filter(test => test.reason === reason).map(({ name }) => name).join('; ')}`)
 }
 if (coverage.length > 0) console.log(`coverage is not complete without ${missing.join(', ')}, and was not asked for`)
-console.log(`${tests.length - skipped.length - tests.filter(({ ok, reason }) => !ok && !reason).length} passed, ${failed} failed, ${skipped.length} skipped`)
+console.log(`${tests.length - skipped.length - failedTests} passed, ${failed} failed, ${skipped.length} skipped`)
 process.exitCode = failed === 0 ? 0 : 1

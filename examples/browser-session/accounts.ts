@@ -14,20 +14,3 @@ export interface Accounts {
   create (account: Account): Promise<boolean>
   setPassword (name: string, passwordHash: string): Promise<void>
 }
-
-/** Accounts that end with the process. */
-export function memoryAccounts (): Accounts {
-  const accounts = new Map<string, Account>()
-  return {
-    async find (name) { return accounts.get(name) ?? null },
-    async create (account) {
-      if (accounts.has(account.name)) return false
-      accounts.set(account.name, account)
-      return true
-    },
-    async setPassword (name, passwordHash) {
-      const account = accounts.get(name)
-      if (account !== undefined) accounts.set(name, { ...account, passwordHash })
-    }
-  }
-}

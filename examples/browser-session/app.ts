@@ -61,7 +61,7 @@ export async function createApp (config: Config, { accounts, store, redis }: Sto
     refreshReuseInterval: config.reuseInterval,
     // However often it is refreshed, after three months a session wants the password again.
     sessionMaxAge: '90 days',
-    ...(store === null ? {} : { store }),
+    store,
 
     // A browser takes a `__Host-` cookie from this very host only, over HTTPS, for all paths: no sub-domain can plant
     // one. On http://localhost it would drop it without a word, so there the names are plain.

@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 /** What the environment says, checked once. */
 export interface Config {
@@ -7,8 +10,12 @@ export interface Config {
   logLevel: string
   /** Signs the tokens. One for all processes that share logins. */
   secretKey: string | Buffer
-  /** Where sessions and accounts are kept; `null` for this process's memory. */
+  /** Where sessions and accounts are kept; `null` for the file. */
   redisUrl: string | null
+  /** A PostgreSQL to keep them on; `null` for the file. */
+  databaseUrl: string | null
+  /** The SQLite file of sessions and accounts. */
+  databaseFile: string
   /** Addresses of the proxy that ends TLS in front of this process; `null` for plain HTTP, on localhost. */
   trustProxy: string | null
   /** Life of an access token, in seconds. */
@@ -22,21 +29,38 @@ export interface Config {
 /** @throws {Error} That names the variable and what it takes. */
 export function readConfig (env: NodeJS.ProcessEnv): Config {
   const redisUrl = env['REDIS_URL'] || null
+  const databaseUrl = env['DATABASE_URL'] || null
   const secret = env['JWT_SECRET_KEY'] || null
-  if (redisUrl !== null && secret === null) {
-    throw new Error('JWT_SECRET_KEY must be set with REDIS_URL, to 32 random bytes or more, or the sessions kept there could not be used after a restart')
+  const folder = env['DATA_FOLDER'] || fileURLToPath(new URL('data', import.meta.url))
+  if ((redisUrl !== null || databaseUrl !== null) && secret === null) {
+    throw new Error('JWT_SECRET_KEY must be set with REDIS_URL or DATABASE_URL, to 32 random bytes or more, or the sessions kept there could not be used after a restart')
   }
   return {
     port: count(env, 'PORT', 3000),
     host: env['HOST'] || '127.0.0.1',
     logLevel: env['LOG_LEVEL'] || 'warn',
-    secretKey: secret ?? randomBytes(32),
+    secretKey: secret ?? keptSecret(folder),
     redisUrl,
+    databaseUrl,
+    databaseFile: join(folder, 'site.db'),
     trustProxy: env['TRUST_PROXY'] || null,
     accessExpires: count(env, 'ACCESS_EXPIRES', 15 * 60),
     reuseInterval: count(env, 'REUSE_INTERVAL', 10),
     attemptsPerMinute: count(env, 'ATTEMPTS_PER_MINUTE', 10)
   }
+}
+
+/** The secret of the last start, or a new one. A site in production keeps its secret in a safer place than beside its data. */
+function keptSecret (folder: string): Buffer {
+  const path = join(folder, 'secret.key')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  try {
+    // Whoever creates the file decides, should two start at once.
+    writeFileSync(path, randomBytes(32), { flag: 'wx', mode: 0o600 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  return readFileSync(path)
 }
 
 function count (env: NodeJS.ProcessEnv, name: string, fallback: number): number {

@@ -28,4 +28,4 @@ console.log(`Open ${url} in a browser, or try it by hand:
   curl -b jar -c jar -X POST ${url}/session/sign-out
   curl -b jar ${url}/account
 
-Sessions are kept ${storage.store === null ? 'in memory, and end with this process' : 'on Redis'}. Access tokens live for ${config.accessExpires} seconds.`)
+Sessions are kept in ${storage.place}: a restart signs nobody out. Access tokens live for ${config.accessExpires} seconds.`)

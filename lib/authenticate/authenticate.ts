@@ -3,8 +3,7 @@ import { kAuthentication } from '../authentication.ts'
 import { isRefusal } from '../errors.ts'
 import { isFresh } from '../jwt/claims.ts'
 import { checkTimes } from '../jwt/verify.ts'
-import { checkDoubleSubmit } from './double-submit.ts'
-import { checkFetchMetadata, isWebSocketUpgrade } from './fetch-metadata.ts'
+import { refuseCrossOrigin, refuseWithoutCsrfToken } from './csrf.ts'
 import { createLocators } from './locate.ts'
 import { opaqueTokenLength } from '../sessions/opaque-tokens.ts'
 import { conclude, mayTryNext, weigh, wrongType } from './refusal.ts'
@@ -50,9 +49,11 @@ export function prepareHook (options: HookOptions, registration: Registration): 
  * @returns Nothing; a promise only if the store or a callback returned one.
  */
 function authenticate (check: Check, request: FastifyRequest): MaybePromise<void> {
-  return proceed({
-    check, request, step: 0, place: 0, token: '', others: null, verified: null, stored: null, user: null, refusal: null, rank: -1, waited: false
-  })
+  return proceed(newAttempt(check, request, ''))
+}
+
+export function newAttempt (check: Check, request: FastifyRequest, token: string): Attempt {
+  return { check, request, step: 0, place: 0, token, others: null, verified: null, stored: null, user: null, refusal: null, rank: -1, waited: false }
 }
 
 function proceed (attempt: Attempt): MaybePromise<void> {
@@ -92,17 +93,13 @@ function locate (attempt: Attempt): void {
   throw attempt.refusal ?? errors.FST_JWT_MISSING_TOKEN()
 }
 
-/** Refuses a cross-origin request that would act with the user's cookie. A WebSocket needs no more than a GET for that. */
+/** Of a token in a cookie, which a browser sends for any page. */
 function checkOrigin (attempt: Attempt): void {
-  if (locatorOf(attempt).cookie === null) return
-  const { request, check: { registration: { settings } } } = attempt
-  const { csrfProtection, csrfMethods, trustedOrigins, errors } = settings
-  const byMethod = csrfMethods.has(request.method) && csrfProtection !== false && csrfProtection.includes('fetch-metadata')
-  if (byMethod || isWebSocketUpgrade(request)) checkFetchMetadata(request, trustedOrigins, errors)
+  if (locatorOf(attempt).cookie !== null) refuseCrossOrigin(attempt.request, attempt.check.registration.settings)
 }
 
 /** A JWT by its signature, claims and times; an opaque refresh token by its session. */
-function verify (attempt: Attempt): MaybePromise<void> {
+export function verify (attempt: Attempt): MaybePromise<void> {
   const { token, request, check: { type, registration: { verifier, sessions } } } = attempt
   const opaque = token.length === opaqueTokenLength && sessions !== null ? sessions.parseOpaque(token) : null
   if (opaque !== null && type === 'access') throw wrongType(attempt.check)
@@ -113,33 +110,28 @@ function verify (attempt: Attempt): MaybePromise<void> {
 
 const verifiedOf = ({ verified }: Attempt): VerifiedToken => verified as VerifiedToken
 
-/** Double submit. A WebSocket upgrade can carry no header of the page's, and was checked by its origin. */
+/** Double submit, of a token in a cookie. */
 function checkCsrfToken (attempt: Attempt): void {
   const { cookie } = locatorOf(attempt)
-  const { request, check: { registration: { settings } } } = attempt
-  const { csrfProtection, csrfMethods } = settings
-  if (cookie === null || csrfProtection === false || !csrfProtection.includes('double-submit')) return
-  if (csrfMethods.has(request.method) && !isWebSocketUpgrade(request)) {
-    checkDoubleSubmit(request, verifiedOf(attempt).claims, cookie, settings)
-  }
+  if (cookie !== null) refuseWithoutCsrfToken(attempt.request, verifiedOf(attempt).claims, cookie, attempt.check.registration.settings)
 }
 
-function checkType (attempt: Attempt): void {
+export function checkType (attempt: Attempt): void {
   const { type: wanted } = attempt.check
   if (wanted !== 'any' && verifiedOf(attempt).claims.type !== wanted) throw wrongType(attempt.check)
 }
 
-function checkFresh (attempt: Attempt): void {
+export function checkFresh (attempt: Attempt): void {
   if (!isFresh(verifiedOf(attempt).claims)) throw attempt.check.registration.settings.errors.FST_JWT_FRESH_REQUIRED()
 }
 
-function checkRevocation (attempt: Attempt): MaybePromise<void> {
+export function checkRevocation (attempt: Attempt): MaybePromise<void> {
   const answer = refuseRevoked(attempt.check.registration, attempt.request, verifiedOf(attempt))
   // Nothing is created for an access token and a synchronous store.
   return answer === undefined ? undefined : after(answer, stored => { attempt.stored = stored ?? null })
 }
 
-function checkClaims (attempt: Attempt): MaybePromise<void> {
+export function checkClaims (attempt: Attempt): MaybePromise<void> {
   const { request, check: { registration: { settings: { verifyClaims, errors } } } } = attempt
   const { claims, header } = verifiedOf(attempt)
   return after(verifyClaims?.(claims, request, header), accepted => {
@@ -147,7 +139,7 @@ function checkClaims (attempt: Attempt): MaybePromise<void> {
   })
 }
 
-function lookUpUser (attempt: Attempt): MaybePromise<void> {
+export function lookUpUser (attempt: Attempt): MaybePromise<void> {
   const { request, check: { registration: { settings: { userLookup, errors } } } } = attempt
   const { claims, header } = verifiedOf(attempt)
   return after(userLookup?.(claims, request, header), user => {

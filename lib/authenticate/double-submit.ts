@@ -22,7 +22,7 @@ function valueOf (field: unknown): unknown {
  * @param cookie Which cookie the token came in.
  * @throws `FST_JWT_CSRF`
  */
-export function checkDoubleSubmit (request: FastifyRequest, claims: JwtClaims, cookie: TokenType, settings: Settings): void {
+export function checkDoubleSubmit (request: FastifyRequest, { csrf }: Pick<JwtClaims, 'csrf'>, cookie: TokenType, settings: Settings): void {
   const { errors } = settings
   const header = cookie === 'access' ? settings.accessCsrfHeaderName : settings.refreshCsrfHeaderName
   const field = cookie === 'access' ? settings.accessCsrfFieldName : settings.refreshCsrfFieldName
@@ -33,7 +33,7 @@ export function checkDoubleSubmit (request: FastifyRequest, claims: JwtClaims, c
     sent = valueOf(fieldOf(request.body, field))
   }
   if (sent === undefined || sent === '') throw errors.FST_JWT_CSRF('CSRF token is missing')
-  if (claims.csrf === undefined || typeof sent !== 'string' || !isEqual(sent, claims.csrf)) {
+  if (csrf === undefined || typeof sent !== 'string' || !isEqual(sent, csrf)) {
     throw errors.FST_JWT_CSRF('CSRF token does not match')
   }
 }

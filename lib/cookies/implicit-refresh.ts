@@ -52,7 +52,8 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
       // The CSRF token stays: an open page holds it in a form field or a variable.
       ...(claims.csrf === undefined ? {} : { csrf: claims.csrf }),
       ...(claims.sid === undefined ? {} : { sid: claims.sid }),
-      ...(claims.gen === undefined ? {} : { gen: claims.gen })
+      ...(claims.gen === undefined ? {} : { gen: claims.gen }),
+      ...(typeof claims.persistent === 'boolean' ? { persistent: claims.persistent } : {})
     })
   }
 

@@ -39,6 +39,8 @@ export interface TokenCookies {
   set (reply: FastifyReply, type: TokenType, token: string): void
   /** Clears the cookie, and its CSRF cookie, with the attributes they are set with. @throws `FST_JWT_BAD_OPTION` */
   unset (reply: FastifyReply, type: TokenType): void
+  /** @throws `FST_JWT_COOKIE_TOO_LARGE` if browsers would drop the cookie of a token. */
+  checkSize (type: TokenType, token: string): void
   /** The double-submit CSRF token of a token, unverified; `null` if it has none. */
   csrfOf (token: string): string | null
 }
@@ -81,10 +83,17 @@ export function createTokenCookies (settings: Settings): TokenCookies {
   }
   const plans: Record<TokenType, CookiePlan> = { access: plan('access'), refresh: plan('refresh') }
 
-  /** Max-Age in seconds: what is left of the token's lifetime, so that both end together. */
-  function ageOf (token: string, defaultAge: number): number {
+  /**
+   * Max-Age in seconds: what is left of the token's lifetime, so that both end together. `null` for a cookie that ends with the
+   * browser.
+   */
+  function ageOf (token: string, defaultAge: number): number | null {
     const payload = readPayload(token)
-    if (payload === null) return defaultAge
+    const opaque = payload === null ? parseOpaqueToken(token, []) : null
+    const persistent = payload === null ? opaque?.persistent : payload['persistent']
+    if (typeof persistent === 'boolean' ? !persistent : sessionCookie) return null
+    // How long such a session lasts is known to the store alone.
+    if (payload === null) return opaque?.hasOwnLife === true ? maxCookieAge : defaultAge
     if (typeof payload['exp'] !== 'number') return maxCookieAge
     return Math.min(Math.max(Math.ceil(payload['exp'] - Date.now() / 1000), 0), maxCookieAge)
   }
@@ -101,13 +110,17 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     reply.log.warn('A token cookie was set over plain HTTP in production, without Secure. Serve HTTPS; behind a proxy that does, set trustProxy; or set cookieSecure: true')
   }
 
-  function setOne (reply: FastifyReply, name: string, value: string, attributes: CookieSerializeOptions, maxAge: number): void {
+  function checkOne (name: string, value: string): void {
     const bytes = Buffer.byteLength(name) + Buffer.byteLength(value)
     if (bytes > maxCookieBytes) {
       throw errors.FST_JWT_COOKIE_TOO_LARGE(`Cookie ${name} would have ${bytes} bytes, but browsers drop cookies of more than ${maxCookieBytes}; put fewer claims into the token`)
     }
+  }
+
+  function setOne (reply: FastifyReply, name: string, value: string, attributes: CookieSerializeOptions, maxAge: number | null): void {
+    checkOne(name, value)
     clearHostOnly(reply, name, attributes)
-    reply.setCookie(name, value, sessionCookie ? attributes : { ...attributes, maxAge })
+    reply.setCookie(name, value, maxAge === null ? attributes : { ...attributes, maxAge })
   }
 
   function clearOne (reply: FastifyReply, name: string, attributes: CookieSerializeOptions): void {
@@ -152,6 +165,8 @@ export function createTokenCookies (settings: Settings): TokenCookies {
       if (withCsrfCookies) clearOne(reply, csrfName, csrfAttributes)
       touch(reply)
     },
+
+    checkSize (type, token) { checkOne(plans[type].name, token) },
 
     csrfOf
   }

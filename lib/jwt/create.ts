@@ -17,6 +17,7 @@ export interface ReservedClaims {
   csrf?: string
   sid?: string
   gen?: number
+  persistent?: boolean
   auth_time?: number
   /** Seconds since the epoch; now if left out. */
   iat?: number
@@ -68,7 +69,7 @@ function timeAfter (now: number, seconds: number): number {
 /** Creates the functions behind `createAccessToken` and `createRefreshToken`. */
 export function createTokenIssuer (settings: Settings, verifier: TokenVerifier): TokenIssuer {
   const {
-    accessExpires, refreshExpires, encodeNbf, identityClaim, issuer, audience, additionalClaims, additionalHeaders, userIdentity
+    accessExpires, refreshExpires, encodeNbf, identityClaim, issuer, audience, additionalClaims, additionalHeaders, userIdentity, maxTokenLength
   } = settings
   const withCsrf = settings.tokenLocation.includes('cookies') && settings.csrfProtection !== false &&
     settings.csrfProtection.includes('double-submit')
@@ -132,9 +133,14 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     if (withCsrf) payload['csrf'] = reserved?.csrf ?? randomUUID()
     if (reserved?.sid !== undefined) payload['sid'] = reserved.sid
     if (reserved?.gen !== undefined) payload['gen'] = reserved.gen
+    if (reserved?.persistent !== undefined) payload['persistent'] = reserved.persistent
     if (reserved?.auth_time !== undefined) payload['auth_time'] = reserved.auth_time
     else if (withAuthTime) payload['auth_time'] = now
-    return signing.sign(token.claims === noClaims ? payload : { ...payload, ...token.claims }, token.headers)
+    const signed = signing.sign(token.claims === noClaims ? payload : { ...payload, ...token.claims }, token.headers)
+    if (signed.length > maxTokenLength) {
+      throw new TypeError(`The token would have ${signed.length} characters, and hooks refuse more than ${maxTokenLength} (maxTokenLength); put fewer claims into it`)
+    }
+    return signed
   }
 
   function issue (type: TokenType, identity: string, options: CreateAccessTokenOptions, reserved: ReservedClaims | undefined, subject: unknown): string {

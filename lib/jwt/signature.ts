@@ -32,11 +32,14 @@ function isCanonical (signature: string): boolean {
   return allowed === null || (allowed as string).includes(signature.charAt(signature.length - 1))
 }
 
+/** Not with `node --frozen-intrinsics`, where refusing a token costs a little more. */
+const canLimitStackTraces = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true
+
 function decode (token: string, keys: readonly VerificationKey[], errors: Errors): DecodedToken {
   let failure: unknown
   // Nobody reads the stack of a refused token, and taking it costs more than checking the signature.
   const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 0
+  if (canLimitStackTraces) Error.stackTraceLimit = 0
   try {
     // By index: here V8 does not see through an iterator, and makes one for each token.
     for (let i = 0; i < keys.length; i++) {
@@ -47,7 +50,7 @@ function decode (token: string, keys: readonly VerificationKey[], errors: Errors
       }
     }
   } finally {
-    Error.stackTraceLimit = stackTraceLimit
+    if (canLimitStackTraces) Error.stackTraceLimit = stackTraceLimit
   }
   const code = (failure as { code?: string }).code ?? ''
   const verdict = verdicts[code]

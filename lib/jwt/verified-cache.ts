@@ -1,6 +1,9 @@
 /** Characters of a token's end that are hashed: of the signature, so as good as random. */
 const hashedLength = 6
 
+/** Entries looked at for one that has expired, for each new token. */
+const sweepLength = 8
+
 /** So many new tokens are turned away for each token in use that the hand passes. */
 const patience = 16
 
@@ -8,6 +11,7 @@ interface Entry<T> {
   readonly hash: number
   readonly token: string
   readonly value: T
+  readonly place: number
   /** Found since the hand passed. */
   used: boolean
 }
@@ -15,19 +19,23 @@ interface Entry<T> {
 /**
  * Remembers verified tokens, so that their signature is not checked again.
  *
- * A token is found by a hash of the end of its signature, and then compared as a whole. When the cache is full, a new token
- * takes the place of one that was not used of late (second chance). The hand is slow to pass tokens that are in use: with twice
- * as many tokens in turn as there is room for, a cache that takes every new one would find none of them.
+ * A token is found by a hash of the end of its signature, and then compared as a whole. A new token takes the place of one that
+ * has expired, so that the cache holds not many more than are valid. If it is full of valid ones, the new token takes the place
+ * of one that was not used of late (second chance). The hand is slow to pass tokens that are in use: with twice as many tokens
+ * in turn as there is room for, a cache that takes every new one would find none of them.
  *
- * `get` and `set` are O(1). An entry costs the token, its claims and about 100 bytes. Only verified tokens
- * are stored, so nobody without valid tokens can fill it. Of tokens with the same hash, the last one is kept.
+ * `get` and `set` are O(1). An entry costs the token, its claims and about 130 bytes. Only verified tokens are stored, so
+ * nobody without valid tokens can fill it. Of tokens with the same hash, the last one is kept.
  */
 export class VerifiedCache<T> {
   readonly #entries = new Map<number, Entry<T>>()
   /** All entries, around which the hand moves. */
   readonly #ring: Entry<T>[] = []
+  /** Their expiry, in seconds since the epoch. Apart, so that the sweep reads memory in one piece. */
+  readonly #expiries: number[] = []
   readonly #size: number
   #hand = 0
+  #sweep = 0
   #turnedAway = 0
 
   /** @param size Tokens remembered; 0 for none. */
@@ -42,36 +50,58 @@ export class VerifiedCache<T> {
     return entry.value
   }
 
-  set (token: string, value: T): void {
-    const full = this.#ring.length >= this.#size
+  /** @param expiry Seconds since the epoch; `Infinity` for never. */
+  set (token: string, value: T, expiry: number): void {
     // Decided before anything is copied: with many tokens in turn, most are turned away.
-    if (full && !this.#makesRoom()) return
-    const entry: Entry<T> = { hash: hashOf(token), token: flatCopy(token), value, used: true }
-    const twin = this.#entries.get(entry.hash)
-    if (twin !== undefined) this.#ring[this.#ring.indexOf(twin)] = entry
-    else if (full) this.#replace(entry)
-    else this.#ring.push(entry)
-    this.#entries.set(entry.hash, entry)
+    const free = this.#freePlace()
+    if (free === -1) return
+    const hash = hashOf(token)
+    const place = this.#entries.get(hash)?.place ?? free
+    const old = this.#ring[place]
+    if (old !== undefined) this.#entries.delete(old.hash)
+    const entry = { hash, token: flatCopy(token), value, place, used: true }
+    this.#entries.set(hash, entry)
+    this.#ring[place] = entry
+    this.#expiries[place] = expiry
   }
 
-  /** Whether the token under the hand has gone out of use. If not, the hand passes it after a while. */
-  #makesRoom (): boolean {
-    const entry = this.#ring[this.#hand]
-    if (entry === undefined || !entry.used) return entry !== undefined
+  /** The place for a new token; -1 if it is turned away. */
+  #freePlace (): number {
+    if (this.#size === 0) return -1
+    const expired = this.#expiredPlace()
+    if (expired !== -1) return expired
+    return this.#ring.length < this.#size ? this.#ring.length : this.#placeUnderHand()
+  }
+
+  /** The place of an expired token, of the few that are looked at; -1 if none of them has expired. */
+  #expiredPlace (): number {
+    const now = Date.now() / 1000
+    const { length } = this.#ring
+    for (let i = 0; i < sweepLength && i < length; i++) {
+      this.#sweep = this.#sweep + 1 < length ? this.#sweep + 1 : 0
+      if (this.#expiries[this.#sweep] as number <= now) return this.#sweep
+    }
+    return -1
+  }
+
+  /** The place of a token that was not used of late, if the hand is there; -1 if not. */
+  #placeUnderHand (): number {
+    const entry = this.#ring[this.#hand] as Entry<T>
+    if (!entry.used) return this.#passHand()
     this.#turnedAway++
     if (this.#turnedAway === patience) {
       this.#turnedAway = 0
       entry.used = false
-      this.#hand = (this.#hand + 1) % this.#size
+      this.#passHand()
     }
-    return false
+    return -1
   }
 
-  /** Gives the place under the hand to another token. */
-  #replace (entry: Entry<T>): void {
-    this.#entries.delete((this.#ring[this.#hand] as Entry<T>).hash)
-    this.#ring[this.#hand] = entry
-    this.#hand = (this.#hand + 1) % this.#size
+  /** Moves the hand on. @returns Where it was. */
+  #passHand (): number {
+    const place = this.#hand
+    this.#hand = place + 1 === this.#size ? 0 : place + 1
+    return place
   }
 }
 

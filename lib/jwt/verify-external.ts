@@ -88,7 +88,7 @@ export function createExternalVerifier (
     return after(verifyUnder(key, token, arrival), remembered => {
       const { verified } = remembered
       checkTimes(verified.claims, arrival.source.settings)
-      cache.set(token, remembered)
+      cache.set(token, remembered, verified.claims.exp ?? Infinity)
       return verified
     })
   }

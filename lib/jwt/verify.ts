@@ -92,7 +92,7 @@ export function createLocalVerifier (settings: Settings, initial: KeySet): Local
       if (remembered !== undefined) return remembered
       const verified = verifyNew(token)
       checkTimes(verified.claims, settings)
-      cache.set(token, verified)
+      cache.set(token, verified, verified.claims.exp ?? Infinity)
       return verified
     },
 

@@ -12,8 +12,9 @@ import type { Algorithm, DecodedToken, VerificationKey } from '../types/keys.ts'
 export function createVerificationKey (
   key: Buffer | KeyObject, algorithms: readonly Algorithm[], keyId: string | undefined
 ): VerificationKey {
+  const material = Buffer.isBuffer(key) ? key : key.export({ format: 'pem', type: 'spki' }).toString()
   const verifyToken: (token: string) => DecodedToken = createVerifier({
-    key: Buffer.isBuffer(key) ? key : key.export({ format: 'pem', type: 'spki' }),
+    key: material,
     algorithms: [...algorithms],
     complete: true,
     ignoreExpiration: true,
@@ -25,6 +26,7 @@ export function createVerificationKey (
   return Object.freeze({
     keyId,
     algorithms: Object.freeze([...algorithms]),
+    publicKey: typeof material === 'string' ? material : null,
     verify (token: string): DecodedToken {
       const decoded = verifyToken(token)
       // No extension is understood (RFC 7515 §4.1.11). `fast-jwt` lets `"crit": null` and the like pass.

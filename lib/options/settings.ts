@@ -155,7 +155,7 @@ const table = {
   decodeIssuer: option(severalTexts),
   decodeAudience: option(severalTexts),
   maxTokenLength: option(validate.integer(1), 8192),
-  cacheSize: option(validate.integer(0), 10000),
+  cacheSize: option(validate.integer(0), 50000),
 
   tokenLocation: option(validate.oneOrSeveral<TokenLocation>(location), ['headers']),
   headerName: option(validate.headerName, 'authorization'),
@@ -262,7 +262,7 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
 
 /** The claims that only this package may write. */
 export const ownedClaims = [
-  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'auth_time'
+  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'persistent', 'auth_time'
 ] as const
 
 /** Checks the options that depend on each other. */

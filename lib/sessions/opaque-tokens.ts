@@ -2,7 +2,8 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import type { OpaqueToken } from '../types/verified-token.ts'
 
 /*
- * An opaque refresh token is 80 bytes in base64url: the session id (16), the generation (4), a secret (32), and a tag (28).
+ * An opaque refresh token is 80 bytes in base64url: the session id (16), how its cookie is kept (1), the generation (3), a secret
+ * (32), and a tag (28).
  *
  * The secret is derived from a key of the server and a salt that the store keeps. So everybody who asks again gets the same
  * token, while neither a leaked store nor an old token is enough to make one. The tag, by a key of the server's, refuses a
@@ -26,11 +27,21 @@ export function newSalt (): string {
   return randomBytes(32).toString('base64url')
 }
 
+/** How the cookie of a token is kept: as `sessionCookie` has it, until the browser ends, or beyond. */
+const persistence = [undefined, false, true] as const
+
+/** Set if the session has a life of its own, of which the token does not say how long it is. */
+const ownLife = 4
+
+/** What an opaque token says, beside its secret. */
+export type OpaqueTokenContent = Omit<OpaqueToken, 'genuine'>
+
 /** The opaque token of a session's generation: the same whenever it is asked for with the same key and salt. */
-export function createOpaqueToken (key: Uint8Array, sessionId: string, generation: number, salt: string): string {
+export function createOpaqueToken (key: Uint8Array, { sessionId, generation, persistent, hasOwnLife }: OpaqueTokenContent, salt: string): string {
   const head = Buffer.alloc(20)
   head.write(sessionId.replaceAll('-', ''), 'hex')
-  head.writeUInt32BE(generation, 16)
+  head.writeUInt8(persistence.indexOf(persistent) | (hasOwnLife ? ownLife : 0), 16)
+  head.writeUIntBE(generation, 17, 3)
   const secret = createHmac('sha256', key).update('secret').update(head).update(salt).digest()
   const body = Buffer.concat([head, secret])
   return Buffer.concat([body, tagOf(key, body)]).toString('base64url')
@@ -51,7 +62,9 @@ export function parseOpaqueToken (token: string, keys: readonly Uint8Array[]): O
   const tag = bytes.subarray(-tagLength)
   return {
     sessionId: `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`,
-    generation: bytes.readUInt32BE(16),
+    generation: bytes.readUIntBE(17, 3),
+    persistent: persistence[bytes.readUInt8(16) & ~ownLife],
+    hasOwnLife: (bytes.readUInt8(16) & ownLife) !== 0,
     genuine: keys.some(key => timingSafeEqual(tag, tagOf(key, bytes.subarray(0, -tagLength))))
   }
 }

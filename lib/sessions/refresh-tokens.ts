@@ -46,7 +46,7 @@ export function createRefreshTokenChecks (
   }
 
   /** What a JWT would say, from the record. */
-  function claimsOf (token: string, jti: string, { session: { id, identity, generation, document } }: StoredSession): JwtClaims {
+  function claimsOf (token: string, jti: string, persistent: boolean | undefined, { session: { id, identity, generation, document } }: StoredSession): JwtClaims {
     const { issuedAt, expiresAt } = document.token
     const { iss, aud } = document
     const claims = {
@@ -60,6 +60,7 @@ export function createRefreshTokenChecks (
       ...(aud === undefined ? {} : { aud: aud as string | string[] }),
       sid: id,
       gen: generation,
+      ...(persistent === undefined ? {} : { persistent }),
       auth_time: Math.floor(document.createdAt / 1000),
       csrf: opaqueCsrfToken(token)
     }
@@ -79,7 +80,7 @@ export function createRefreshTokenChecks (
         if (stored === null) throw errors.FST_JWT_REVOKED()
         const { tokenId, previousTokenId } = stored.session
         if (!parsed.genuine && jti !== tokenId && jti !== previousTokenId) throw errors.FST_JWT_INVALID_TOKEN('malformed')
-        const claims = claimsOf(token, jti, stored)
+        const claims = claimsOf(token, jti, parsed.persistent, stored)
         checkTimes(claims, settings)
         return { header: null, claims: { ...claims, gen: parsed.generation }, opaque: { denied, stored } }
       })

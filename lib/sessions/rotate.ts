@@ -7,7 +7,7 @@ import { checkTimes } from '../jwt/verify.ts'
 import { storeUnavailable } from '../stores/fail-closed.ts'
 import { reused } from './end.ts'
 import { newSalt } from './opaque-tokens.ts'
-import { laterOf } from './session-tokens.ts'
+import { laterOf, loginOf } from './session-tokens.ts'
 import { standingOf } from './standing.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
@@ -15,7 +15,7 @@ import type { SessionTokens } from '../types/app-jwt.ts'
 import type { AdditionalClaims, JwtClaims } from '../types/claims.ts'
 import type { RotatedToken, SessionChange, SessionRecord, SessionStore, StoredSession } from '../types/store.ts'
 import type { SessionEnder } from './end.ts'
-import type { SessionTokenIssuer } from './session-tokens.ts'
+import type { Login, SessionTokenIssuer } from './session-tokens.ts'
 import type { PresentedToken } from './standing.ts'
 
 /** Replaces the refresh token of a request; `null` claims keep those of the session. */
@@ -50,13 +50,13 @@ export function createRotateSession (
   }
 
   /** The next token of a session, after the later of what the store knows and what was presented. */
-  function nextOf ({ session, rotation, now, login }: { session: SessionRecord, rotation: Rotation, now: number, login: number }): Required<Pick<SessionChange, 'generation' | 'tokenId' | 'document' | 'expiresAt'>> {
+  function nextOf ({ session, rotation, now, login }: { session: SessionRecord, rotation: Rotation, now: number, login: Login }): Required<Pick<SessionChange, 'generation' | 'tokenId' | 'document' | 'expiresAt'>> {
     const generation = Math.max(session.generation, rotation.generation) + 1
     const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
     const token: RotatedToken = { issuedAt: now, expiresAt: tokens.refreshExpiry(now, login), salt }
     return {
       generation,
-      tokenId: salt === '' ? randomUUID() : tokens.opaqueId(session.id, generation, salt),
+      tokenId: salt === '' ? randomUUID() : tokens.opaqueId(login, generation, salt),
       // The record outlives every token made in its name, those of another configuration included.
       expiresAt: laterOf(session.expiresAt, laterOf(tokens.retention(token.expiresAt), tokens.retention(tokens.accessExpiry(now, login)))),
       document: {
@@ -84,7 +84,7 @@ export function createRotateSession (
       if (standing === 'predecessor') return { session, repeated: true }
 
       const now = Math.floor(Date.now() / 1000)
-      const login = Math.floor(session.document.createdAt / 1000)
+      const login = loginOf(session)
       const next = nextOf({ session, rotation, now, login })
       const { expiresAt } = next.document.token
       if (expiresAt !== null && expiresAt <= now) {
@@ -92,7 +92,7 @@ export function createRotateSession (
         throw errors.FST_JWT_EXPIRED()
       }
       // What can't be written must not use up the token.
-      tokens.access({ identity: session.identity, sid: session.id, login }, next.generation, now, next.document.claims, false)
+      tokens.access(login, next.generation, now, next.document.claims, false)
       const change: SessionChange = { ...next, previousTokenId: rotation.tokenId, rotated: true, used: false }
       if (await store.replaceSession(session.id, session.version, change)) return { session: { ...session, ...next }, repeated: false }
     }
@@ -102,11 +102,11 @@ export function createRotateSession (
   async function rotate (request: FastifyRequest, claims: AdditionalClaims | null): Promise<SessionTokens> {
     const { stored, ...presented } = presentedBy(request)
     const { session, repeated } = await settle({ ...presented, claims }, stored, request)
-    const { id: sid, identity, generation, tokenId, document } = session
-    const login = { identity, sid, login: Math.floor(document.createdAt / 1000) }
-    publish('session.rotated', { sessionId: sid, identity, repeated }, request.log)
+    const { id: sessionId, identity, generation, tokenId, document } = session
+    const login = loginOf(session)
+    publish('session.rotated', { sessionId, identity, repeated }, request.log)
     return {
-      sessionId: sid,
+      sessionId,
       accessToken: tokens.access(login, generation, Math.floor(Date.now() / 1000), document.claims, false),
       refreshToken: tokens.refresh(login, generation, document.token, tokenId)
     }

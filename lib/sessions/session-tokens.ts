@@ -1,10 +1,10 @@
 import { createOpaqueToken, hashOf } from './opaque-tokens.ts'
-import type { TokenIssuer } from '../jwt/create.ts'
+import type { ReservedClaims, TokenIssuer } from '../jwt/create.ts'
 import type { TokenVerifier } from '../jwt/verify.ts'
 import type { Settings } from '../options/settings.ts'
 import type { CreateSessionOptions } from '../types/app-jwt.ts'
-import type { AdditionalClaims } from '../types/claims.ts'
-import type { RotatedToken } from '../types/store.ts'
+import type { AdditionalClaims, TokenType } from '../types/claims.ts'
+import type { RotatedToken, SessionRecord } from '../types/store.ts'
 
 /** What is known of a token outlives it by so much: clocks differ, and it may be issued as its session ends. Seconds. */
 const margin = 60
@@ -15,14 +15,30 @@ export interface Login {
   readonly sid: string
   /** Time of the login, the `auth_time` claim, seconds since the epoch. */
   readonly login: number
+  /** Lifetime of its refresh tokens in seconds, in place of `refreshExpires`; `false` for none. */
+  readonly expiresIn?: number | false
+  /** Whether its cookies outlive the browser, in place of `sessionCookie`. */
+  readonly persistent?: boolean
+}
+
+/** The login of a session, from its record. */
+export function loginOf ({ id, identity, document }: SessionRecord): Login {
+  const { createdAt, expiresIn, persistent } = document
+  return {
+    identity,
+    sid: id,
+    login: Math.floor(createdAt / 1000),
+    ...(typeof expiresIn === 'number' || expiresIn === false ? { expiresIn } : {}),
+    ...(typeof persistent === 'boolean' ? { persistent } : {})
+  }
 }
 
 /** How long the tokens of a session live, and the tokens themselves. Times are seconds since the epoch; `null` is never. */
 export interface SessionTokenIssuer {
   /** `exp` of an access token made now. */
-  accessExpiry (now: number, login: number): number | null
+  accessExpiry (now: number, login: Login): number | null
   /** `exp` of a refresh token made now. */
-  refreshExpiry (now: number, login: number): number | null
+  refreshExpiry (now: number, login: Login): number | null
   access (login: Login, generation: number, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>): string
   /**
    * The refresh token of a generation: the same, whenever it is asked for.
@@ -31,37 +47,54 @@ export interface SessionTokenIssuer {
    */
   refresh (login: Login, generation: number, token: RotatedToken, tokenId: string): string
   /** The id of an opaque token that is to be made. */
-  opaqueId (sid: string, generation: number, salt: string): string
+  opaqueId (login: Login, generation: number, salt: string): string
   /** How long a record is kept for a token with this `exp`, in milliseconds since the epoch. */
   retention (exp: number | null): number | null
 }
 
-export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier): SessionTokenIssuer {
+/** @throws If a token is too large to be kept where it has to be. */
+export type CheckSize = (type: TokenType, token: string) => void
+
+export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier, checkSize: CheckSize): SessionTokenIssuer {
   const { accessExpires, refreshExpires, sessionMaxAge, leeway } = settings
 
-  /** After this life, but no later than the session may last. */
-  function expiry (now: number, life: number | false, login: number): number | null {
-    const end = Math.min(life === false ? Infinity : now + life, sessionMaxAge === false ? Infinity : login + sessionMaxAge)
+  /** After the shortest of these lives, but no later than the session may last. */
+  function expiry (now: number, lives: ReadonlyArray<number | false>, login: number): number | null {
+    const ends = lives.map(life => life === false ? Infinity : now + life)
+    const end = Math.min(...ends, sessionMaxAge === false ? Infinity : login + sessionMaxAge)
     return end === Infinity ? null : Math.floor(end)
   }
-  const accessExpiry = (now: number, login: number): number | null => expiry(now, accessExpires, login)
+  // An access token of a session with a life of its own does not outlive its refresh token.
+  const accessExpiry = (now: number, { login, expiresIn = false }: Login): number | null => expiry(now, [accessExpires, expiresIn], login)
 
-  function opaqueTokens (sid: string, generation: number, salt: string): string[] {
-    return verifier.keys.opaqueKeys.map(key => createOpaqueToken(key, sid, generation, salt))
+  function opaqueTokens ({ sid, persistent, expiresIn }: Login, generation: number, salt: string): string[] {
+    return verifier.keys.opaqueKeys.map(key => createOpaqueToken(key, { sessionId: sid, generation, persistent, hasOwnLife: expiresIn !== undefined }, salt))
+  }
+
+  /** The claims that tokens of a session have in common. */
+  function ofSession ({ sid, login, persistent }: Login, gen: number): Pick<ReservedClaims, 'sid' | 'gen' | 'auth_time' | 'persistent'> {
+    return { sid, gen, auth_time: login, ...(persistent === undefined ? {} : { persistent }) }
   }
 
   return {
     accessExpiry,
-    refreshExpiry: (now, login) => expiry(now, refreshExpires, login),
-    access: ({ identity, sid, login }, gen, now, claims, fresh) => issuer.access(identity, { claims, fresh },
-      { sid, gen, auth_time: login, iat: now, exp: accessExpiry(now, login) }),
-    refresh ({ identity, sid, login }, gen, { issuedAt, expiresAt, salt }, tokenId) {
-      if (salt === '') return issuer.refresh(identity, {}, { sid, gen, auth_time: login, jti: tokenId, iat: issuedAt, exp: expiresAt })
-      const token = opaqueTokens(sid, gen, salt).find(candidate => hashOf(candidate) === tokenId)
+    refreshExpiry: (now, { login, expiresIn = refreshExpires }) => expiry(now, [expiresIn], login),
+    access (login, gen, now, claims, fresh) {
+      const token = issuer.access(login.identity, { claims, fresh }, { ...ofSession(login, gen), iat: now, exp: accessExpiry(now, login) })
+      checkSize('access', token)
+      return token
+    },
+    refresh (login, gen, { issuedAt, expiresAt, salt }, tokenId) {
+      if (salt === '') {
+        const token = issuer.refresh(login.identity, {}, { ...ofSession(login, gen), jti: tokenId, iat: issuedAt, exp: expiresAt })
+        checkSize('refresh', token)
+        return token
+      }
+      const token = opaqueTokens(login, gen, salt).find(candidate => hashOf(candidate) === tokenId)
       if (token === undefined) throw settings.errors.FST_JWT_REVOKED()
       return token
     },
-    opaqueId: (sid, generation, salt) => hashOf(opaqueTokens(sid, generation, salt)[0] as string),
+    opaqueId: (login, generation, salt) => hashOf(opaqueTokens(login, generation, salt)[0] as string),
     retention: exp => exp === null ? null : (exp + leeway + margin) * 1000
   }
 }

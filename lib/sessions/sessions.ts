@@ -3,12 +3,13 @@ import { setImmediate } from 'node:timers/promises'
 import { publish } from '../events.ts'
 import { requireIdentity } from '../jwt/identity.ts'
 import { checkCallOptionNames } from '../options/unknown.ts'
+import { toSeconds } from '../options/validators.ts'
 import { failClosed } from '../stores/fail-closed.ts'
 import { createSessionEnder } from './end.ts'
 import { newSalt } from './opaque-tokens.ts'
 import { createRefreshTokenChecks } from './refresh-tokens.ts'
 import { createRotateSession } from './rotate.ts'
-import { createSessionTokenIssuer, laterOf } from './session-tokens.ts'
+import { createSessionTokenIssuer, laterOf, loginOf } from './session-tokens.ts'
 import { createUsageMarker } from './usage.ts'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { TokenIssuer } from '../jwt/create.ts'
@@ -18,6 +19,7 @@ import type { CreateSessionOptions, SessionTokens, UpdateSessionOptions } from '
 import type { AdditionalClaims, Identity, JwtClaims } from '../types/claims.ts'
 import type { RotatedToken, SessionInfo, SessionRecord, Store } from '../types/store.ts'
 import type { SessionEnder } from './end.ts'
+import type { CheckSize, Login } from './session-tokens.ts'
 import type { RefreshTokenChecks } from './refresh-tokens.ts'
 import type { UsageMarker } from './usage.ts'
 
@@ -34,16 +36,23 @@ export interface Sessions extends RefreshTokenChecks, UsageMarker, Pick<SessionE
   revoke (session: string | JwtClaims): Promise<boolean>
   revokeAll (subject: Identity | object, options?: { except?: string | undefined }): Promise<number>
   update (id: string, changes: UpdateSessionOptions): Promise<boolean>
-  revokeToken (claims: JwtClaims): Promise<void>
+  revokeToken (claims: Pick<JwtClaims, 'jti' | 'sid' | 'exp'>): Promise<void>
+  /** Ends a session of ours. @returns Whether there was one. */
+  endOwn (sid: string, log: FastifyBaseLogger): Promise<boolean>
   /** Keeps the record of a session at least as long as a token made in its name. @throws `FST_JWT_REVOKED` */
   extend (sid: string, exp: number): Promise<void>
 }
 
-/** @param log Where events are written that no request causes. */
-export function createSessions (settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier, given: Store, log: FastifyBaseLogger): Sessions {
+/**
+ * @param checkSize Told of each token before anything is stored for it. Throws if no cookie can hold it.
+ * @param log Where events are written that no request causes.
+ */
+export function createSessions (
+  settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier, given: Store, checkSize: CheckSize, log: FastifyBaseLogger
+): Sessions {
   const { errors, maxSessions, refreshTokenFormat, issuer: iss, audience: aud } = settings
   const store = failClosed(given, errors)
-  const tokens = createSessionTokenIssuer(settings, issuer, verifier)
+  const tokens = createSessionTokenIssuer(settings, issuer, verifier, checkSize)
   const ender = createSessionEnder(store)
   const usage = createUsageMarker(settings, store, log)
   const checks = createRefreshTokenChecks(settings, store, verifier, usage.markUsed)
@@ -52,14 +61,15 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
   const complete = verifier.keys.signing !== null
 
   async function create (subject: Identity | object, options: CreateSessionOptions = {}): Promise<SessionTokens> {
-    const { claims = {}, fresh = true, metadata = {} } = checkCallOptionNames(options, ['claims', 'fresh', 'metadata'])
+    const { claims = {}, fresh = true, metadata = {}, ...lasting } = checkCallOptionNames(options, ['claims', 'fresh', 'metadata', 'expiresIn', 'persistent'])
     checkMetadata(metadata)
     const createdAt = Date.now()
     const now = Math.floor(createdAt / 1000)
-    const owner = { identity: issuer.identityOf(subject), sid: randomUUID(), login: now }
+    const chosen = readLasting(lasting)
+    const owner = { identity: issuer.identityOf(subject), sid: randomUUID(), login: now, ...chosen }
     const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
-    const token: RotatedToken = { issuedAt: now, expiresAt: tokens.refreshExpiry(now, now), salt }
-    const tokenId = salt === '' ? randomUUID() : tokens.opaqueId(owner.sid, 0, salt)
+    const token: RotatedToken = { issuedAt: now, expiresAt: tokens.refreshExpiry(now, owner), salt }
+    const tokenId = salt === '' ? randomUUID() : tokens.opaqueId(owner, 0, salt)
     // Tokens first: claims that can't be written must not leave a session behind.
     const accessToken = tokens.access(owner, 0, now, claims, fresh)
     const refreshToken = tokens.refresh(owner, 0, token, tokenId)
@@ -74,9 +84,9 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
       tokenId,
       previousTokenId: null,
       rotatedAt: null,
-      expiresAt: laterOf(tokens.retention(token.expiresAt), tokens.retention(tokens.accessExpiry(now, now))),
+      expiresAt: laterOf(tokens.retention(token.expiresAt), tokens.retention(tokens.accessExpiry(now, owner))),
       document: {
-        createdAt, lastUsedAt: createdAt, token, claims, metadata, ...(iss === null ? {} : { iss }), ...(aud === null ? {} : { aud })
+        createdAt, lastUsedAt: createdAt, token, claims, metadata, ...chosen, ...(iss === null ? {} : { iss }), ...(aud === null ? {} : { aud })
       }
     }
     const { created, ended } = await store.createSession(session, maxSessions)
@@ -130,6 +140,7 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
     rotate: async (request, options = {}) => rotate(request, checkCallOptionNames(options, ['claims']).claims ?? null),
     list,
     revokeAll,
+    endOwn: async (sid, log) => ender.end(sid, 'revoked', log),
 
     async revoke (session) {
       const id = typeof session === 'object' && session !== null ? session.sid : session
@@ -153,10 +164,9 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
       for (;;) {
         const stored = await store.getSession(id)
         if (stored === null) return false
-        const { version, generation, identity, document, staleBefore } = stored.session
-        const login = { identity, sid: id, login: Math.floor(document.createdAt / 1000) }
+        const { version, generation, document, staleBefore } = stored.session
         // What can't be written must not become a session's claims.
-        if (claims !== undefined) tokens.access(login, generation, Math.floor(Date.now() / 1000), claims, false)
+        if (claims !== undefined) tokens.access(loginOf(stored.session), generation, Math.floor(Date.now() / 1000), claims, false)
         const changed = { ...document, claims: claims ?? document.claims, metadata: metadata ?? document.metadata }
         if (await store.replaceSession(id, version, { document: changed, staleBefore: now ? generation + 1 : staleBefore })) return true
       }
@@ -166,7 +176,9 @@ export function createSessions (settings: Settings, issuer: TokenIssuer, verifie
       for (;;) {
         const stored = await store.getSession(sid)
         if (stored === null) throw errors.FST_JWT_REVOKED()
-        const { session: { version, expiresAt } } = stored
+        const { session: { version, expiresAt, document } } = stored
+        // A session with a life of its own ends with its refresh token.
+        if (document['expiresIn'] !== undefined && document.token.expiresAt !== null && exp > document.token.expiresAt) throw errors.FST_JWT_EXPIRED()
         const needed = laterOf(expiresAt, tokens.retention(exp))
         if (needed === expiresAt || await store.replaceSession(sid, version, { expiresAt: needed })) return
       }
@@ -182,6 +194,16 @@ function toInfo ({ id, document: { createdAt, lastUsedAt, token, metadata } }: S
     expiresAt: token.expiresAt === null ? null : new Date(token.expiresAt * 1000),
     metadata
   }
+}
+
+/** How long a session lasts, if its login says so. @throws {TypeError} */
+function readLasting ({ expiresIn, persistent }: Pick<CreateSessionOptions, 'expiresIn' | 'persistent'>): Pick<Login, 'expiresIn' | 'persistent'> {
+  const seconds = expiresIn === false ? false : toSeconds(expiresIn)
+  if (expiresIn !== undefined && (seconds === undefined || (seconds !== false && seconds < 1))) {
+    throw new TypeError("'expiresIn' takes seconds (at least 1), a duration such as '30 days', or false")
+  }
+  if (persistent !== undefined && typeof persistent !== 'boolean') throw new TypeError("'persistent' takes true or false")
+  return { ...(seconds === undefined ? {} : { expiresIn: seconds }), ...(persistent === undefined ? {} : { persistent }) }
 }
 
 /** Found here rather than by a store, whose complaint would read as an outage. */

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { JSONWebKeySet, KeysOption } from './keys.ts'
 import type { SessionInfo } from './store.ts'
-import type { AdditionalClaims, Duration, Identity, JwtClaims, JwtHeader, TokenType } from './claims.ts'
+import type { AdditionalClaims, Duration, Identity, JwtClaims, JwtHeader, JwtUser, TokenType } from './claims.ts'
 
 /** Options of `createAccessToken`. */
 export interface CreateAccessTokenOptions {
@@ -34,6 +34,16 @@ export interface CreateSessionOptions {
   fresh?: boolean | Duration
   /** An object that JSON can hold, for `listSessions`: user agent, IP address, device name. */
   metadata?: Record<string, unknown>
+  /**
+   * How long the session lasts without a refresh: seconds, a duration such as `'30 days'`, or `false` for ever. Kept through every
+   * rotation. `sessionMaxAge` holds beside it. Default: `refreshExpires`.
+   */
+  expiresIn?: Duration | false
+  /**
+   * Whether its cookies outlive the browser: `false` for "log me out when I close it". Kept through every rotation. Default: as the
+   * `sessionCookie` option has it.
+   */
+  persistent?: boolean
 }
 
 /** Options of `updateSession`. What is not given stays. */
@@ -47,6 +57,25 @@ export interface UpdateSessionOptions {
    * Default: `false`, they pass until they expire.
    */
   now?: boolean
+}
+
+/** Options of `authenticate`. */
+export interface AuthenticateOptions {
+  /** The type of token that is accepted. Default: `'access'`. */
+  type?: TokenType | 'any'
+  /** Require a fresh token. Default: `false`. */
+  fresh?: boolean
+  /** The request that callbacks get, the handshake of a socket say. Without it they get `null` in its place. */
+  request?: FastifyRequest
+}
+
+/** A token that was authenticated. */
+export interface AuthenticatedToken {
+  readonly claims: JwtClaims
+  /** `null` for an opaque refresh token, which has none. */
+  readonly header: JwtHeader | null
+  /** What `userLookup` has returned; `null` without that option. */
+  readonly user: JwtUser | null
 }
 
 /** The tokens of a session. */
@@ -71,8 +100,8 @@ export interface JwtExtended {
   /** Creates a signed refresh token (RFC 6749 §1.5). Parameters, result and errors as of `createAccessToken`. */
   createRefreshToken (identity: Identity | object, options?: CreateRefreshTokenOptions): string
   /**
-   * Verifies a token and returns its claims. Does not check the denylist, which may take a round trip: use a hook or
-   * `request.verifyJwt` for that.
+   * Verifies a token and returns its claims, and does not ask the store whether it was revoked: use a hook, `request.verifyJwt` or
+   * `authenticate` for that.
    *
    * @returns The claims, deeply frozen.
    * @throws The errors of a refused token, such as `FST_JWT_EXPIRED`.
@@ -81,7 +110,7 @@ export interface JwtExtended {
    */
   decodeToken (token: string, options?: DecodeTokenOptions): JwtClaims
   /**
-   * Whether `decodeToken` accepts the token. Never throws.
+   * Whether `decodeToken` accepts the token, which does not ask the store whether it was revoked. Never throws.
    *
    * @returns `false` also if its key must be fetched first, or comes from the `decodeKey` option.
    */
@@ -108,6 +137,30 @@ export interface JwtExtended {
   setAccessCookies (reply: FastifyReply, token: string): void
   /** Sets the refresh cookie, and under double submit its CSRF cookie. Errors as of `setAccessCookies`. */
   setRefreshCookies (reply: FastifyReply, token: string): void
+  /**
+   * Sets all cookies of a session: access, refresh, and under double submit their CSRF cookies. They last as its login has said
+   * (`expiresIn`, `persistent`).
+   *
+   * @param tokens What `createSession` or `rotateSession` has returned.
+   * @throws `FST_JWT_COOKIE_TOO_LARGE`: then no cookie is set, and the session ends.
+   */
+  setSessionCookies (reply: FastifyReply, tokens: SessionTokens): void
+  /**
+   * Logs out: ends the session of a request by whatever tokens it still holds, also if the access token has expired, and clears the
+   * cookies. A token of no session is revoked. Needs no hook before it. CSRF protection is as in a hook: a request of another site
+   * ends nothing.
+   *
+   * @returns `false` if no session has ended, since there was none: no error, so that logging out twice is none.
+   * @throws `FST_JWT_CSRF`, `FST_JWT_STORE_UNAVAILABLE`: then nothing is cleared.
+   */
+  clearSession (request: FastifyRequest, reply: FastifyReply): Promise<boolean>
+  /**
+   * Authenticates a token that came in no request: of a WebSocket message, GraphQL's `connection_init`, a queue. Does all that a
+   * hook does: signature, type, freshness, revocation, `isRevoked`, `verifyClaims`, `userLookup`. Attaches nothing.
+   *
+   * @throws The errors of a refused token, as a hook's.
+   */
+  authenticate (token: string, options?: AuthenticateOptions): Promise<AuthenticatedToken>
   /** Clears the access and refresh cookies, with the attributes they were set with. */
   unsetJwtCookies (reply: FastifyReply): void
   /** Clears the access cookie. */

@@ -57,6 +57,8 @@ export interface JwtClaims {
   readonly sid?: string
   /** How often the session had been rotated when the token was made. */
   readonly gen?: number
+  /** Whether the cookies of its session outlive the browser, if its login has said so. */
+  readonly persistent?: boolean
   /** When the user logged in, seconds since the epoch (OpenID Connect Core §2). */
   readonly auth_time?: number
   readonly [claim: string]: unknown

@@ -83,6 +83,8 @@ export interface SigningKey {
 export interface VerificationKey {
   readonly keyId: string | undefined
   readonly algorithms: readonly Algorithm[]
+  /** In PEM, so that equal keys can be told; `null` for a secret. */
+  readonly publicKey: string | null
   /**
    * Checks algorithm, signature and `crit`. Checks no claim.
    *

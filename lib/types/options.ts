@@ -115,7 +115,10 @@ export interface TokenOptions {
   decodeAudience?: string | readonly string[]
   /** Longest token looked at, in bytes. Default: 8192. */
   maxTokenLength?: number
-  /** Verified tokens remembered, so that their signature is not checked again; 0 for none. Default: 10000. */
+  /**
+   * Verified tokens remembered, so that their signature is not checked again; 0 for none. Each costs about 650 bytes for as long as it
+   * is valid. Default: 50000.
+   */
   cacheSize?: number
 }
 
@@ -221,7 +224,10 @@ export interface CallbackOptions {
   additionalHeaders?: (identity: string, type: TokenType, subject: unknown) => Record<string, unknown>
   /** Turns what `createAccessToken` is given, a user object say, into an identity. */
   userIdentity?: (user: unknown) => Identity
-  /** Loads the user of a verified token into `request.jwtUser`; `null` or `undefined` is a 401. */
+  /**
+   * Loads the user of a verified token into `request.jwtUser`; `null` or `undefined` is a 401. For `app.jwt.authenticate` without a
+   * request, `request` is `null` in this callback and in the next two.
+   */
   userLookup?: (claims: JwtClaims, request: FastifyRequest, header: JwtHeader | null) => MaybePromise<JwtUser | null | undefined>
   /** Accepts or rejects the claims of a verified token; `false` is a 403. */
   verifyClaims?: (claims: JwtClaims, request: FastifyRequest, header: JwtHeader | null) => MaybePromise<boolean>

@@ -5,6 +5,10 @@ import type { StoredSession } from './store.ts'
 export interface OpaqueToken {
   readonly sessionId: string
   readonly generation: number
+  /** Whether its cookie outlives the browser; `undefined`: as the `sessionCookie` option has it. */
+  readonly persistent: boolean | undefined
+  /** Whether its session has a life of its own, in place of `refreshExpires`. */
+  readonly hasOwnLife: boolean
   /** Whether one of our keys has made it. */
   readonly genuine: boolean
 }

@@ -24,11 +24,12 @@ const prelude = `
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import jwt, * as exported from 'fastify-jwt-extended'
+import { RedisStore } from 'fastify-jwt-extended/redis'
 declare const app: FastifyInstance
 declare const fastify: FastifyInstance
 declare const request: FastifyRequest
 declare const reply: FastifyReply
-const { ${['anyOf', 'allOf', 'crossOriginProtection', 'freshJwtRequired', 'guard', 'jwtOptional', 'jwtRequired', 'not', 'permission', 'refreshTokenRequired', 'role', 'scope', 'verifyJwt', 'MemoryStore', 'RedisStore'].join(', ')} } = exported
+const { ${['anyOf', 'allOf', 'crossOriginProtection', 'freshJwtRequired', 'guard', 'jwtOptional', 'jwtRequired', 'not', 'permission', 'refreshTokenRequired', 'role', 'scope', 'verifyJwt', 'MemoryStore'].join(', ')} } = exported
 `
 
 const options: ts.CompilerOptions = {

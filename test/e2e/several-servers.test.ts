@@ -1,36 +1,16 @@
-import { Agent, request as httpRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { decodeJwt } from 'jose'
 import t from 'tap'
 import { noRedis, startRedis } from '../helpers/redis-server.ts'
-import { startSessionServer } from '../helpers/session-process.ts'
-import type { SessionProcess } from '../helpers/session-process.ts'
-
-interface Tokens { sessionId: string, accessToken: string, refreshToken: string }
-interface Answer<Body = Record<string, unknown>> { readonly status: number, readonly body: Body, readonly sentAt: number, readonly answeredAt: number }
-
-const agent = new Agent({ keepAlive: true, maxSockets: Infinity })
-t.teardown(() => { agent.destroy() })
-
-/** Without fetch, which takes longer than the server. */
-async function call<Body = Record<string, unknown>> (url: string, method: 'GET' | 'POST', token = ''): Promise<Answer<Body>> {
-  const sentAt = Date.now()
-  return new Promise((resolve, reject) => {
-    const request = httpRequest(url, { method, agent, headers: { authorization: `Bearer ${token}` } }, response => {
-      let text = ''
-      response.setEncoding('utf8').on('data', chunk => { text += chunk }).on('error', reject)
-      response.on('end', () => { resolve({ status: response.statusCode ?? 0, body: JSON.parse(text), sentAt, answeredAt: Date.now() }) })
-    })
-    request.on('error', reject).end()
-  })
-}
+import { call, startServer } from '../helpers/server-processes.ts'
+import type { Answer, Server, Tokens } from '../helpers/server-processes.ts'
 
 t.test('four server processes on one Redis', { skip: noRedis, timeout: 110_000 }, async t => {
   const redis = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')
   const reuseInterval = 6
   const servers = await Promise.all(Array.from({ length: 4 }, async () =>
-    startSessionServer(t, { REDIS_URL: redis.url, REUSE_INTERVAL: String(reuseInterval) })))
-  const urlOf = (index: number): string => (servers[index % servers.length] as SessionProcess).url
+    startServer(t, { REDIS_URL: redis.url, REUSE_INTERVAL: String(reuseInterval) })))
+  const urlOf = (index: number): string => (servers[index % servers.length] as Server).url
   const login = async (index = 0): Promise<Tokens> => (await call<Tokens & Record<string, unknown>>(`${urlOf(index)}/login`, 'POST')).body
   const everywhere = async (path: string, token: string, method: 'GET' | 'POST' = 'GET'): Promise<number[]> =>
     Promise.all(servers.map(async ({ url }) => (await call(url + path, method, token)).status))
@@ -124,7 +104,7 @@ t.test('four server processes on one Redis', { skip: noRedis, timeout: 110_000 }
 
 t.test('opaque refresh tokens raced through two processes have one successor, too', { skip: noRedis, timeout: 60_000 }, async t => {
   const redis = await startRedis(t)
-  const servers = await Promise.all([1, 2].map(async () => startSessionServer(t, { REDIS_URL: redis.url, FORMAT: 'opaque' })))
+  const servers = await Promise.all([1, 2].map(async () => startServer(t, { REDIS_URL: redis.url, FORMAT: 'opaque' })))
   const session = (await call<Tokens & Record<string, unknown>>(`${servers[0]?.url}/login`, 'POST')).body
   const answers = await Promise.all(Array.from({ length: 200 }, async (_, index) =>
     call<Tokens & Record<string, unknown>>(`${servers[index % 2]?.url}/refresh`, 'POST', session.refreshToken)))

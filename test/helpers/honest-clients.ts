@@ -1,10 +1,11 @@
 import { Agent, request as httpRequest } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { decodeJwt } from 'jose'
+import type { Test } from 'tap'
 import { createRandom } from './security/mutations.ts'
 import { startRedis } from './redis-server.ts'
 import { startRedisProxy } from './redis-proxy.ts'
-import { startSessionServer } from './session-process.ts'
+import { startServer } from './server-processes.ts'
 
 export interface HonestRun {
   /** Rotations to come about. */
@@ -38,7 +39,7 @@ const generationOf = (token: string): number => Number(decodeJwt(token)['gen'])
  * Honest clients that refresh their tokens through three servers, whose clocks are a minute ahead, right, and a minute behind, and
  * which reach their Redis through a network that delays, cuts and drops. Whoever gets no answer tries again with the token it has.
  */
-export async function runHonestClients (t: { teardown (run: () => unknown): void }, { rotations, clients, seed, longestDelay, reuseInterval }: HonestRun): Promise<HonestFigures> {
+export async function runHonestClients (t: Pick<Test, 'teardown'>, { rotations, clients, seed, longestDelay, reuseInterval }: HonestRun): Promise<HonestFigures> {
   const random = createRandom(seed)
   const chance = (percent: number): boolean => random(1000) < percent * 10
   const redis = await startRedis(t)
@@ -55,7 +56,7 @@ export async function runHonestClients (t: { teardown (run: () => unknown): void
     }
   }
   const proxies = await Promise.all([0, 1, 2].map(async () => startRedisProxy(t, redis, { delay: stalling(), lose: () => chance(0.6) })))
-  const servers = await Promise.all([60_000, 0, -60_000].map(async (offset, index) => startSessionServer(t, {
+  const servers = await Promise.all([60_000, 0, -60_000].map(async (offset, index) => startServer(t, {
     REDIS_URL: String(proxies[index]?.url), CLOCK_OFFSET: String(offset), LEEWAY: '180', COMMAND_TIMEOUT: '2000', REUSE_INTERVAL: String(reuseInterval)
   })))
 

@@ -58,28 +58,23 @@ const sessionRoutes: FastifyPluginAsyncTypebox<{ accounts: Accounts }> = async (
 
   // The cookies are left alone when this is refused: another tab may just have got new ones.
   app.post('/refresh', { onRequest: refreshTokenRequired }, async (request, reply) => {
-    const { accessToken, refreshToken } = await app.jwt.rotateSession(request)
-    app.jwt.setAccessCookies(reply, accessToken)
-    app.jwt.setRefreshCookies(reply, refreshToken)
+    app.jwt.setSessionCookies(reply, await app.jwt.rotateSession(request))
     return reply.code(204).send()
   })
 
-  // By the refresh token, which outlives the access token; and open to those who have none any more.
-  app.post('/sign-out', { onRequest: replaced }, async (request, reply) => {
-    const sid = request.jwtClaims?.sid
-    if (sid !== undefined) await app.jwt.revokeSession(sid)
-    app.jwt.unsetJwtCookies(reply)
+  // By whatever token is left, also when the access token has expired; and open to those who have none any more.
+  app.post('/sign-out', async (request, reply) => {
+    await app.jwt.clearSession(request, reply)
     return reply.code(204).send()
   })
 
   async function startSession (reply: FastifyReply, name: string, oldSession: string | undefined): Promise<void> {
     const { ip, headers } = reply.request
-    const { accessToken, refreshToken } = await app.jwt.createSession(name, {
+    const tokens = await app.jwt.createSession(name, {
       metadata: { ip, userAgent: headers['user-agent']?.slice(0, 300) ?? '' }
     })
     if (oldSession !== undefined) await app.jwt.revokeSession(oldSession)
-    app.jwt.setAccessCookies(reply, accessToken)
-    app.jwt.setRefreshCookies(reply, refreshToken)
+    app.jwt.setSessionCookies(reply, tokens)
   }
 }
 

@@ -113,9 +113,10 @@ function createFetchedSet (
     find (kid, alg) {
       const candidates = (kid === undefined ? jwks : byKid.get(kid) ?? [])
         .map(prepare).filter(key => key !== null && key.algorithms.some(algorithm => algorithm === alg))
-      // Keys of different types may share a `kid` (RFC 7517 §4.5), but two for one algorithm are ambiguous.
-      const [key = null, another] = candidates
-      return another === undefined ? key : null
+      // Keys of different types may share a `kid` (RFC 7517 §4.5), but two for one algorithm are ambiguous. One key that is
+      // listed twice is still one.
+      const [key = null, ...others] = candidates
+      return others.every(other => other?.publicKey === key?.publicKey) ? key : null
     }
   }
 }

@@ -139,10 +139,10 @@ export const denylistContract: readonly StoreContractTest[] = [
     }
   },
   {
-    name: 'thousands of denials at once are all kept',
+    name: 'a thousand denials at once are all kept',
     lost: 'A store that makes room by forgetting lets revoked tokens pass.',
     async run (store) {
-      const ids = Array.from({ length: 3000 }, () => randomUUID())
+      const ids = Array.from({ length: 1000 }, () => randomUUID())
       await Promise.all(ids.map(async id => store.denyToken(id, null, Date.now() + hour)))
       const denied = await Promise.all(ids.map(async id => store.isDenied(id, null)))
       assert.equal(denied.filter(Boolean).length, ids.length)

@@ -15,6 +15,8 @@ import type {
 } from '../../types/store.ts'
 import type { MaybePromise } from '../../types/claims.ts'
 
+export type { IoredisClient, IoredisCluster, NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, RedisClient } from './client.ts'
+
 /** Options of {@link RedisStore}. */
 export interface RedisStoreOptions {
   /** What every key begins with. Apps that share a Redis but not their tokens need different ones. Default: `'fastify-jwt:'`. */
@@ -81,10 +83,6 @@ function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> 
  * node, Sentinel or Cluster. The app connects and closes the client. A client of node-redis needs an `error` listener:
  * without one, a lost connection ends the process.
  *
- * To check a token is one `EXISTS`. Every change is one script on keys in one hash slot, so that it is atomic on a Cluster
- * too. The list of an identity's sessions is in another slot. It is written before the session and before its tokens are
- * returned, so that it has every session that can be used.
- *
  * A request with a token of a session asks two commands in one round trip. Every change is one script on keys that share a hash
  * slot, so atomic on a Cluster too. The list of an identity's sessions is elsewhere; it is written before a session is, so that
  * no session anyone can use is missing there. Every key carries a TTL, counted from the life that is left rather than as a
@@ -102,6 +100,8 @@ function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> 
  *
  * @example
  * ```ts
+ * import { RedisStore } from 'fastify-jwt-extended/redis'
+ *
  * await app.register(redis, { host: '127.0.0.1' })
  * await app.register(jwt, { secretKey, store: new RedisStore(app.redis) })
  * ```

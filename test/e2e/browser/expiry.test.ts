@@ -1,7 +1,8 @@
 import t from 'tap'
 import { startChromium, withoutBrowser } from '../../helpers/browser/chromium.ts'
 import { startSite } from '../../helpers/browser/site.ts'
-import { accessExpired, newVisitor, seeProfile, signUp } from '../../helpers/browser/visitor.ts'
+import { freePort, startExample, temporaryFolder } from '../../helpers/example-process.ts'
+import { accessExpired, newVisitor, seeProfile, signUp, signUpByForm } from '../../helpers/browser/visitor.ts'
 
 t.setTimeout(300_000)
 
@@ -43,6 +44,19 @@ t.test('A session whose access tokens expire while one watches', withoutBrowser,
       t.equal(one?.got, other?.got, 'and got the same successor')
     }
     t.equal(await visitor.page.getByRole('listitem').count(), 1, 'it is one session still')
+    complaints.push(...visitor.complaints)
+  })
+
+  await t.test('who is signed in stays signed in when the site is stopped and started again', async t => {
+    const env = { DATA_FOLDER: await temporaryFolder(t), PORT: String(await freePort()) }
+    const before = await startExample(t, 'browser-session/server', env)
+    const visitor = await newVisitor(t, browser)
+    await signUpByForm({ ...site, origin: before.url }, visitor)
+    await before.stop()
+    const { url } = await startExample(t, 'browser-session/server', env)
+    t.equal(url, before.url)
+    await visitor.page.reload()
+    await seeProfile(visitor.page, visitor.name)
     complaints.push(...visitor.complaints)
   })
 

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { startExample } from '../../helpers/example-process.ts'
+import { startExample, temporaryFolder } from '../../helpers/example-process.ts'
+import { noPostgres, startPostgres } from '../../helpers/postgres-server.ts'
 import { noRedis, startRedis } from '../../helpers/redis-server.ts'
 import type { Test } from 'tap'
 
@@ -81,11 +82,25 @@ async function useSite (t: Test, url: string): Promise<void> {
   t.match(await client.request('POST', '/session/sign-out'), { status: 204 }, 'signing out works for nobody, too')
 }
 
-t.test('in memory, the whole way', async t => {
-  const { url, output } = await startExample(t, 'browser-session/server', { ATTEMPTS_PER_MINUTE: '100' })
-  await useSite(t, url)
-  t.match(output(), 'in memory')
-  t.notOk(/eyJ[\w-]+\.eyJ/.test(output()))
+t.test('on an SQLite file, the whole way, and over a restart', async t => {
+  const env = { DATA_FOLDER: await temporaryFolder(t), ATTEMPTS_PER_MINUTE: '100' }
+  const first = await startExample(t, 'browser-session/server', env)
+  await useSite(t, first.url)
+  t.match(first.output(), 'site.db')
+  t.notOk(/eyJ[\w-]+\.eyJ/.test(first.output()))
+  const [kept, ended] = [newClient(first.url), newClient(first.url)]
+  for (const client of [kept, ended]) await client.request('POST', '/session/sign-in', { name: 'ada', password: 'a new and longer password' })
+  const copied = new Map(ended.cookies)
+  await ended.request('POST', '/session/sign-out')
+  await first.stop()
+
+  const second = await startExample(t, 'browser-session/server', env)
+  const [again, stolen] = [newClient(second.url), newClient(second.url)]
+  for (const [name, value] of kept.cookies) again.cookies.set(name, value)
+  for (const [name, value] of copied) stolen.cookies.set(name, value)
+  t.match(await again.request('GET', '/account'), { status: 200, body: { name: 'ada' } }, 'still signed in')
+  t.match(await again.request('POST', '/session/refresh'), { status: 204 })
+  t.match(await stolen.request('GET', '/account'), { status: 401, code: 'FST_JWT_REVOKED' }, 'and still signed out')
 })
 
 t.test('on Redis, the whole way, and over a restart', noRedis === false ? {} : { skip: noRedis }, async t => {
@@ -103,6 +118,13 @@ t.test('on Redis, the whole way, and over a restart', noRedis === false ? {} : {
   t.match(await elsewhere.request('POST', '/session/sign-out'), { status: 204 })
   t.match(await client.request('GET', '/account'), { status: 401, code: 'FST_JWT_REVOKED' }, 'and ends it for all')
   for (const key of await redis.keys()) t.match(key, /^browser-session:/)
+})
+
+t.test('on PostgreSQL, the whole way', { skip: noPostgres }, async t => {
+  const { url: databaseUrl } = await startPostgres(t)
+  const { url, output } = await startExample(t, 'browser-session/server', { DATABASE_URL: databaseUrl, JWT_SECRET_KEY: 'a secret of thirty-two bytes or more', ATTEMPTS_PER_MINUTE: '100' })
+  await useSite(t, url)
+  t.match(output(), 'kept in PostgreSQL')
 })
 
 t.test('passwords cannot be guessed at any speed', async t => {
@@ -132,6 +154,6 @@ t.test('the pages are the same for everybody, and are stored by nobody', async t
 })
 
 t.test('an environment that cannot work stops it, with the reason', async t => {
-  await t.rejects(startExample(t, 'browser-session/server', { REDIS_URL: 'redis://127.0.0.1:1' }), { message: /JWT_SECRET_KEY must be set with REDIS_URL/ })
+  await t.rejects(startExample(t, 'browser-session/server', { REDIS_URL: 'redis://127.0.0.1:1' }), { message: /JWT_SECRET_KEY must be set with REDIS_URL or DATABASE_URL/ })
   await t.rejects(startExample(t, 'browser-session/server', { ACCESS_EXPIRES: 'soon' }), { message: /ACCESS_EXPIRES takes a whole number, and not 'soon'/ })
 })

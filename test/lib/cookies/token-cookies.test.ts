@@ -202,7 +202,7 @@ t.test("cookieSecure: 'auto' warns in production over plain HTTP, once, and not 
   ] as const) {
     process.env.NODE_ENV = environment
     const lines: string[] = []
-    const app = await cookieApp(t, options, { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
+    const app = await cookieApp(t, { ...options, store: false }, { logger: { level: 'warn', stream: { write: (line: string) => { lines.push(line) } } } })
     await app.inject('/login')
     await app.inject('/login')
     const warnings = lines.map(line => JSON.parse(line) as { level: number, msg: string })

@@ -7,7 +7,12 @@ import type { VerificationKey } from '../../../lib/types/keys.ts'
 import { verifySignature } from '../../../lib/jwt/signature.ts'
 
 function failingKey (fault: Error): VerificationKey {
-  return { keyId: undefined, algorithms: ['HS256'], verify () { throw fault } }
+  return {
+    keyId: undefined,
+    algorithms: ['HS256'],
+    publicKey: null,
+    verify () { throw fault }
+  }
 }
 
 t.test('what goes wrong in checking a signature, and is no verdict on the token, stays what it is', async t => {

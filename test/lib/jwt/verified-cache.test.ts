@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { VerifiedCache } from '../../../lib/jwt/verified-cache.ts'
+import { stopClock } from '../../helpers/keys/found-keys-app.ts'
 
 const tokens = (count: number): string[] => Array.from({ length: count }, () => `header.claims.${randomBytes(32).toString('base64url')}`)
 
@@ -9,7 +10,7 @@ function ask (cache: VerifiedCache<string>, wanted: readonly string[]): number {
   let found = 0
   for (const token of wanted) {
     if (cache.get(token) === token) found++
-    else cache.set(token, token)
+    else cache.set(token, token, Infinity)
   }
   return found
 }
@@ -50,6 +51,28 @@ t.test('tokens that have gone out of use make room for those in use', async t =>
   t.equal(ask(cache, after), 100)
 })
 
+t.test('a token that has expired makes room at once, and tokens that fit are found however often they are renewed', async t => {
+  const clock = stopClock(t)
+  const inUse = 200
+  const expiry = (): number => Date.now() / 1000 + 900
+  for (const size of [250, 10_000]) {
+    const cache = new VerifiedCache<object>(size)
+    const users = tokens(inUse).map((token, i) => ({ token, expiry: Date.now() / 1000 + (i + 1) * 900 / inUse }))
+    let [found, asked] = [0, 0]
+    // Each user asks once a minute, and has a new token every fifteen.
+    for (let minute = 0; minute < 15 * 20; minute++) {
+      clock.pass(60_000)
+      for (const user of users) {
+        if (user.expiry <= Date.now() / 1000) Object.assign(user, { token: tokens(1)[0], expiry: expiry() })
+        asked++
+        if (cache.get(user.token) !== undefined) found++
+        else cache.set(user.token, {}, user.expiry)
+      }
+    }
+    t.ok(found > asked * 0.9, `${found} of ${asked} found with room for ${size}`)
+  }
+})
+
 t.test('a token in use stays, whatever comes once', async t => {
   const cache = new VerifiedCache<string>(10)
   const [inUse] = tokens(1) as [string]
@@ -63,7 +86,7 @@ t.test('a token in use stays, whatever comes once', async t => {
 t.test('what ends like a token that is known is not that token', async t => {
   const cache = new VerifiedCache<string>(10)
   const [token] = tokens(1) as [string]
-  cache.set(token, 'sound')
+  cache.set(token, 'sound', Infinity)
   const others = [
     token.replace('claims', 'others'), token.slice(1), `x${token}`, token.slice(-12), token.slice(-32), token.slice(-11), '', '.', 'a.b.c'
   ]
@@ -75,16 +98,31 @@ t.test('of two tokens with the same end, the one stored last is known, and never
   const cache = new VerifiedCache<string>(2)
   const [token, another] = tokens(2) as [string, string]
   const twin = token.replace('claims', 'others')
-  cache.set(token, 'first')
-  cache.set(twin, 'second')
+  cache.set(token, 'first', Infinity)
+  cache.set(twin, 'second', Infinity)
   t.strictSame([cache.get(token), cache.get(twin)], [undefined, 'second'])
-  cache.set(another, 'third')
+  cache.set(another, 'third', Infinity)
   t.strictSame([cache.get(twin), cache.get(another)], ['second', 'third'], 'and they took one place together')
+})
+
+t.test('a cache with room for many holds not many more tokens than are valid', async t => {
+  const clock = stopClock(t)
+  const cache = new VerifiedCache<string>(100_000)
+  const all: string[] = []
+  for (let i = 0; i < 5000; i++) {
+    clock.pass(1000)
+    const [token] = tokens(1) as [string]
+    all.push(token)
+    cache.set(token, token, Date.now() / 1000 + 100)
+  }
+  const kept = all.filter(token => cache.get(token) !== undefined)
+  t.ok(kept.length < 250, `${kept.length} of 5000, of which 100 are valid`)
+  t.strictSame(kept.slice(-100), all.slice(-100), 'and the valid ones are among them')
 })
 
 t.test('a size of 0 stores nothing', async t => {
   const cache = new VerifiedCache<string>(0)
   const [token] = tokens(1) as [string]
-  for (let times = 0; times < 100; times++) cache.set(token, 'sound')
+  for (let times = 0; times < 100; times++) cache.set(token, 'sound', Infinity)
   t.equal(cache.get(token), undefined)
 })

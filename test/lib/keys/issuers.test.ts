@@ -414,6 +414,14 @@ t.test('the algorithms accepted of an issuer are those that are named', async t 
   }
 })
 
+t.test('a token without end, of an issuer that makes such, is remembered where ours have none either', async t => {
+  const issuer = await startDiscoverable(t, ecKeys('a'))
+  const app = await appWith(t, { issuers: [{ issuer: issuer.url }], accessExpires: false })
+  const token = issuer.token({ exp: undefined })
+  for (let i = 0; i < 3; i++) t.strictSame(await send(app, token), passed)
+  t.equal(issuer.requests.length, 2)
+})
+
 t.test('nothing is remembered with cacheSize 0', async t => {
   const issuer = await startDiscoverable(t, ecKeys('a'))
   const app = await appWith(t, { issuers: [{ issuer: issuer.url }], cacheSize: 0 })

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
 import type { Test } from 'tap'
-import type { Algorithm, SigningKey, VerificationKey } from '../../../lib/types/keys.ts'
+import type { Algorithm, PublicJWK, SigningKey, VerificationKey } from '../../../lib/types/keys.ts'
 import { loadKeys } from '../../../lib/keys/local.ts'
 import { createRemoteJwkSet, KeysUnavailableError } from '../../../lib/keys/remote/remote-jwk-set.ts'
 import type { RemoteJwkSet, JwkSetLocation } from '../../../lib/keys/remote/remote-jwk-set.ts'
@@ -176,6 +176,32 @@ t.test('a token without kid finds no other key if its issuer has added a second 
   t.equal((await keys.find(header()))?.keyId, 'first')
   issuer.answer({ keys: [...first.jwks.keys, ...second.jwks.keys] })
   t.equal(await keys.findAgain(header()), null)
+})
+
+t.test('a key that is listed twice is one key', async t => {
+  const [jwk] = first.jwks.keys
+  const [otherJwk] = second.jwks.keys
+  const { kid, alg, ...bare } = jwk as PublicJWK
+  const lists: Record<string, unknown[]> = {
+    'the very same': [jwk, jwk],
+    'three times': [jwk, jwk, { ...jwk }],
+    'members in another order': [jwk, Object.fromEntries(Object.entries(jwk as PublicJWK).reverse())],
+    'with a certificate, and without': [jwk, { ...jwk, x5t: 'AAAA', x5c: ['AAAA'] }],
+    'with alg, and without': [jwk, { ...bare, kid }],
+    'beside another': [otherJwk, jwk, jwk]
+  }
+  for (const [name, keys] of Object.entries(lists)) {
+    const issuer = await startIssuer(t, { keys })
+    const set = createRemoteJwkSet({ jwksUri: issuer.url })
+    const key = await set.find(header('first'))
+    t.match(key?.verify(tokenOf(first.signing)).payload, claims, name)
+    t.equal(known(set, 'first'), key, 'the same object each time')
+    if (name !== 'beside another') t.equal((await set.find(header()))?.publicKey, key?.publicKey, `${name}, without kid`)
+  }
+  const underTwoNames = createRemoteJwkSet({ jwksUri: (await startIssuer(t, { keys: [jwk, { ...bare, kid: 'another', alg }] })).url })
+  t.match((await underTwoNames.find(header()))?.verify(tokenOf(first.signing)).payload, claims, 'under two names, for a token without one')
+  const twoOfOneName = createRemoteJwkSet({ jwksUri: (await startIssuer(t, { keys: [jwk, { ...otherJwk, kid }] })).url })
+  t.equal(await twoOfOneName.find(header('first')), null, 'two keys of one name are two')
 })
 
 t.test('one kid may stand for keys of different types', async t => {

@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
-import jwt, { guard, role, RedisStore } from '../../../lib/index.ts'
+import jwt, { guard, role } from '../../../lib/index.ts'
+import { RedisStore } from '../../../lib/stores/redis/store.ts'
 import type { JwtExtendedOptions } from '../../../lib/index.ts'
 
 const secretKey = 'k'.repeat(32)

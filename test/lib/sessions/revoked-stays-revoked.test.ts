@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { MemoryStore, RedisStore } from '../../../lib/index.ts'
+import { MemoryStore } from '../../../lib/index.ts'
+import { RedisStore } from '../../../lib/stores/redis/store.ts'
 import { noRedis, startRedis } from '../../helpers/redis-server.ts'
 import { revokedStaysRevoked } from '../../helpers/ways-to-make-a-token.ts'
 

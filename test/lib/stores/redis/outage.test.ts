@@ -4,8 +4,8 @@ import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import t from 'tap'
 import type { Test } from 'tap'
-import { RedisStore } from '../../../../lib/index.ts'
-import type { RedisClient } from '../../../../lib/index.ts'
+import { RedisStore } from '../../../../lib/stores/redis/store.ts'
+import type { RedisClient } from '../../../../lib/stores/redis/store.ts'
 import { session } from '../../../../lib/stores/contract-tests/contract-test.ts'
 import type { Store } from '../../../../lib/index.ts'
 import { noRedis, startRedis } from '../../../helpers/redis-server.ts'
@@ -166,6 +166,9 @@ function waitingClient () {
 t.test('a Redis that does not answer gets no more commands than may wait, and requests go on once it answers', async t => {
   const { client, sent, letGo } = waitingClient()
   const store = new RedisStore(client, { commandTimeout: 20, maxPending: 50 })
+  // The timers of the store keep no process alive.
+  const alive = setInterval(() => {}, 1000)
+  t.teardown(() => { clearInterval(alive) })
   for (let round = 0; round < 4; round++) {
     const results = await Promise.allSettled(Array.from({ length: 200 }, async () => store.isDenied(randomUUID(), null)))
     t.ok(results.every(({ status }) => status === 'rejected'))

@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { Cluster, Redis } from 'ioredis'
 import { createClient } from 'redis'
 import t from 'tap'
-import { RedisStore } from '../../../../lib/index.ts'
-import type { RedisClient, RedisStoreOptions } from '../../../../lib/index.ts'
+import { RedisStore } from '../../../../lib/stores/redis/store.ts'
+import type { RedisClient, RedisStoreOptions } from '../../../../lib/stores/redis/store.ts'
 import { noRedis, startRedis } from '../../../helpers/redis-server.ts'
 
 const badOption = { code: 'FST_JWT_BAD_OPTION' }

@@ -1,0 +1,70 @@
+import { refuseCrossOrigin, refuseWithoutCsrfToken } from '../authenticate/csrf.ts'
+import { resolveHookOptions } from '../authenticate/hook-options.ts'
+import { createLocators } from '../authenticate/locate.ts'
+import { isRefusal } from '../errors.ts'
+import { opaqueCsrfToken } from './opaque-tokens.ts'
+import type { FastifyRequest } from 'fastify'
+import type { Locator } from '../authenticate/locate.ts'
+import type { Sessions } from './sessions.ts'
+import type { Registration } from '../registration.ts'
+import type { JwtClaims } from '../types/claims.ts'
+
+/** Ends the session of a request, by whatever tokens it still holds, expired ones included. @returns Whether one has ended. */
+export type EndHeldSession = (request: FastifyRequest) => Promise<boolean>
+
+/** What a token says of its session. */
+type Held = Pick<JwtClaims, 'sid' | 'jti' | 'exp' | 'csrf'> & { readonly foreign: boolean }
+
+export function createEndHeldSession ({ settings, verifier }: Registration, sessions: Sessions): EndHeldSession {
+  // The `any` of a hook looks at access and refresh cookies alike.
+  const locators = createLocators(settings, resolveHookOptions({ type: 'any' }))
+
+  /** A token that our keys have made, or an issuer that we accept; `null` for any other. */
+  async function read (token: string, request: FastifyRequest): Promise<Held | null> {
+    const opaque = sessions.parseOpaque(token)
+    // It says by itself which session it is of.
+    if (opaque?.genuine === true) return { sid: opaque.sessionId, csrf: opaqueCsrfToken(token), foreign: false }
+    try {
+      const verified = opaque === null ? await verifier.verifyExpired(token, request) : await sessions.verifyOpaque(token, opaque)
+      return { ...verified.claims, foreign: verified.foreign === true }
+    } catch (error) {
+      if (isRefusal(error)) return null
+      throw error
+    }
+  }
+
+  /** The texts in one place. A malformed one holds no token. */
+  function textsIn (locator: Locator, request: FastifyRequest): string[] {
+    try {
+      const found = locator.find(request)
+      return found === undefined ? [] : [found, ...locator.others(request, found)]
+    } catch (error) {
+      if (isRefusal(error)) return []
+      throw error
+    }
+  }
+
+  async function heldBy (request: FastifyRequest): Promise<Held[]> {
+    const held: Held[] = []
+    for (const locator of locators) {
+      for (const text of textsIn(locator, request)) {
+        if (locator.cookie !== null) refuseCrossOrigin(request, settings)
+        const token = await read(text, request)
+        if (token === null) continue
+        if (locator.cookie !== null) refuseWithoutCsrfToken(request, token, locator.cookie, settings)
+        held.push(token)
+      }
+    }
+    return held
+  }
+
+  return async request => {
+    let ended = false
+    // All are checked before any of them ends something.
+    for (const { sid, jti, exp, foreign } of await heldBy(request)) {
+      if (sid !== undefined && !foreign) ended = await sessions.endOwn(sid, request.log) || ended
+      else if (jti !== undefined) await sessions.revokeToken({ jti, ...(exp === undefined ? {} : { exp }) })
+    }
+    return ended
+  }
+}

@@ -1,0 +1,91 @@
+import type { TableNames } from './schema.ts'
+
+/** Every statement of the store. */
+export type Statements = Readonly<Record<
+  'deny' | 'isDenied' | 'checkToken' | 'create' | 'find' | 'state' | 'replace' | 'end' | 'endAll' | 'list' |
+  'forgetDenials' | 'forgetSessions' | 'forgetOwners', string>>
+
+/** The database's clock, in milliseconds. */
+export const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+
+/**
+ * Each method of the store is one statement, and so atomic, at the isolation level that PostgreSQL has by default. A statement sees
+ * what had been committed when it began, also if it then waited for a row. So whoever logs in or ends all sessions first counts
+ * in the one row of the identity, which others wait for; what it counted then tells whether something has come in between.
+ */
+export function statementsFor ({ denials, sessions, owners }: TableNames): Statements {
+  const denied = `EXISTS (SELECT FROM ${denials} WHERE kind = 'token' AND id = $1) OR EXISTS (SELECT FROM ${denials} WHERE kind = 'session' AND id = $2)`
+  return {
+    deny: `INSERT INTO ${denials} AS denial (kind, id, expires_at) VALUES ($1, $2, $3)
+      ON CONFLICT (kind, id) DO UPDATE SET expires_at = greatest(denial.expires_at, excluded.expires_at)`,
+    isDenied: `SELECT (${denied})::int AS denied`,
+    checkToken: `SELECT (${denied})::int AS denied, version, generation, used, stale_before
+      FROM (SELECT) AS one LEFT JOIN ${sessions} ON id = $3 AND expires_at > $4`,
+    // $14: how many sessions there may be, or NULL. $15: whether the oldest end for it. $16: our time. $17: how often all sessions had
+    // been ended when the login began, if an attempt before this one has read it. A limit counts only if no other login came in between.
+    create: `WITH before AS (SELECT logins, ends FROM ${owners} WHERE owner = $2),
+      counted AS (
+        INSERT INTO ${owners} AS one (owner, logins, ends, touched_at)
+        VALUES ($2, coalesce((SELECT logins FROM before), 0) + 1, coalesce((SELECT ends FROM before), 0), ${clock})
+        ON CONFLICT (owner) DO UPDATE SET logins = one.logins + 1, touched_at = ${clock}
+        RETURNING logins, ends
+      ),
+      begun AS (SELECT coalesce($17::bigint, (SELECT ends FROM before), 0) AS ends),
+      turn AS (
+        SELECT counted.ends = begun.ends AS unended, begun.ends,
+          $14::bigint IS NULL OR logins = coalesce((SELECT logins FROM before), 0) + 1 AS alone
+        FROM counted, begun
+      ),
+      live AS (SELECT id, created_at FROM ${sessions} WHERE owner = $2 AND expires_at > $16::bigint AND $14::bigint IS NOT NULL),
+      room AS (SELECT count(*) - $14::bigint + 1 AS surplus FROM live),
+      ended AS (
+        DELETE FROM ${sessions} WHERE $15::boolean AND (SELECT unended AND alone FROM turn) AND id IN
+          (SELECT id FROM live ORDER BY created_at, id LIMIT greatest(0, (SELECT surplus FROM room)))
+        RETURNING id
+      ),
+      created AS (
+        INSERT INTO ${sessions} (id, owner, identity, version, generation, used, stale_before, token_id, previous_token_id, rotated_at, created_at, expires_at, document)
+        SELECT $1, $2, $3, $4::bigint, $5::bigint, $6::smallint, $7::bigint, $8, $9, $10::bigint, $11::bigint, $12::bigint, $13 FROM turn
+        WHERE unended AND alone AND ($14::bigint IS NULL OR $15::boolean OR (SELECT surplus FROM room) <= 0)
+        RETURNING id
+      )
+      SELECT (SELECT count(*) FROM created)::int AS created, (unended AND NOT alone)::int AS overtaken, ends,
+        array_to_json(ARRAY(SELECT id FROM ended))::text AS ended FROM turn`,
+    find: `SELECT *, ${clock} AS now FROM ${sessions} WHERE id = $1 AND expires_at > $2`,
+    state: `SELECT version, generation, used, stale_before FROM ${sessions} WHERE id = $1 AND expires_at > $2`,
+    // The time is read when the row is held: a statement that waited until nobody waited for its answer any more ($12) changes nothing.
+    replace: `WITH held AS MATERIALIZED (SELECT id FROM ${sessions} WHERE id = $1 AND version = $2 AND expires_at > $3 FOR UPDATE),
+      timed AS MATERIALIZED (SELECT id, ${clock} AS time FROM held)
+      UPDATE ${sessions} AS session SET version = version + 1, generation = coalesce($4::bigint, generation), used = coalesce($5::smallint, used),
+        stale_before = coalesce($6::bigint, stale_before), token_id = coalesce($7, token_id), previous_token_id = coalesce($8, previous_token_id),
+        rotated_at = CASE WHEN $9::boolean THEN time ELSE rotated_at END, expires_at = coalesce($10::bigint, expires_at), document = coalesce($11, document)
+      FROM timed WHERE session.id = timed.id AND time <= $12::bigint RETURNING version`,
+    end: `DELETE FROM ${sessions} WHERE id = $1 RETURNING identity, expires_at`,
+    endAll: `WITH before AS (SELECT logins FROM ${owners} WHERE owner = $1),
+      counted AS (
+        INSERT INTO ${owners} AS one (owner, logins, ends, touched_at)
+        VALUES ($1, coalesce((SELECT logins FROM before), 0), 1, ${clock})
+        ON CONFLICT (owner) DO UPDATE SET ends = one.ends + 1, touched_at = ${clock}
+        RETURNING logins
+      ),
+      ended AS (
+        DELETE FROM ${sessions} WHERE id IN
+          (SELECT id FROM ${sessions} WHERE owner = $1 AND id IS DISTINCT FROM $2 ORDER BY created_at, id LIMIT $3)
+        RETURNING id
+      )
+      SELECT (logins <> coalesce((SELECT logins FROM before), 0))::int AS overtaken, array_to_json(ARRAY(SELECT id FROM ended))::text AS ended FROM counted`,
+    list: `SELECT * FROM ${sessions} WHERE owner = $1 AND (created_at, id) < ($2, $3) AND expires_at > $4
+      ORDER BY created_at DESC, id DESC LIMIT $5`,
+    forgetDenials: forget(denials, 'expires_at < $1'),
+    forgetSessions: forget(sessions, 'expires_at < $1'),
+    forgetOwners: forget(owners, `touched_at < $1 AND NOT EXISTS (SELECT FROM ${sessions} WHERE ${sessions}.owner = ${owners}.owner)`)
+  }
+}
+
+/** Deletes some rows, on one server at a time: the others find that it is not their turn. */
+function forget (table: string, expired: string): string {
+  return `WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtext($2)) AS mine)
+    DELETE FROM ${table} WHERE (SELECT mine FROM turn) AND ctid = ANY(ARRAY(
+      SELECT ctid FROM ${table} WHERE ${expired} LIMIT $3 FOR UPDATE SKIP LOCKED
+    )) RETURNING 1 AS one`
+}

@@ -1,0 +1,300 @@
+import { badOption, isJwtError } from '../../errors.ts'
+import { checkOptionNames } from '../../options/unknown.ts'
+import { pageEnd, pageStart, readSessionRow, readStateRow, writeTime } from '../sql-session.ts'
+import { connectionOf } from './client.ts'
+import { schemaSql, tableNames } from './schema.ts'
+import { clock, statementsFor } from './statements.ts'
+import { keyOf, textOf } from './text.ts'
+import type { PostgresClient, PostgresConnection } from './client.ts'
+import type { Statements } from './statements.ts'
+import type { SqlRow } from '../sql-session.ts'
+import type {
+  CreatedSession, EndedSessions, SessionChange, SessionLimit, SessionPage, SessionRecord, SessionState, Store, StoredSession, TokenState
+} from '../../types/store.ts'
+
+export type { PostgresClient, PostgresJsClient, QueryClient } from './client.ts'
+
+/** Options of {@link PostgresStore}. */
+export interface PostgresStoreOptions {
+  /** The schema of the tables. Default: `'public'`. */
+  schema?: string
+  /** What the name of every table begins with: letters, digits and `_`. Default: `'jwt_'`. */
+  prefix?: string
+  /** Milliseconds that PostgreSQL may take to answer, with the wait for a connection; then the request is a 503. Default: 2,000. */
+  commandTimeout?: number
+  /**
+   * Statements that may wait for an answer at one time. A request beyond it is a 503 at once, so that a database that stands still
+   * does not fill this process's memory. Default: 5,000.
+   */
+  maxPending?: number
+}
+
+/** Milliseconds that an expired row is kept, so that clocks that differ, or jump, lose nothing. */
+const grace = 86_400_000
+
+/** How often expired rows are deleted, in milliseconds, how many at once, and the pause between two steps. */
+const sweepInterval = 60_000
+const sweepLimit = 1000
+const sweepPause = 50
+
+const defaults: Readonly<Required<PostgresStoreOptions>> = { schema: 'public', prefix: 'jwt_', commandTimeout: 2000, maxPending: 5000 }
+
+function resolveOptions (given: PostgresStoreOptions): Required<PostgresStoreOptions> {
+  checkOptionNames(given, Object.keys(defaults), 'store.')
+  const options = { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
+  for (const name of ['schema', 'prefix'] as const) {
+    if (typeof options[name] !== 'string' || !/^\w{1,40}$/.test(options[name])) {
+      throw badOption(`store.${name}`, 'takes 1 to 40 letters, digits and underscores')
+    }
+  }
+  for (const name of ['commandTimeout', 'maxPending'] as const) {
+    const value = options[name]
+    if (!Number.isInteger(value) || value < 1 || value > 2 ** 31 - 1) {
+      throw badOption(`store.${name}`, `takes a whole number of at least 1, got ${String(value)}`)
+    }
+  }
+  return options
+}
+
+/**
+ * Keeps revocations and sessions on PostgreSQL (12 or later), for any number of servers: what one server revokes, all others
+ * refuse at once. Takes a `Pool` of `pg`, `sql` of postgres.js, `app.pg` of `@fastify/postgres`, or a database of PGlite. The app
+ * opens and closes it. A `Pool` needs an `error` listener: without one, a lost connection ends the process.
+ *
+ * Every method is one statement, so one round trip, and atomic. The tables are created at registration if they are not there;
+ * `PostgresStore.schema()` gives the SQL to those who migrate by themselves. The reuse interval is decided by the clock of the
+ * database, the one clock that all servers share.
+ *
+ * A database that does not answer in `commandTimeout` is an error, and so a 503. A rotation that was still on its way then does
+ * nothing if it runs later. Expired rows are deleted in small steps, by one server at a time, a day after their expiry.
+ *
+ * @example
+ * ```ts
+ * import { PostgresStore } from 'fastify-jwt-extended/postgres'
+ *
+ * const pool = new Pool({ connectionString: process.env.DATABASE_URL })
+ * pool.on('error', error => { app.log.error(error) })
+ * const store = new PostgresStore(pool)
+ * await app.register(jwt, { secretKey, store })
+ * app.addHook('onClose', () => store.close())
+ * ```
+ */
+export class PostgresStore implements Store {
+  readonly #connection: PostgresConnection
+  readonly #options: Required<PostgresStoreOptions>
+  readonly #sql: Statements
+  #timer: NodeJS.Timeout | undefined
+  #pending = 0
+  /** How far the clock of the database is ahead of ours, in milliseconds; learnt from `open` and from its answers. */
+  #clockOffset = 0
+
+  /**
+   * @param client A client, which the app opens and closes.
+   * @throws `FST_JWT_BAD_OPTION` if it is no client, or an option is unknown or invalid.
+   */
+  constructor (client: PostgresClient, options: PostgresStoreOptions = {}) {
+    this.#connection = connectionOf(client)
+    this.#options = resolveOptions(options)
+    this.#sql = statementsFor(tableNames(this.#options.schema, this.#options.prefix))
+  }
+
+  /**
+   * The SQL that creates the tables if they are not there, for a migration of your own.
+   *
+   * @throws `FST_JWT_BAD_OPTION` if a name is invalid.
+   */
+  static schema (options: Pick<PostgresStoreOptions, 'schema' | 'prefix'> = {}): string {
+    const { schema, prefix } = resolveOptions(options)
+    return `${schemaSql(schema, prefix)};\n`
+  }
+
+  /**
+   * Checks that the database answers and can be written, and creates the tables if they are not there.
+   *
+   * @throws `FST_JWT_BAD_OPTION` with what is missing and the remedy.
+   */
+  async open (): Promise<void> {
+    const { schema, prefix } = this.#options
+    const tables = Object.values(tableNames(schema, prefix))
+    try {
+      const row = await this.#one(`SELECT ${clock} AS now, (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean)::int AS read_only,
+        (SELECT count(*) FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL)::int AS missing`, [tables])
+      this.#learnTime(row['now'])
+      if (Number(row['read_only']) === 1) throw badOption('store', 'is a PostgreSQL that cannot be written, such as a replica; connect PostgresStore to the primary')
+      if (Number(row['missing']) > 0) await this.#createTables()
+    } catch (cause) {
+      if (isJwtError(cause)) throw cause
+      throw Object.assign(badOption('store', `got no answer from PostgreSQL; check that it is reachable: ${reasonOf(cause)}`), { cause })
+    }
+    this.#sweepAfter(sweepInterval)
+  }
+
+  /** Stops the deletion of expired rows. The connections stay open. */
+  close (): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  async denyToken (jti: string, _sid: string | null, expiresAt: number | null): Promise<void> {
+    await this.#query(this.#sql.deny, ['token', keyOf(jti), writeTime(expiresAt)])
+  }
+
+  async denySession (sid: string, expiresAt: number | null): Promise<void> {
+    await this.#query(this.#sql.deny, ['session', keyOf(sid), writeTime(expiresAt)])
+  }
+
+  async isDenied (jti: string | null, sid: string | null): Promise<boolean> {
+    const row = await this.#one(this.#sql.isDenied, [keyOrNull(jti), keyOrNull(sid)])
+    return Number(row['denied']) === 1
+  }
+
+  async checkToken (jti: string | null, sid: string): Promise<TokenState> {
+    const id = keyOf(sid)
+    const row = await this.#one(this.#sql.checkToken, [keyOrNull(jti), id, id, Date.now()])
+    if (Number(row['denied']) === 1) return 'denied'
+    return row['version'] === null ? 'unknown' : readStateRow(row)
+  }
+
+  async createSession (session: SessionRecord, limit: SessionLimit | null): Promise<CreatedSession> {
+    const { id, identity, version, generation, used, staleBefore, tokenId, previousTokenId, rotatedAt, expiresAt, document } = session
+    const values = [
+      keyOf(id), keyOf(identity), JSON.stringify(identity), version, generation, Number(used), staleBefore, tokenId, previousTokenId,
+      rotatedAt, document.createdAt, writeTime(expiresAt), JSON.stringify(document), limit?.max ?? null, limit?.whenFull === 'endOldest'
+    ]
+    // Of those that are overtaken, one at least is not: logins of one identity come through one after the other.
+    for (let ends: unknown = null; ;) {
+      const row = await this.#one(this.#sql.create, [...values, Date.now(), ends])
+      if (Number(row['overtaken']) !== 1) return { created: Number(row['created']) === 1, ended: idsOf(row) }
+      ends = Number(row['ends'])
+    }
+  }
+
+  async getSession (id: string): Promise<StoredSession | null> {
+    const [row] = await this.#query(this.#sql.find, [keyOf(id), Date.now()])
+    return row === undefined ? null : { session: readRow(row), now: this.#learnTime(row['now']) }
+  }
+
+  async getSessionState (id: string): Promise<SessionState | null> {
+    const [row] = await this.#query(this.#sql.state, [keyOf(id), Date.now()])
+    return row === undefined ? null : readStateRow(row)
+  }
+
+  async replaceSession (id: string, version: number, change: SessionChange): Promise<boolean> {
+    const now = Date.now()
+    const rows = await this.#query(this.#sql.replace, [
+      keyOf(id), version, now,
+      change.generation ?? null,
+      change.used === undefined ? null : Number(change.used),
+      change.staleBefore ?? null,
+      change.tokenId ?? null,
+      change.previousTokenId ?? null,
+      change.rotated === true,
+      change.expiresAt === undefined ? null : writeTime(change.expiresAt),
+      change.document === undefined ? null : JSON.stringify(change.document),
+      now + this.#clockOffset + this.#options.commandTimeout
+    ])
+    return rows.length === 1
+  }
+
+  async endSession (id: string): Promise<string | null> {
+    const [row] = await this.#query(this.#sql.end, [keyOf(id)])
+    return row === undefined || Number(row['expires_at']) <= Date.now() ? null : readIdentity(row)
+  }
+
+  async endSessions (identity: string, except: string | null, limit: number): Promise<EndedSessions> {
+    const row = await this.#one(this.#sql.endAll, [keyOf(identity), keyOrNull(except), limit])
+    const ended = idsOf(row)
+    // A login that was stored while this waited for it was not seen: the next step ends it.
+    return { ended, more: ended.length === limit || Number(row['overtaken']) === 1 }
+  }
+
+  async listSessions (identity: string, after: string | null, limit: number): Promise<SessionPage> {
+    const rows = await this.#query(this.#sql.list, [keyOf(identity), ...pageStart(after), Date.now(), limit + 1])
+    const page = rows.slice(0, limit)
+    const last = page.at(-1)
+    return { sessions: page.map(readRow), next: rows.length > limit && last !== undefined ? pageEnd(last) : null }
+  }
+
+  async #createTables (): Promise<void> {
+    const { schema, prefix } = this.#options
+    try {
+      // Servers that start at once create them one after the other.
+      await this.#inTime(() => this.#connection.script(`SELECT pg_advisory_xact_lock(hashtext('${prefix}fastify-jwt-extended'));${schemaSql(schema, prefix)}`))
+    } catch (cause) {
+      throw Object.assign(badOption('store', `cannot create its tables in schema '${schema}': ${reasonOf(cause)}. Create the schema, or run ` +
+        `PostgresStore.schema({ schema: '${schema}', prefix: '${prefix}' }) as a migration, and grant SELECT, INSERT, UPDATE and DELETE`), { cause })
+    }
+  }
+
+  #learnTime (time: unknown): number {
+    this.#clockOffset = Number(time) - Date.now()
+    return Number(time)
+  }
+
+  async #query (text: string, values: readonly unknown[]): Promise<readonly SqlRow[]> {
+    return this.#inTime(() => this.#connection.query(text, values))
+  }
+
+  /** Runs a statement that answers one row. */
+  async #one (text: string, values: readonly unknown[]): Promise<SqlRow> {
+    const [row] = await this.#query(text, values)
+    if (row === undefined) throw new Error('PostgreSQL answered no row')
+    return row
+  }
+
+  /** Runs a step with a time-out. A later result is dropped. */
+  async #inTime<T> (work: () => Promise<T>): Promise<T> {
+    const { commandTimeout, maxPending } = this.#options
+    if (this.#pending >= maxPending) throw new Error(`${maxPending} statements wait for PostgreSQL`)
+    this.#pending++
+    const result = work().finally(() => { this.#pending-- })
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        // If this process was busy, the answer has arrived already, and is read before the callback runs.
+        setImmediate(() => reject(new Error(`PostgreSQL did not answer within ${commandTimeout} ms`)))
+      }, commandTimeout).unref()
+    })
+    return Promise.race([result, late]).finally(() => clearTimeout(timer))
+  }
+
+  #sweepAfter (milliseconds: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      this.#sweep().then(more => {
+        if (this.#timer !== undefined) this.#sweepAfter(more ? sweepPause : sweepInterval)
+      }, () => { this.#sweepAfter(sweepInterval) })
+    }, milliseconds).unref()
+  }
+
+  /** Deletes some of the rows that expired a day ago. @returns Whether there may be more. */
+  async #sweep (): Promise<boolean> {
+    const before = Date.now() - grace
+    let more = false
+    for (const statement of ['forgetDenials', 'forgetSessions', 'forgetOwners'] as const) {
+      const rows = await this.#query(this.#sql[statement], [before, `${this.#options.prefix}${statement}`, sweepLimit])
+      more ||= rows.length === sweepLimit
+    }
+    return more
+  }
+}
+
+function keyOrNull (text: string | null): string | null {
+  return text === null ? null : keyOf(text)
+}
+
+function readIdentity (row: SqlRow): string {
+  return JSON.parse(row['identity'] as string) as string
+}
+
+function readRow (row: SqlRow): SessionRecord {
+  return readSessionRow({ ...row, id: textOf(row['id'] as string), identity: readIdentity(row) })
+}
+
+function idsOf (row: SqlRow): string[] {
+  return (JSON.parse(row['ended'] as string) as string[]).map(textOf)
+}
+
+function reasonOf (error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,49 @@
+import type { SessionDocument, SessionRecord, SessionState } from '../types/store.ts'
+
+/** `null` as a time: the last one that a `Date` can hold, so that "later than" needs no exception. */
+export const never = 8_640_000_000_000_000
+
+/** A time as a column holds it. */
+export function writeTime (time: number | null): number {
+  return time ?? never
+}
+
+/** A row of a table of sessions. Drivers answer integers as numbers, bigints or strings. */
+export type SqlRow = Readonly<Record<string, unknown>>
+
+/** The state of a session from a row of it. */
+export function readStateRow (row: SqlRow): SessionState {
+  return {
+    version: Number(row['version']),
+    generation: Number(row['generation']),
+    used: Number(row['used']) === 1,
+    staleBefore: Number(row['stale_before'])
+  }
+}
+
+/** A session from its row. */
+export function readSessionRow (row: SqlRow): SessionRecord {
+  const expiresAt = Number(row['expires_at'])
+  return {
+    ...readStateRow(row),
+    id: row['id'] as string,
+    identity: row['identity'] as string,
+    tokenId: row['token_id'] as string,
+    previousTokenId: row['previous_token_id'] as string | null,
+    rotatedAt: row['rotated_at'] === null ? null : Number(row['rotated_at']),
+    expiresAt: expiresAt === never ? null : expiresAt,
+    document: JSON.parse(row['document'] as string) as SessionDocument
+  }
+}
+
+/** Where the next page of sessions begins: behind the last one of this page. */
+export function pageEnd (row: SqlRow): string {
+  return `${Number(row['created_at'])} ${row['id'] as string}`
+}
+
+/** The time and the id behind which a page begins. Sessions come newest first. */
+export function pageStart (after: string | null): [createdAt: number, id: string] {
+  if (after === null) return [never, '']
+  const space = after.indexOf(' ')
+  return [Number(after.slice(0, space)), after.slice(space + 1)]
+}

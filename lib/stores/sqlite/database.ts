@@ -1,0 +1,29 @@
+/** A prepared statement, as `node:sqlite`, `better-sqlite3` and `libsql` have it in common. */
+export interface SqliteStatement {
+  run (...parameters: unknown[]): { readonly changes: number | bigint }
+  get (...parameters: unknown[]): unknown
+  all (...parameters: unknown[]): unknown[]
+}
+
+/** A database of `node:sqlite`, `better-sqlite3` or `libsql`. */
+export interface SqliteDatabase {
+  exec (sql: string): unknown
+  prepare (sql: string): SqliteStatement
+}
+
+/** Runs work in a transaction that has the right to write from its beginning, so that it waits for others and is never refused halfway. */
+export function inTransaction<T> (database: SqliteDatabase, work: () => T): T {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const result = work()
+    database.exec('COMMIT')
+    return result
+  } catch (error) {
+    try {
+      database.exec('ROLLBACK')
+    } catch {
+      // SQLite has rolled back by itself, as it does on a full disk. The first error says why.
+    }
+    throw error
+  }
+}

@@ -1,0 +1,126 @@
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import t from 'tap'
+import type { Test } from 'tap'
+import { sessionApp, verdict } from '../../helpers/session-app.ts'
+import type { JwtExtendedOptions } from '../../../lib/index.ts'
+
+/** An app that logs out by `clearSession`, without a hook before it. */
+async function logoutApp (t: Test, options: JwtExtendedOptions = {}): Promise<FastifyInstance> {
+  const app = await sessionApp(t, { tokenLocation: ['headers', 'cookies'], ...options })
+  app.route({ method: ['GET', 'POST'], url: '/logout', handler: async (request, reply) => ({ ended: await app.jwt.clearSession(request, reply) }) })
+  return app
+}
+
+async function logout (app: FastifyInstance, headers: Record<string, string>, method: 'GET' | 'POST' = 'POST'): Promise<LightMyRequestResponse> {
+  return app.inject({ method, url: '/logout', headers })
+}
+
+const cleared = (response: LightMyRequestResponse): string[] => response.cookies.filter(({ value }) => value === '').map(({ name }) => name).sort()
+
+for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
+  t.test(`a session ends by whatever the request holds, with ${refreshTokenFormat} refresh tokens`, async t => {
+    const app = await logoutApp(t, { refreshTokenFormat })
+    const { now } = Date
+    t.teardown(() => { Date.now = now })
+    const requests: Record<string, (tokens: { accessToken: string, refreshToken: string }) => Record<string, string>> = {
+      'an access cookie': ({ accessToken }) => ({ cookie: `access_token_cookie=${accessToken}` }),
+      'a refresh cookie alone': ({ refreshToken }) => ({ cookie: `refresh_token_cookie=${refreshToken}` }),
+      both: ({ accessToken, refreshToken }) => ({ cookie: `access_token_cookie=${accessToken}; refresh_token_cookie=${refreshToken}` }),
+      'an Authorization header': ({ accessToken }) => ({ authorization: `Bearer ${accessToken}` }),
+      'a second cookie of the name': ({ accessToken }) => ({ cookie: `access_token_cookie=forged; access_token_cookie=${accessToken}` })
+    }
+    for (const [what, headersOf] of Object.entries(requests)) {
+      for (const later of [0, 3600]) {
+        const tokens = await app.jwt.createSession('ada')
+        const kept = await app.jwt.createSession('ada')
+        Date.now = () => now() + later * 1000
+        const response = await logout(app, headersOf(tokens))
+        t.strictSame([response.statusCode, response.json()], [200, { ended: true }], `${what}, ${later} seconds later`)
+        t.strictSame(cleared(response), ['access_token_cookie', 'refresh_token_cookie'])
+        t.match(response.headers['cache-control'], 'no-store')
+        t.equal(await verdict(app, 'POST', '/refresh', tokens.refreshToken), 'FST_JWT_REVOKED')
+        t.equal(await verdict(app, 'POST', '/refresh', kept.refreshToken), 200)
+        t.strictSame((await logout(app, headersOf(tokens))).json(), { ended: false }, 'to log out twice is no error')
+        Date.now = now
+      }
+    }
+  })
+}
+
+t.test('a forged token, or none, ends nothing, and the cookies go', async t => {
+  const app = await logoutApp(t)
+  const { accessToken, refreshToken } = await app.jwt.createSession('ada')
+  const forged = `${accessToken.slice(0, -4)}AAAA`
+  for (const headers of [
+    {}, { cookie: `access_token_cookie=${forged}` }, { authorization: `Bearer ${forged}` }, { authorization: 'Bearer a b' },
+    { cookie: `refresh_token_cookie=${'A'.repeat(107)}` }
+  ] as Array<Record<string, string>>) {
+    const response = await logout(app, headers)
+    t.strictSame([response.statusCode, response.json()], [200, { ended: false }])
+    t.equal(cleared(response).length, 2)
+  }
+  t.equal(await verdict(app, 'POST', '/refresh', refreshToken), 200)
+})
+
+t.test('a page of another site logs nobody out, by either kind of protection', async t => {
+  const site = { 'sec-fetch-site': 'cross-site' }
+  const app = await logoutApp(t)
+  const { accessToken, refreshToken } = await app.jwt.createSession('ada')
+  for (const cookie of [`access_token_cookie=${accessToken}`, `refresh_token_cookie=${refreshToken}`]) {
+    const response = await logout(app, { cookie, ...site })
+    t.match([response.statusCode, response.json()], [403, { code: 'FST_JWT_CSRF' }])
+    t.strictSame(response.cookies, [])
+  }
+  t.strictSame((await logout(app, { authorization: `Bearer ${accessToken}`, ...site })).json(), { ended: true }, 'a header is sent by no page of another site')
+
+  for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
+    const double = await logoutApp(t, { csrfProtection: 'double-submit', refreshTokenFormat })
+    const tokens = await double.jwt.createSession('ada')
+    const cookie = `refresh_token_cookie=${tokens.refreshToken}`
+    t.equal((await logout(double, { cookie })).statusCode, 403)
+    t.equal((await logout(double, { cookie, 'x-csrf-token': 'wrong' })).statusCode, 403)
+    t.strictSame((await logout(double, { cookie, 'x-csrf-token': double.jwt.getCsrfToken(tokens.refreshToken) ?? '' })).json(), { ended: true })
+  }
+})
+
+t.test('a token of no session is revoked', async t => {
+  const app = await logoutApp(t)
+  const token = app.jwt.createAccessToken('ada')
+  t.strictSame((await logout(app, { authorization: `Bearer ${token}` })).json(), { ended: false })
+  t.equal(await verdict(app, 'GET', '/me', token), 'FST_JWT_REVOKED')
+  const forEver = app.jwt.createAccessToken('ada', { expiresIn: '900 years' })
+  await logout(app, { authorization: `Bearer ${forEver}` })
+  t.equal(await verdict(app, 'GET', '/me', forEver), 'FST_JWT_REVOKED')
+})
+
+t.test('it needs a store, and without cookies it clears none', async t => {
+  const app = await logoutApp(t, { tokenLocation: 'headers' })
+  const { accessToken } = await app.jwt.createSession('ada')
+  const response = await logout(app, { authorization: `Bearer ${accessToken}` })
+  t.strictSame([response.json(), response.cookies], [{ ended: true }, []])
+  const without = await logoutApp(t, { store: false })
+  t.equal((await logout(without, {})).statusCode, 500)
+})
+
+t.test('a mistake of the app, and keys that cannot be fetched, end nothing and are no logout', async t => {
+  const wrong = await logoutApp(t, { extractToken: (async () => 'a') as never })
+  t.equal((await logout(wrong, {})).statusCode, 500)
+  const app = await logoutApp(t, { issuers: [{ issuer: 'https://issuer.test', jwksUri: 'http://127.0.0.1:1/' }] })
+  const foreign = `${Buffer.from('{"alg":"RS256","kid":"a"}').toString('base64url')}.${Buffer.from('{"iss":"https://issuer.test"}').toString('base64url')}.AAAA`
+  const response = await logout(app, { cookie: `access_token_cookie=${foreign}` })
+  t.match([response.statusCode, response.json()], [503, { code: 'FST_JWT_KEYS_UNAVAILABLE' }])
+  t.strictSame(response.cookies, [])
+})
+
+t.test('a store that does not answer is a 503, and the cookies stay', async t => {
+  const { MemoryStore } = await import('../../../lib/index.ts')
+  const store = new class extends MemoryStore {
+    override endSession (): string | null { throw new Error('away') }
+  }()
+  t.teardown(() => store.close())
+  const app = await logoutApp(t, { store })
+  const { accessToken } = await app.jwt.createSession('ada')
+  const response = await logout(app, { cookie: `access_token_cookie=${accessToken}` })
+  t.match([response.statusCode, response.json()], [503, { code: 'FST_JWT_STORE_UNAVAILABLE' }])
+  t.strictSame(response.cookies, [])
+})
