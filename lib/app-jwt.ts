@@ -6,6 +6,7 @@ import { loadRotatedKeys } from './jwt/verifier.ts'
 import { checkCallOptionNames } from './options/unknown.ts'
 import { readHeader, readPayload } from './jwt/unverified.ts'
 import { createEndHeldSession } from './sessions/clear-session.ts'
+import type { EndHeldSession } from './sessions/clear-session.ts'
 import type { DecodeTokenOptions, JwtExtended, SessionTokens } from './types/app-jwt.ts'
 import type { FastifyReply } from 'fastify'
 import type { JwtClaims } from './types/claims.ts'
@@ -25,7 +26,7 @@ function checkDecodeOptions (options: DecodeTokenOptions): void {
 export function createJwtDecorator (registration: Registration): JwtExtended {
   const { settings, verifier, issuer, cookies, sessions } = registration
   const { errors } = settings
-  const endHeldSession = createEndHeldSession(registration)
+  let endHeldSession: EndHeldSession | undefined
 
   function decodeToken (token: string, options: DecodeTokenOptions = {}): JwtClaims {
     checkDecodeOptions(options)
@@ -123,7 +124,7 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     createSession: async (subject, options) => requireSessions().create(subject, options),
     async authenticate (token, options = {}) { return authenticateToken(registration, token, options) },
     async clearSession (request, reply) {
-      requireSessions()
+      endHeldSession ??= createEndHeldSession(registration, requireSessions())
       const ended = await endHeldSession(request)
       if (settings.tokenLocation.includes('cookies')) unsetJwtCookies(reply)
       return ended

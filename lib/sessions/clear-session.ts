@@ -5,6 +5,7 @@ import { isRefusal } from '../errors.ts'
 import { opaqueCsrfToken } from './opaque-tokens.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Locator } from '../authenticate/locate.ts'
+import type { Sessions } from './sessions.ts'
 import type { Registration } from '../registration.ts'
 import type { JwtClaims } from '../types/claims.ts'
 
@@ -14,18 +15,17 @@ export type EndHeldSession = (request: FastifyRequest) => Promise<boolean>
 /** What a token says of its session. */
 type Held = Pick<JwtClaims, 'sid' | 'jti' | 'exp' | 'csrf'> & { readonly foreign: boolean }
 
-export function createEndHeldSession (registration: Registration): EndHeldSession {
-  const { settings, verifier, sessions } = registration
+export function createEndHeldSession ({ settings, verifier }: Registration, sessions: Sessions): EndHeldSession {
   // The `any` of a hook looks at access and refresh cookies alike.
   const locators = createLocators(settings, resolveHookOptions({ type: 'any' }))
 
   /** A token that our keys have made, or an issuer that we accept; `null` for any other. */
   async function read (token: string, request: FastifyRequest): Promise<Held | null> {
-    const opaque = sessions?.parseOpaque(token) ?? null
+    const opaque = sessions.parseOpaque(token)
     // It says by itself which session it is of.
     if (opaque?.genuine === true) return { sid: opaque.sessionId, csrf: opaqueCsrfToken(token), foreign: false }
     try {
-      const verified = opaque === null || sessions === null ? await verifier.verifyExpired(token, request) : await sessions.verifyOpaque(token, opaque)
+      const verified = opaque === null ? await verifier.verifyExpired(token, request) : await sessions.verifyOpaque(token, opaque)
       return { ...verified.claims, foreign: verified.foreign === true }
     } catch (error) {
       if (isRefusal(error)) return null
@@ -62,8 +62,8 @@ export function createEndHeldSession (registration: Registration): EndHeldSessio
     let ended = false
     // All are checked before any of them ends something.
     for (const { sid, jti, exp, foreign } of await heldBy(request)) {
-      if (sid !== undefined && !foreign) ended = await sessions?.endOwn(sid, request.log) === true || ended
-      else if (jti !== undefined) await sessions?.revokeToken({ jti, ...(exp === undefined ? {} : { exp }) })
+      if (sid !== undefined && !foreign) ended = await sessions.endOwn(sid, request.log) || ended
+      else if (jti !== undefined) await sessions.revokeToken({ jti, ...(exp === undefined ? {} : { exp }) })
     }
     return ended
   }

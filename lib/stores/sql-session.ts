@@ -11,26 +11,33 @@ export function writeTime (time: number | null): number {
 /** A row of a table of sessions. Drivers answer integers as numbers, bigints or strings. */
 export type SqlRow = Readonly<Record<string, unknown>>
 
+/** Reads a number. One that is missing would be `NaN`, which no token is older than: it is an error, and so a 503. */
+export function readNumber (row: SqlRow, column: string): number {
+  const value = Number(row[column] ?? NaN)
+  if (Number.isNaN(value)) throw new Error(`The column '${column}' holds no number`)
+  return value
+}
+
 /** The state of a session from a row of it. */
 export function readStateRow (row: SqlRow): SessionState {
   return {
-    version: Number(row['version']),
-    generation: Number(row['generation']),
-    used: Number(row['used']) === 1,
-    staleBefore: Number(row['stale_before'])
+    version: readNumber(row, 'version'),
+    generation: readNumber(row, 'generation'),
+    used: readNumber(row, 'used') === 1,
+    staleBefore: readNumber(row, 'stale_before')
   }
 }
 
 /** A session from its row. */
 export function readSessionRow (row: SqlRow): SessionRecord {
-  const expiresAt = Number(row['expires_at'])
+  const expiresAt = readNumber(row, 'expires_at')
   return {
     ...readStateRow(row),
     id: row['id'] as string,
     identity: row['identity'] as string,
     tokenId: row['token_id'] as string,
     previousTokenId: row['previous_token_id'] as string | null,
-    rotatedAt: row['rotated_at'] === null ? null : Number(row['rotated_at']),
+    rotatedAt: row['rotated_at'] === null ? null : readNumber(row, 'rotated_at'),
     expiresAt: expiresAt === never ? null : expiresAt,
     document: JSON.parse(row['document'] as string) as SessionDocument
   }

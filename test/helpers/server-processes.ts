@@ -3,8 +3,11 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, request as httpRequest } from 'node:http'
 import { fileURLToPath } from 'node:url'
-import type { Test } from 'tap'
 import { plainEnvironment, withTypes } from './example-process.ts'
+
+interface Teardown {
+  teardown (run: () => Promise<void>): void
+}
 
 /** A process of session-server.ts. */
 export interface Server {
@@ -37,7 +40,7 @@ export async function call<Body = Record<string, unknown>> (url: string, method:
 }
 
 /** Starts session-server.ts, and stops it when the test ends. */
-export async function startServer (t: Test, env: Record<string, string>, workers = 1): Promise<Server> {
+export async function startServer (t: Teardown, env: Record<string, string>, workers = 1): Promise<Server> {
   const program = fileURLToPath(new URL('session-server.ts', import.meta.url))
   const child = spawn(process.execPath, [...withTypes, program], {
     env: plainEnvironment({ ...env, ...(workers === 1 ? {} : { WORKERS: String(workers) }) }), stdio: ['ignore', 'pipe', 'pipe']

@@ -49,10 +49,27 @@ function overQuery (client: QueryClient): PostgresConnection {
 function overPostgresJs (sql: PostgresJsClient): PostgresConnection {
   return {
     async query (text, values) {
-      return await sql.unsafe(text, [...values], { prepare: true }) as readonly SqlRow[]
+      return withOriginalNames(await sql.unsafe(text, [...values], { prepare: true }) as readonly SqlRow[])
     },
     async script (text) {
       await sql.unsafe(text)
     }
   }
+}
+
+/** The `transform` option of postgres.js renames columns: `stale_before` may come as `staleBefore`, `StaleBefore` or `stale-before`. */
+function withOriginalNames (rows: readonly SqlRow[]): readonly SqlRow[] {
+  return rows.map(row => Object.fromEntries(Object.entries(row).map(([name, value]) => [originalName(name), value])))
+}
+
+const originalNames = new Map<string, string>()
+
+/** Remembered: a statement has few columns, and every request asks for them. */
+function originalName (name: string): string {
+  let original = originalNames.get(name)
+  if (original === undefined) {
+    original = name.replaceAll('-', '_').replace(/\B[A-Z]/g, '_$&').toLowerCase()
+    originalNames.set(name, original)
+  }
+  return original
 }

@@ -1,6 +1,6 @@
 import { badOption, isJwtError } from '../../errors.ts'
 import { checkOptionNames } from '../../options/unknown.ts'
-import { pageEnd, pageStart, readSessionRow, readStateRow, writeTime } from '../sql-session.ts'
+import { pageEnd, pageStart, readNumber, readSessionRow, readStateRow, writeTime } from '../sql-session.ts'
 import { connectionOf } from './client.ts'
 import { schemaSql, tableNames } from './schema.ts'
 import { clock, statementsFor } from './statements.ts'
@@ -118,10 +118,10 @@ export class PostgresStore implements Store {
     const tables = Object.values(tableNames(schema, prefix))
     try {
       const row = await this.#one(`SELECT ${clock} AS now, (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean)::int AS read_only,
-        (SELECT count(*) FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL)::int AS missing`, [tables])
-      this.#learnTime(row['now'])
-      if (Number(row['read_only']) === 1) throw badOption('store', 'is a PostgreSQL that cannot be written, such as a replica; connect PostgresStore to the primary')
-      if (Number(row['missing']) > 0) await this.#createTables()
+        (to_regclass($1) IS NULL OR to_regclass($2) IS NULL OR to_regclass($3) IS NULL)::int AS missing`, tables)
+      this.#learnTime(row)
+      if (readNumber(row, 'read_only') === 1) throw badOption('store', 'is a PostgreSQL that cannot be written, such as a replica; connect PostgresStore to the primary')
+      if (readNumber(row, 'missing') > 0) await this.#createTables()
     } catch (cause) {
       if (isJwtError(cause)) throw cause
       throw Object.assign(badOption('store', `got no answer from PostgreSQL; check that it is reachable: ${reasonOf(cause)}`), { cause })
@@ -145,13 +145,13 @@ export class PostgresStore implements Store {
 
   async isDenied (jti: string | null, sid: string | null): Promise<boolean> {
     const row = await this.#one(this.#sql.isDenied, [keyOrNull(jti), keyOrNull(sid)])
-    return Number(row['denied']) === 1
+    return readNumber(row, 'denied') === 1
   }
 
   async checkToken (jti: string | null, sid: string): Promise<TokenState> {
     const id = keyOf(sid)
     const row = await this.#one(this.#sql.checkToken, [keyOrNull(jti), id, id, Date.now()])
-    if (Number(row['denied']) === 1) return 'denied'
+    if (readNumber(row, 'denied') === 1) return 'denied'
     return row['version'] === null ? 'unknown' : readStateRow(row)
   }
 
@@ -164,14 +164,14 @@ export class PostgresStore implements Store {
     // Of those that are overtaken, one at least is not: logins of one identity come through one after the other.
     for (let ends: unknown = null; ;) {
       const row = await this.#one(this.#sql.create, [...values, Date.now(), ends])
-      if (Number(row['overtaken']) !== 1) return { created: Number(row['created']) === 1, ended: idsOf(row) }
-      ends = Number(row['ends'])
+      if (readNumber(row, 'overtaken') !== 1) return { created: readNumber(row, 'created') === 1, ended: idsOf(row) }
+      ends = readNumber(row, 'ends')
     }
   }
 
   async getSession (id: string): Promise<StoredSession | null> {
     const [row] = await this.#query(this.#sql.find, [keyOf(id), Date.now()])
-    return row === undefined ? null : { session: readRow(row), now: this.#learnTime(row['now']) }
+    return row === undefined ? null : { session: readRow(row), now: this.#learnTime(row) }
   }
 
   async getSessionState (id: string): Promise<SessionState | null> {
@@ -198,14 +198,14 @@ export class PostgresStore implements Store {
 
   async endSession (id: string): Promise<string | null> {
     const [row] = await this.#query(this.#sql.end, [keyOf(id)])
-    return row === undefined || Number(row['expires_at']) <= Date.now() ? null : readIdentity(row)
+    return row === undefined || readNumber(row, 'expires_at') <= Date.now() ? null : readIdentity(row)
   }
 
   async endSessions (identity: string, except: string | null, limit: number): Promise<EndedSessions> {
     const row = await this.#one(this.#sql.endAll, [keyOf(identity), keyOrNull(except), limit])
     const ended = idsOf(row)
     // A login that was stored while this waited for it was not seen: the next step ends it.
-    return { ended, more: ended.length === limit || Number(row['overtaken']) === 1 }
+    return { ended, more: ended.length === limit || readNumber(row, 'overtaken') === 1 }
   }
 
   async listSessions (identity: string, after: string | null, limit: number): Promise<SessionPage> {
@@ -226,9 +226,10 @@ export class PostgresStore implements Store {
     }
   }
 
-  #learnTime (time: unknown): number {
-    this.#clockOffset = Number(time) - Date.now()
-    return Number(time)
+  #learnTime (row: SqlRow): number {
+    const time = readNumber(row, 'now')
+    this.#clockOffset = time - Date.now()
+    return time
   }
 
   async #query (text: string, values: readonly unknown[]): Promise<readonly SqlRow[]> {
@@ -272,6 +273,8 @@ export class PostgresStore implements Store {
     const before = Date.now() - grace
     let more = false
     for (const statement of ['forgetDenials', 'forgetSessions', 'forgetOwners'] as const) {
+      // To look for owners without sessions takes longest, and must not keep the rest from being deleted.
+      if (more && statement === 'forgetOwners') break
       const rows = await this.#query(this.#sql[statement], [before, `${this.#options.prefix}${statement}`, sweepLimit])
       more ||= rows.length === sweepLimit
     }

@@ -200,6 +200,7 @@ t.test('a mistake of the app is a 500 that tells the client nothing of it, and t
   await app.register(async context => {
     await context.register(jwt, { secretKey })
     context.get('/guard', { preHandler: [jwtRequired, guard(() => 'yes' as never)] }, async () => ({}))
+    context.get('/guard/inside', { preHandler: [jwtRequired, guard(async request => { await request.verifyJwt({ locations: 'cookies' }); return true })] }, async () => ({}))
   })
   const token = forge({ sub: 'ada', exp: 4_000_000_000, jti: 'x' })
   const told: Array<[url: string, cause: RegExp]> = [
@@ -215,7 +216,8 @@ t.test('a mistake of the app is a 500 that tells the client nothing of it, and t
     ['/store', /'store' is false/],
     ['/key', /'decodeKey' has 5 bytes/],
     ['/sign', /can only verify/],
-    ['/guard', /'guard' must return true or false/]
+    ['/guard', /'guard' must return true or false/],
+    ['/guard/inside', /'verifyJwt\.locations' names 'cookies'/]
   ]
   for (const [url, cause] of told) {
     lines.length = 0

@@ -101,6 +101,17 @@ t.test('protect covers it, and its exceptions hold there', async t => {
   }
 })
 
+t.test('protect covers a route whose path Fastify prints in another way, whatever its own hook', async t => {
+  const [early] = await bothApps(t, { protect: true }, child => {
+    child.get('/shut/:id?', async request => seen(request))
+    child.get('/optional/:id?', { preHandler: jwtOptional }, async request => seen(request))
+  })
+  for (const url of ['/shut', '/shut/1', '/optional/1']) {
+    t.equal((await early.inject(url)).statusCode, 401, url)
+    t.equal((await early.inject({ url, headers: bearer(early.jwt.createAccessToken('ada')) })).statusCode, 200, url)
+  }
+})
+
 t.test('cookies are set, read, renewed and cleared there', async t => {
   for (const csrfProtection of ['fetch-metadata', 'double-submit'] as const) {
     const apps = await bothApps(t, { tokenLocation: ['cookies'], implicitRefresh: 600, accessExpires: 900, csrfProtection }, child => {

@@ -122,7 +122,7 @@ t.test('a token nobody should accept is refused', async t => {
     const none = base64url({ alg: 'none', typ: 'JWT' })
     const other = algorithm === 'HS256' ? 'HS512' : 'HS256'
     const table: Record<string, [token: string, refusal: Refusal]> = {
-      'a token of 100 kB': [app.jwt.createAccessToken('user123', { claims: { filler: 'a'.repeat(75_000) } }), refusals.invalid],
+      'a token of 100 kB': [forge(claims({ filler: 'a'.repeat(75_000) }), {}, secretKey, algorithm), refusals.invalid],
       '100 kB of nonsense': ['a'.repeat(100_000), refusals.invalid],
       '100 kB of dots': ['.'.repeat(100_000), refusals.invalid],
       'alg none without signature': [`${none}.${payload}.`, refusals.invalid],
@@ -281,7 +281,8 @@ t.test('maxTokenLength: a longer token is refused before any work', async t => {
   const short = app.jwt.createAccessToken('user123')
   const strict = await protectedApp(t, { maxTokenLength: short.length })
   await passes(t, strict, { url: '/required', headers: bearer(short) }, 'user123', 'just as long')
-  const long = strict.jwt.createAccessToken('user1234')
+  const long = app.jwt.createAccessToken('user1234')
+  t.throws(() => strict.jwt.createAccessToken('user1234'), { name: 'TypeError', message: /maxTokenLength/ }, 'nor is one made')
   t.ok(long.length > short.length)
   await refused(t, strict, { url: '/required', headers: bearer(long) }, refusals.invalid, 'longer')
   t.equal(strict.jwt.verifyToken(long), false)

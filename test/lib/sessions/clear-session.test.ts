@@ -102,6 +102,16 @@ t.test('it needs a store, and without cookies it clears none', async t => {
   t.equal((await logout(without, {})).statusCode, 500)
 })
 
+t.test('a mistake of the app, and keys that cannot be fetched, end nothing and are no logout', async t => {
+  const wrong = await logoutApp(t, { extractToken: (async () => 'a') as never })
+  t.equal((await logout(wrong, {})).statusCode, 500)
+  const app = await logoutApp(t, { issuers: [{ issuer: 'https://issuer.test', jwksUri: 'http://127.0.0.1:1/' }] })
+  const foreign = `${Buffer.from('{"alg":"RS256","kid":"a"}').toString('base64url')}.${Buffer.from('{"iss":"https://issuer.test"}').toString('base64url')}.AAAA`
+  const response = await logout(app, { cookie: `access_token_cookie=${foreign}` })
+  t.match([response.statusCode, response.json()], [503, { code: 'FST_JWT_KEYS_UNAVAILABLE' }])
+  t.strictSame(response.cookies, [])
+})
+
 t.test('a store that does not answer is a 503, and the cookies stay', async t => {
   const { MemoryStore } = await import('../../../lib/index.ts')
   const store = new class extends MemoryStore {

@@ -72,6 +72,10 @@ t.test('on PGlite', async t => {
   await t.test('an answer that is none is an error, and so are too many questions at once', async t => {
     const empty = new PostgresStore({ query: async () => ({ rows: [] }) })
     await t.rejects(empty.isDenied('a', null), { message: /answered no row/ })
+    const nameless = new PostgresStore({ query: async () => ({ rows: [{}] }) })
+    await t.rejects(nameless.isDenied('a', null), { message: "The column 'denied' holds no number" })
+    await t.rejects(nameless.getSessionState('a'), { message: "The column 'version' holds no number" })
+    await t.rejects(nameless.open(), { code: 'FST_JWT_BAD_OPTION', message: /'now' holds no number/ })
     const silent = new PostgresStore({ query: () => new Promise(() => {}) }, { commandTimeout: 20, maxPending: 2 })
     const waiting = [silent.isDenied('a', null), silent.isDenied('a', null)]
     await t.rejects(silent.isDenied('a', null), { message: '2 statements wait for PostgreSQL' })
@@ -107,6 +111,33 @@ t.test('on a server', { skip: noPostgres }, async t => {
     const sql = postgres(server.url, { onnotice () {} })
     t.teardown(() => sql.end())
     await contract(t, await openStore(t, sql, { prefix: 'postgres_js_' }))
+  })
+
+  await t.test('postgres.js may rename columns, and know no arrays: a stale token is refused all the same', async t => {
+    const { camel, pascal, kebab } = postgres
+    for (const [name, options] of Object.entries({ camel: { transform: camel }, pascal: { transform: pascal }, kebab: { transform: kebab }, no_types: { fetch_types: false } })) {
+      const sql = postgres(server.url, { onnotice () {}, max: 2, ...options })
+      t.teardown(() => sql.end())
+      const app = await sessionApp(t, { store: await openStore(t, sql, { prefix: `${name}_` }) })
+      const { sessionId, accessToken } = await app.jwt.createSession('ada')
+      t.equal(await verdict(app, 'GET', '/me', accessToken), 200, name)
+      await app.jwt.updateSession(sessionId, { claims: { role: 'none' }, now: true })
+      t.equal(await verdict(app, 'GET', '/me', accessToken), 'FST_JWT_STALE', name)
+    }
+  })
+
+  await t.test('rotations that wait for a row do not hold the connections for longer than their time', async t => {
+    const store = await openStore(t, poolOf(t, server, { max: 2, statement_timeout: 300, query_timeout: 600 }), { commandTimeout: 300 })
+    const record = await start(store)
+    const other = await poolOf(t, server).connect()
+    await other.query('BEGIN')
+    await other.query('SELECT 1 FROM jwt_sessions WHERE id = $1 FOR UPDATE', [`=${record.id}`])
+    const waiting = Array.from({ length: 4 }, async () => store.replaceSession(record.id, 0, { used: false }))
+    for (const { status } of await Promise.allSettled(waiting)) t.equal(status, 'rejected')
+    while (await store.isDenied('a', null).catch(() => true));
+    await other.query('COMMIT')
+    other.release()
+    t.equal((await store.getSession(record.id))?.session.version, 0)
   })
 
   await t.test('by @fastify/postgres, an app starts again where it stopped, with either kind of refresh token', async t => {
