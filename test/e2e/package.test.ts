@@ -179,6 +179,25 @@ t.test('the example of the README, pasted into an empty folder, works in JavaScr
   t.ok(out.cookies.some(line => /^access_token_cookie=;.*Max-Age=0/.test(line)), 'the cookie is cleared')
 })
 
+t.test('the client for browsers has its types where there is no Node, and no type of the server comes with it', async t => {
+  const directory = await project('browser', 'module', {
+    'page.ts': `import { createFetch, type CreateFetchOptions } from 'fastify-jwt-extended/browser'
+const options: CreateFetchOptions = { refresh: '/session/refresh', csrf: { accessCsrfCookieName: 'csrf' }, onSignedOut () { location.assign('/') } }
+const api: typeof fetch = createFetch(options)
+export const status: Promise<number> = api(new URL('/me', location.href), { method: 'POST' }).then(response => response.status)
+// @ts-expect-error It needs to know where to refresh.
+createFetch({})
+// @ts-expect-error No such option.
+createFetch({ refresh: '/session/refresh', retries: 3 })
+`,
+    'tsconfig.json': JSON.stringify({
+      compilerOptions: { module: 'esnext', moduleResolution: 'bundler', target: 'es2022', lib: ['es2022', 'dom'], types: [], strict: true, exactOptionalPropertyTypes: true, noEmit: true },
+      include: ['*.ts']
+    })
+  })
+  t.equal(await typechecks(directory), '')
+})
+
 t.test('the plugin has the name that other plugins may depend on', async t => {
   const directory = await project('named', 'module', {
     'app.js': `import Fastify from 'fastify'
