@@ -25,7 +25,7 @@ export function createEndHeldSession ({ settings, verifier }: Registration, sess
     // It says by itself which session it is of.
     if (opaque?.genuine === true) return { sid: opaque.sessionId, csrf: opaqueCsrfToken(token), foreign: false }
     try {
-      const verified = opaque === null ? await verifier.verifyExpired(token, request) : await sessions.verifyOpaque(token, opaque)
+      const verified = await (opaque === null ? verifier.verifyExpired(token, request) : sessions.verifyOpaque(token, opaque))
       return { ...verified.claims, foreign: verified.foreign === true }
     } catch (error) {
       if (isRefusal(error)) return null

@@ -161,12 +161,11 @@ export class PostgresStore implements Store {
       keyOf(id), keyOf(identity), JSON.stringify(identity), version, generation, Number(used), staleBefore, tokenId, previousTokenId,
       rotatedAt, document.createdAt, writeTime(expiresAt), JSON.stringify(document), limit?.max ?? null, limit?.whenFull === 'endOldest'
     ]
-    // Of those that are overtaken, one at least is not: logins of one identity come through one after the other.
-    for (let ends: unknown = null; ;) {
-      const row = await this.#one(this.#sql.create, [...values, Date.now(), ends])
-      if (readNumber(row, 'overtaken') !== 1) return { created: readNumber(row, 'created') === 1, ended: idsOf(row) }
-      ends = readNumber(row, 'ends')
-    }
+    const attempt = async (ends: number | null): Promise<SqlRow> => this.#one(this.#sql.create, [...values, Date.now(), ends])
+    let row = await attempt(null)
+    // Of several logins at once, one at least is not overtaken: those of one identity come through one after the other.
+    while (readNumber(row, 'overtaken') === 1) row = await attempt(readNumber(row, 'ends'))
+    return { created: readNumber(row, 'created') === 1, ended: idsOf(row) }
   }
 
   async getSession (id: string): Promise<StoredSession | null> {
