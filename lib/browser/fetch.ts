@@ -140,7 +140,7 @@ export function createFetch ({
     const locks = tabs && globalThis.navigator?.locks
     if (locks) return locks.request(name, task)
     const result = lastTask.then(task)
-    lastTask = result.catch(() => {})
+    lastTask = Promise.allSettled([result])
     return result
   }
 
