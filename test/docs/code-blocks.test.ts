@@ -85,7 +85,7 @@ function sourceOf (snippet: Snippet): string {
 }
 
 /** In JavaScript what is of no type may be used, as `request.body` is, and what may be `null`; a text in a variable may be a name. */
-const fineInJavaScript = /type 'unknown'|'\w+ \| (?:null|undefined)'|possibly '(?:null|undefined)'|implicitly has an 'any' type|Type 'string' is not assignable to type 'Algorithm'/
+const fineInJavaScript = /type 'unknown'|'\w+ \| (?:null|undefined)'|possibly '(?:null|undefined)'|implicitly has (?:an|type) 'any'|Type 'string' is not assignable to type 'Algorithm'/
 
 /** Compiles snippets together. @returns What is wrong, by page. */
 function compile (snippets: readonly Snippet[], more: ts.CompilerOptions = {}): Map<string, string[]> {
