@@ -232,11 +232,12 @@ export interface CsrfOptions {
 /** Callbacks of the app. If one throws, the answer is a 500 and nobody is let in. */
 export interface CallbackOptions {
   /**
-   * Returns claims to add to each token. Claims given to `createAccessToken` win over them. `subject` is what `createAccessToken` was
-   * given, before `userIdentity` made an identity of it; in a session it is the identity.
+   * Returns claims to add to each token. Claims given to `createAccessToken` or `createSession` win over them. `subject` is what the
+   * call was given, before `userIdentity` made an identity of it; at a rotation it is the identity. It may return a promise if all
+   * tokens are made by `createSession` and `rotateSession`, which ask it each time and wait for it.
    */
-  additionalClaims?: (identity: string, type: TokenType, subject: unknown) => AdditionalClaims
-  /** Returns header parameters to add to each token. Called as `additionalClaims` is. */
+  additionalClaims?: (identity: string, type: TokenType, subject: unknown) => MaybePromise<AdditionalClaims>
+  /** Returns header parameters to add to each token, at once. It gets what `additionalClaims` gets. */
   additionalHeaders?: (identity: string, type: TokenType, subject: unknown) => Record<string, unknown>
   /** Returns the identity of what `createAccessToken` was given, such as a user object. */
   userIdentity?: (user: unknown) => Identity
