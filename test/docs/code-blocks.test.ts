@@ -25,6 +25,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import jwt, * as exported from 'fastify-jwt-extended'
 import { RedisStore } from 'fastify-jwt-extended/redis'
+import type {} from '@fastify/cookie'
 declare const app: FastifyInstance
 declare const fastify: FastifyInstance
 declare const request: FastifyRequest
