@@ -1,4 +1,4 @@
-// Puts the application together: one file a concern, so that it can be read, and tested, piece by piece.
+// Puts the application together. Each concern has a file of its own, so that it can be read and tested by itself.
 import http from 'node:http'
 import https from 'node:https'
 import Fastify from 'fastify'
@@ -32,7 +32,7 @@ export async function buildApp (config: Config): Promise<FastifyInstance> {
   const users: Users = redis === null ? new MemoryUsers() : new RedisUsers(redis)
 
   if (config.production) {
-    // A request that has come in the clear has told its token to everybody on the way: it is not answered.
+    // A request over plain HTTP has shown its token to everybody on the way, so it is refused.
     app.addHook('onRequest', async (request, reply) => {
       if (request.protocol !== 'https') return reply.code(403).send({ statusCode: 403, error: 'Forbidden', message: 'HTTPS required' })
     })
@@ -53,9 +53,9 @@ export async function buildApp (config: Config): Promise<FastifyInstance> {
     // A refresh token is a random string here: whoever reads the store can't present one.
     refreshTokenFormat: 'opaque',
     ...(redis === null ? {} : { store: new RedisStore(redis) }),
-    // An account that has been deleted is out at once, and not when its token expires.
+    // The user of a deleted account is refused at once, and not when the token expires.
     userLookup: claims => users.find(claims.identity),
-    // Every route needs an access token, the forgotten ones too; what is open says so.
+    // Every route needs an access token, unless it says that it is open.
     protect: true
   })
 

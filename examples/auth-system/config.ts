@@ -7,13 +7,13 @@ export interface Config {
   production: boolean
   /** A long random string, the same for all processes: `openssl rand -base64 64`. */
   secretKey: string
-  /** Certificate and key, when this process ends TLS itself. */
+  /** Certificate and key, if this process ends TLS itself. */
   tls: { key: Buffer, cert: Buffer } | null
   /** Whether a proxy in front ends TLS and sets X-Forwarded-*; an address or a range of it. */
   trustProxy: string | false
   /** Where users, sessions and counters are kept; `null`: in memory, for development. */
   redisUrl: string | null
-  /** An account that is created when it is not there yet, so that somebody can promote others. */
+  /** An account that is created if it does not exist, so that somebody can promote others. */
   admin: { email: string, password: string } | null
 }
 
