@@ -41,8 +41,8 @@ app.post('/refresh', { preHandler: refreshTokenRequired }, async (request, reply
   return { access_token: accessToken, refresh_token: refreshToken }
 })
 
-app.post('/logout', { preHandler: jwtRequired }, async request => ({
-  logout: await app.jwt.revokeSession(request.jwtClaims?.sid ?? '')
+app.post('/logout', { preHandler: jwtRequired }, async (request, reply) => ({
+  logout: await app.jwt.clearSession(request, reply)
 }))
 
 const url = await app.listen({ port: Number(process.env.PORT ?? 3000), host: process.env.HOST ?? '127.0.0.1' })

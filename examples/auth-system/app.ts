@@ -5,16 +5,13 @@ import Fastify from 'fastify'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import jwt from 'fastify-jwt-extended'
-import { RedisStore } from 'fastify-jwt-extended/redis'
-import { Redis } from 'ioredis'
 import { hashPassword } from './passwords.ts'
-import { MemoryUsers, RedisUsers } from './users.ts'
+import { openStorage } from './storage.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { authRoutes } from './routes/auth.ts'
 import { profileRoutes } from './routes/profile.ts'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
-import type { Users } from './users.ts'
 
 export async function buildApp (config: Config): Promise<FastifyInstance> {
   const { tls } = config
@@ -24,12 +21,8 @@ export async function buildApp (config: Config): Promise<FastifyInstance> {
     serverFactory: handler => tls === null ? http.createServer(handler) : https.createServer(tls, handler)
   })
 
-  const redis = config.redisUrl === null ? null : new Redis(config.redisUrl)
-  if (redis !== null) {
-    redis.on('error', error => { app.log.error({ err: error }, 'Redis') })
-    app.addHook('onClose', async () => { await redis.quit() })
-  }
-  const users: Users = redis === null ? new MemoryUsers() : new RedisUsers(redis)
+  const { users, store, redis, close } = await openStorage(config, app.log)
+  app.addHook('onClose', close)
 
   if (config.production) {
     // A request over plain HTTP has shown its token to everybody on the way, so it is refused.
@@ -52,7 +45,7 @@ export async function buildApp (config: Config): Promise<FastifyInstance> {
     sessionMaxAge: '30 days',
     // A refresh token is a random string here: whoever reads the store can't present one.
     refreshTokenFormat: 'opaque',
-    ...(redis === null ? {} : { store: new RedisStore(redis) }),
+    store,
     // The user of a deleted account is refused at once, and not when the token expires.
     userLookup: claims => users.find(claims.identity),
     // Every route needs an access token, unless it says that it is open.
