@@ -120,7 +120,7 @@ const coverage = missing.length === 0 || process.env.CI !== undefined ? [] : ['-
 async function checks () {
   const outcomes = []
   // The package is packed as it was just built.
-  for (const name of ['lint', 'typecheck', 'check:unused']) outcomes.push(await npm(name))
+  for (const name of ['lint', 'typecheck', 'check:unused', 'docs']) outcomes.push(await npm(name))
   outcomes.push(await npm('check:package', { npm_config_ignore_scripts: 'true' }))
   return outcomes
 }
