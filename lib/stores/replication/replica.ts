@@ -1,4 +1,5 @@
 import { ExpiringShards } from './expiring-shards.ts'
+import type { HeldToken } from '../../types/store.ts'
 
 /** The part of `maxEntries` that may be in use when what did not fit is loaded again. */
 const roomAgain = 0.9
@@ -20,16 +21,6 @@ export interface StaleMark {
   readonly id: string
   readonly staleBefore: number
   readonly life: number
-}
-
-/** An access token, as a replica knows it. */
-export interface ReplicaToken {
-  readonly jti: string | null
-  readonly sid: string | null
-  /** The `gen` claim. */
-  readonly generation: number | undefined
-  /** The `iat` claim, in seconds since the epoch. */
-  readonly issuedAt: number | undefined
 }
 
 /**
@@ -71,7 +62,7 @@ interface Hold {
  *
  * The promise: a token passes only if all that the store had denied `maxStaleness` ago has come in. Three things prove it. The feed
  * brings what is published in order, each publication names the one before it, and a mark that was asked for at some moment comes
- * behind all that was published before that moment. What was published before the feed was connected is loaded after the first mark.
+ * behind all that was published before that moment. What was published before the feed was connected is loaded after the first mark, and counts from the next one on.
  *
  * A denial is never taken back, so that one that has come in is kept until its token has expired, whatever becomes of the feed.
  */
@@ -86,7 +77,8 @@ export class Replica {
   #position: string | null = null
   /** Counts the loads, so that the end of one that was overtaken means nothing. */
   #load = 0
-  #loaded = false
+  /** When everything had been loaded; `Infinity` if it was not. */
+  #loadedAt = Infinity
   #lastProven = -Infinity
   /** When the last hold was answered that ended without a feed. */
   #lastForgotten = -Infinity
@@ -109,10 +101,11 @@ export class Replica {
 
   /** Whether tokens may pass without a question. */
   trusted (now: number): boolean {
-    return this.#loaded && !this.#overflowed && this.#lastProven > this.#lastForgotten && now - this.#lastProven <= this.#options.maxStaleness
+    // A store that lost its data while it was read has shown an empty list: only a mark of later says that it was the whole.
+    return !this.#overflowed && this.#lastProven > this.#loadedAt && this.#lastProven > this.#lastForgotten && now - this.#lastProven <= this.#options.maxStaleness
   }
 
-  judge ({ jti, sid, generation, issuedAt }: ReplicaToken, now: number): Verdict {
+  judge ({ jti, sid, generation, issuedAt }: HeldToken, now: number): Verdict {
     if (jti !== null && this.#tokens.has(jti)) return 'denied'
     if (sid !== null && this.#sessions.has(sid)) return 'denied'
     if (this.#holds.size > 0) {
@@ -171,15 +164,15 @@ export class Replica {
     return inStep ? null : this.#load
   }
 
-  /** All denials are held that the store had when a load began. */
-  loaded (load: number): void {
-    if (load === this.#load && this.#position !== null) this.#loaded = true
+  /** All denials are held that the store had when a load began. Tokens pass from the next mark on. */
+  loaded (load: number, now: number): void {
+    if (load === this.#load && this.#position !== null) this.#loadedAt = now
   }
 
   /** The connection is gone, or something was missed. What has come in is kept. */
   lost (): void {
     this.#position = null
-    this.#loaded = false
+    this.#loadedAt = Infinity
     this.#lastProven = -Infinity
     for (const [key, { pending, settledAt }] of this.#holds) {
       if (pending === 0) this.#forgetHold(key, settledAt)
