@@ -1,9 +1,32 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
+import type { Store } from '../../lib/index.ts'
 import type { ReplicaStatus } from '../../lib/stores/redis/store.ts'
+import { sessionApp, verdict } from './session-app.ts'
 
 interface Replicated { readonly replica: ReplicaStatus | null }
+
+/** Long enough that a machine that is busy trusts its replica, too. */
+export const patient = { maxStaleness: 60_000 }
+
+/** A server of many that share a store. */
+export interface Server<S extends Replicated = Replicated> {
+  readonly app: FastifyInstance
+  readonly store: S
+  /** How often requests have asked the store. */
+  questions (): number
+}
+
+export async function startServer<S extends Store & Replicated & { close (): void }> (t: Test, store: S): Promise<Server<S>> {
+  t.teardown(() => { store.close() })
+  let questions = 0
+  const { isDenied, checkToken } = store
+  store.isDenied = async (...args) => { questions++; return isDenied.apply(store, args) }
+  store.checkToken = async (...args) => { questions++; return checkToken.apply(store, args) }
+  return { app: await sessionApp(t, { store }), store, questions: () => questions }
+}
 
 /** Waits for something that happens soon. */
 export async function until (happened: () => boolean | Promise<boolean>, what: string): Promise<void> {
@@ -36,4 +59,15 @@ export function replicaWarnings (t: Test): string[] {
   process.on('warning', listener)
   t.teardown(() => { process.off('warning', listener) })
   return warnings
+}
+
+/** What a request with this token gets, and whether the store was asked for it. */
+export async function passage ({ app, questions }: Server, accessToken: string): Promise<string> {
+  const before = questions()
+  const result = await verdict(app, 'GET', '/me', accessToken)
+  return `${result} ${questions() === before ? 'from memory' : 'from the store'}`
+}
+
+export async function untilPassage (server: Server, accessToken: string, expected: string): Promise<void> {
+  await until(async () => await passage(server, accessToken) === expected, expected)
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { openInTime } from '../replication/feed.ts'
 import { markScript } from './scripts.ts'
 import type { RedisConnection } from './client.ts'
 import type { RedisKeys } from './keys.ts'
@@ -79,7 +80,7 @@ export function createRedisFeed ({ subscribe, send, keys, server, run, timeout }
   return {
     async connect (listener) {
       const clock = { now: 0 }
-      const close = await inTime(subscribe([keys.feed, ownChannel], reader(listener, clock), reason => { listener.lost(reason) }), timeout)
+      const close = await openInTime(subscribe([keys.feed, ownChannel], reader(listener, clock), reason => { listener.lost(reason) }), end => { end() }, timeout)
       const connection: FeedConnection = {
         async mark (name) {
           await run(markScript, [keys.feed, keys.live], [ownChannel, name, randomUUID(), keys.feed])
@@ -90,23 +91,4 @@ export function createRedisFeed ({ subscribe, send, keys, server, run, timeout }
       return connection
     }
   }
-}
-
-/** Waits for a connection, and closes one that comes too late. */
-async function inTime (opening: Promise<() => void>, timeout: number): Promise<() => void> {
-  return new Promise((resolve, reject) => {
-    let late = false
-    const timer = setTimeout(() => {
-      late = true
-      reject(new Error(`the feed could not be opened within ${timeout} ms`))
-    }, timeout).unref()
-    opening.then(close => {
-      clearTimeout(timer)
-      if (late) close()
-      else resolve(close)
-    }, (error: unknown) => {
-      clearTimeout(timer)
-      reject(error)
-    })
-  })
 }

@@ -18,12 +18,10 @@ import type {
   CreatedSession, EndedSessions, SessionChange, SessionLimit, SessionPage, SessionRecord, SessionState, Store, StoredSession, TokenState
 } from '../../types/store.ts'
 import type { MaybePromise } from '../../types/claims.ts'
-import type { ReplicateOptions } from '../replication/options.ts'
-import type { ReplicaStatus } from '../replication/replication.ts'
+import type { ReplicaStatus, ReplicateOptions } from '../replication/options.ts'
 import type { Denial } from '../replication/replica.ts'
 
-export type { ReplicateOptions } from '../replication/options.ts'
-export type { ReplicaStatus } from '../replication/replication.ts'
+export type { ReplicaStatus, ReplicateOptions } from '../replication/options.ts'
 export type { IoredisClient, IoredisCluster, NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, RedisClient } from './client.ts'
 
 /** Options of {@link RedisStore}. */

@@ -34,3 +34,18 @@ export interface Feed {
   /** Opens a connection of its own, and listens before it resolves. It rejects after a time-out. */
   connect (listener: FeedListener): Promise<FeedConnection>
 }
+
+/** Waits for a connection, and closes one that comes too late. @throws An error after the time-out, in milliseconds. */
+export async function openInTime<T> (opening: Promise<T>, close: (opened: T) => void, timeout: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      reject(new Error(`the feed could not be opened within ${timeout} ms`))
+    }, timeout).unref()
+    opening.finally(() => { clearTimeout(timer) }).then(opened => {
+      if (late) close(opened)
+      else resolve(opened)
+    }, reject)
+  })
+}

@@ -12,6 +12,14 @@ export interface ReplicateOptions {
   maxEntries?: number
 }
 
+/** The state of a replica, for a health check or a metric. */
+export interface ReplicaStatus {
+  /** Whether tokens pass without a question now. */
+  readonly trusted: boolean
+  /** Denials that are held, those of ended sessions included. */
+  readonly denials: number
+}
+
 const defaults: Readonly<Required<ReplicateOptions>> = { maxStaleness: 1000, maxEntries: 1_000_000 }
 
 /** @returns `null` for no replication. @throws `FST_JWT_BAD_OPTION` */

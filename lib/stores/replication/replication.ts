@@ -1,19 +1,11 @@
 import { Replica } from './replica.ts'
 import type { Feed, FeedConnection, FeedListener } from './feed.ts'
-import type { ReplicateOptions } from './options.ts'
+import type { ReplicaStatus, ReplicateOptions } from './options.ts'
 import type { Denial, Verdict } from './replica.ts'
 import type { HeldToken } from '../../types/store.ts'
 
 /** Marks in a row that may stay away before the connection counts as dead. */
 const patience = 8
-
-/** The state of a replica, for a health check or a metric. */
-export interface ReplicaStatus {
-  /** Whether tokens pass without a question now. */
-  readonly trusted: boolean
-  /** Denials that are held, those of ended sessions included. */
-  readonly denials: number
-}
 
 /** Keeps a replica up to date: connects, asks for marks, loads, and begins anew if something is lost. */
 export class Replication {

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
 import { Redis as Valkey } from 'iovalkey'
 import { createClient, createClientPool, createSentinel } from 'redis'
@@ -10,19 +9,10 @@ import { RedisStore } from '../../../../lib/stores/redis/store.ts'
 import type { RedisClient, RedisStoreOptions } from '../../../../lib/stores/redis/store.ts'
 import { noRedis, startRedis, startRedisCluster, startSentinel } from '../../../helpers/redis-server.ts'
 import type { RedisServer } from '../../../helpers/redis-server.ts'
-import { replicaWarnings, revokedSessions, until, untilTrusted } from '../../../helpers/replicas.ts'
+import { passage, patient, replicaWarnings, revokedSessions, startServer, until, untilPassage, untilTrusted } from '../../../helpers/replicas.ts'
+import type { Server } from '../../../helpers/replicas.ts'
 import { send, sessionApp, verdict } from '../../../helpers/session-app.ts'
 import { startSilentProxy } from '../../../helpers/silent-proxy.ts'
-
-/** Long enough that a machine that is busy trusts its replica, too. */
-const patient = { maxStaleness: 60_000 }
-
-interface Server {
-  readonly app: FastifyInstance
-  readonly store: RedisStore
-  /** How often requests have asked the store. */
-  questions (): number
-}
 
 function connect (t: Test, { host, port }: { host: string, port: number }, options: object = {}): Redis {
   const client = new Redis({ host, port, retryStrategy: () => 20, maxRetriesPerRequest: 1, ...options })
@@ -32,30 +22,13 @@ function connect (t: Test, { host, port }: { host: string, port: number }, optio
 }
 
 /** A server of many, on a client of its own. */
-async function start (t: Test, client: RedisClient, options: RedisStoreOptions = {}): Promise<Server> {
-  const store = new RedisStore(client, { commandTimeout: 1000, clockSkew: 0, replicate: patient, ...options })
-  t.teardown(() => { store.close() })
-  let questions = 0
-  const { isDenied, checkToken } = store
-  store.isDenied = (...args) => { questions++; return isDenied.apply(store, args) }
-  store.checkToken = async (...args) => { questions++; return checkToken.apply(store, args) }
-  return { app: await sessionApp(t, { store }), store, questions: () => questions }
+async function start (t: Test, client: RedisClient, options: RedisStoreOptions = {}): Promise<Server<RedisStore>> {
+  return startServer(t, new RedisStore(client, { commandTimeout: 1000, clockSkew: 0, replicate: patient, ...options }))
 }
 
 /** A feed that was there before every token of these tests. */
 async function oldFeed (server: RedisServer, prefix = 'fastify-jwt:'): Promise<void> {
   await server.command('HSET', `${prefix}feed`, 'id', randomUUID(), 'place', '0', 'born', '1', 'channel', 'fastify-jwt:feed')
-}
-
-/** What a request with this token gets, and whether the store was asked for it. */
-async function passage ({ app, questions }: Server, accessToken: string): Promise<string> {
-  const before = questions()
-  const result = await verdict(app, 'GET', '/me', accessToken)
-  return `${result} ${questions() === before ? 'from memory' : 'from the store'}`
-}
-
-async function untilPassage (server: Server, accessToken: string, expected: string): Promise<void> {
-  await until(async () => await passage(server, accessToken) === expected, expected)
 }
 
 t.test('on one Redis', { skip: noRedis }, async t => {
@@ -193,7 +166,7 @@ t.test('on one Redis', { skip: noRedis }, async t => {
       await untilTrusted(here.store, other.store, second.store)
       const jti = randomUUID()
       await other.store.denyToken(jti, null, Date.now() + 60_000)
-      const judged = ({ store }: Server): string | undefined => store.judge?.({ jti, sid: null, generation: undefined, issuedAt: 1e10 })
+      const judged = ({ store }: Server<RedisStore>): string | undefined => store.judge?.({ jti, sid: null, generation: undefined, issuedAt: 1e10 })
       await until(() => judged(second) === 'denied', 'a denial for the servers of the app')
       t.equal(judged(here), 'passes')
       t.equal(here.store.replica?.trusted, true, 'what others publish is no gap')
@@ -378,7 +351,7 @@ t.test('behind a Sentinel, the feed follows a failover', { skip: noRedis }, asyn
   t.teardown(() => { byNodeRedis.destroy() })
   const servers = [await start(t, byIoredis, { replicate: true }), await start(t, byNodeRedis, { replicate: true })]
   await untilTrusted(...servers.map(({ store }) => store))
-  const [first, second] = servers as [Server, Server]
+  const [first, second] = servers as [Server<RedisStore>, Server<RedisStore>]
   const { accessToken, sessionId } = await first.app.jwt.createSession('ada')
   for (const server of servers) await untilPassage(server, accessToken, '200 from memory')
   await until(async () => (await replica.keys()).length === (await primary.keys()).length, 'what is written, on the replica')
