@@ -5,6 +5,7 @@ import cookie from '@fastify/cookie'
 import fp from 'fastify-plugin'
 import { createTokenCookies, keepCookiesPrivate } from './cookies/token-cookies.ts'
 import { badOption } from './errors.ts'
+import { publish } from './events.ts'
 import { resolveOptions } from './options/settings.ts'
 import { kRegistration, registrationOf } from './registration.ts'
 import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './authenticate/hooks.ts'
@@ -50,6 +51,8 @@ async function openStore (fastify: FastifyInstance, { store: given }: Settings):
   if (given !== null) {
     const store = 'denylist' in given ? joinStores(given) : given
     await store.open?.()
+    const end = store.onSessionEnd?.(sessionId => { publish('session.revoked', { sessionId, cause: null, remote: true }, fastify.log) })
+    if (end !== undefined) fastify.addHook('onClose', async () => { end() })
     return store
   }
   const above = registrationOf(fastify)?.store

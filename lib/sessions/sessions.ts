@@ -55,7 +55,7 @@ export function createSessions (
   const store = failClosed(given, errors)
   const tokens = createSessionTokenIssuer(settings, issuer, verifier, checkSize)
   const ender = createSessionEnder(store)
-  const usage = createUsageMarker(settings, store, log)
+  const usage = createUsageMarker(settings, store, log, given.judge !== undefined)
   const checks = createRefreshTokenChecks(settings, store, verifier, usage.markUsed)
   const rotate = createRotateSession(settings, store, tokens, ender)
   // An instance that only verifies sees the tokens of sessions that another one holds.
