@@ -2,8 +2,8 @@ import type { TableNames } from './schema.ts'
 
 /** Every statement of the store. */
 export type Statements = Readonly<Record<
-  'deny' | 'isDenied' | 'checkToken' | 'create' | 'find' | 'state' | 'replace' | 'end' | 'endAll' | 'list' |
-  'forgetDenials' | 'forgetSessions' | 'forgetOwners', string>>
+  'deny' | 'isDenied' | 'useOnce' | 'checkToken' | 'create' | 'find' | 'state' | 'replace' | 'end' | 'endAll' | 'list' |
+  'forgetDenials' | 'forgetUsedIds' | 'forgetSessions' | 'forgetOwners', string>>
 
 /** The database's clock, in milliseconds. */
 export const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
@@ -13,12 +13,13 @@ export const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
  * what had been committed when it began, also if it then waited for a row. So whoever logs in or ends all sessions first counts
  * in the one row of the identity, which others wait for; what it counted then tells whether something has come in between.
  */
-export function statementsFor ({ denials, sessions, owners }: TableNames): Statements {
+export function statementsFor ({ denials, usedIds, sessions, owners }: TableNames): Statements {
   const denied = `EXISTS (SELECT FROM ${denials} WHERE kind = 'token' AND id = $1) OR EXISTS (SELECT FROM ${denials} WHERE kind = 'session' AND id = $2)`
   return {
     deny: `INSERT INTO ${denials} AS denial (kind, id, expires_at) VALUES ($1, $2, $3)
       ON CONFLICT (kind, id) DO UPDATE SET expires_at = greatest(denial.expires_at, excluded.expires_at)`,
     isDenied: `SELECT (${denied})::int AS denied`,
+    useOnce: `INSERT INTO ${usedIds} (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING RETURNING 1 AS one`,
     checkToken: `SELECT (${denied})::int AS denied, version, generation, used, stale_before
       FROM (SELECT) AS one LEFT JOIN ${sessions} ON id = $3 AND expires_at > $4`,
     // $14: how many sessions there may be, or NULL. $15: whether the oldest end for it. $16: our time. $17: how often all sessions had
@@ -77,6 +78,7 @@ export function statementsFor ({ denials, sessions, owners }: TableNames): State
     list: `SELECT * FROM ${sessions} WHERE owner = $1 AND (created_at, id) < ($2, $3) AND expires_at > $4
       ORDER BY created_at DESC, id DESC LIMIT $5`,
     forgetDenials: forget(denials, 'expires_at < $1'),
+    forgetUsedIds: forget(usedIds, 'expires_at < $1'),
     forgetSessions: forget(sessions, 'expires_at < $1'),
     forgetOwners: forget(owners, `touched_at < $1 AND NOT EXISTS (SELECT FROM ${sessions} WHERE ${sessions}.owner = ${owners}.owner)`)
   }

@@ -19,6 +19,7 @@ export interface RedisKeys {
   sessionsOf (identity: string): string
   /** The sessions of an identity by expiry, in the same slot. */
   expiryOf (identity: string): string
+  usedOnce (id: string): string
   probe (index: number): string
 }
 
@@ -31,6 +32,7 @@ export function redisKeys (prefix: string): RedisKeys {
       : `${prefix}denied-token:{${tag(sid)}}:${tag(jti)}`,
     sessionsOf: identity => `${prefix}sessions-of:{${sha256(identity)}}`,
     expiryOf: identity => `${prefix}expiry-of:{${sha256(identity)}}`,
+    usedOnce: id => `${prefix}used:{${tag(id)}}`,
     probe: index => `${prefix}probe:{${index}}`
   }
 }
