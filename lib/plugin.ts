@@ -19,6 +19,7 @@ import { createJwtDecorator } from './app-jwt.ts'
 import { warnOfMemory } from './stores/memory-warning.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { joinStores } from './stores/split.ts'
+import { createProofVerifier } from './dpop/verifier.ts'
 import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JwtExtendedOptions } from './types/options.ts'
@@ -79,6 +80,7 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     issuer,
     cookies,
     store,
+    proofs: settings.dpop && store !== null ? createProofVerifier(settings, settings.dpop, store) : null,
     sessions: store === null ? null : createSessions(settings, issuer, verifier, store, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
     hideQueryToken () {
       if (!queryTokenHidden) redactQueryToken(registration)

@@ -1,3 +1,4 @@
+import { boundKeyOf } from '../dpop/bound-key.ts'
 import { freezeUtf8 } from './freeze.ts'
 import { readIdentity } from './identity.ts'
 import type { Errors } from '../errors.ts'
@@ -85,6 +86,8 @@ export function toClaims (token: string, payload: Record<string, unknown>, setti
   if (!isOptional(payload['sub'], 'string') && !isFiniteNumber(payload['sub'])) throw refuse('sub')
   if (!isOptional(payload['iss'], 'string')) throw refuse('issuer')
   checkIssuerAndAudience(payload, settings)
+  // Who stole it could use it if it passed without a proof.
+  if (settings.dpop === null && boundKeyOf(payload) !== null) throw settings.errors.FST_JWT_DPOP_BINDING('Token is bound to a key, which is not supported here')
   if (!freezeUtf8(token, 1, payload)) throw refuse('malformed')
   return payload as JwtClaims
 }
