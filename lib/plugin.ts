@@ -67,6 +67,7 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const verifier = createTokenVerifier(settings)
   const issuer = createTokenIssuer(settings, verifier)
   const store = await openStore(fastify, settings)
+  const proofs = settings.dpop && store !== null ? createProofVerifier(settings, settings.dpop, store) : null
   const cookies = createTokenCookies(settings)
   // Where tokens can only be kept in cookies, one that is too large must not leave a session behind.
   const onlyCookies = settings.extractToken === null && settings.tokenLocation.every(location => location === 'cookies')
@@ -80,8 +81,8 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     issuer,
     cookies,
     store,
-    proofs: settings.dpop && store !== null ? createProofVerifier(settings, settings.dpop, store) : null,
-    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
+    proofs,
+    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, proofs, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
     hideQueryToken () {
       if (!queryTokenHidden) redactQueryToken(registration)
       queryTokenHidden = true

@@ -1,9 +1,8 @@
-import { createPublicKey, KeyObject } from 'node:crypto'
-import type { JsonWebKey } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { isUtf8 } from 'node:buffer'
 import { Lru } from 'toad-cache'
-import { requiredMembers, thumbprintOf } from '../keys/thumbprint.ts'
 import { fits, isSignedBy } from './algorithms.ts'
+import { readPublicJwk } from './public-key.ts'
 import type { Errors } from '../errors.ts'
 import type { ProofAlgorithm } from '../types/options.ts'
 
@@ -36,9 +35,6 @@ const maxLength = 8192
 /** Headers of proofs remembered. A client's are all the same, and to prepare a key costs about as much as checking a signature. */
 const maxKeys = 1000
 
-/** Members of private and secret keys (RFC 7518 §6). */
-const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const
-
 /** The bytes of a part; `null` unless it is base64url in its one spelling (RFC 7515 §2, RFC 4648 §3.5). */
 function decode (part: string): Buffer | null {
   const bytes = Buffer.from(part, 'base64url')
@@ -55,20 +51,6 @@ function parse (part: string): Record<string, unknown> | null {
   } catch {
     return null
   }
-}
-
-/** The public key in a header; `null` unless it is one, in the one form that has its thumbprint. */
-function readKey (jwk: unknown): { key: KeyObject, thumbprint: string } | null {
-  if (typeof jwk !== 'object' || jwk === null || privateMembers.some(name => Object.hasOwn(jwk, name))) return null
-  let key: KeyObject
-  try {
-    key = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })
-  } catch {
-    return null
-  }
-  const exported = key.export({ format: 'jwk' })
-  const given = requiredMembers(jwk as JsonWebKey)
-  return JSON.stringify(given) === JSON.stringify(requiredMembers(exported)) ? { key, thumbprint: thumbprintOf(exported) } : null
 }
 
 /**
@@ -92,7 +74,7 @@ export function createProofReader (allowed: readonly ProofAlgorithm[], errors: E
     if (crit !== undefined) throw refuse('crit')
     const algorithm = allowed.find(name => name === alg)
     if (algorithm === undefined) throw refuse('alg')
-    const read = readKey(jwk)
+    const read = readPublicJwk(jwk)
     if (read === null || !fits(read.key, algorithm)) throw refuse('jwk')
     return { ...read, algorithm }
   }

@@ -29,6 +29,13 @@ export interface ProofVerifier {
    * @throws `FST_JWT_DPOP_PROOF`, `FST_JWT_DPOP_NONCE`, `FST_JWT_DPOP_BINDING`, `FST_JWT_STORE_UNAVAILABLE`
    */
   checkToken (request: FastifyRequest, token: string, claims: JwtClaims, presented: Presented): MaybePromise<string | null>
+  /**
+   * The key of a token request, for the tokens that it is answered with (RFC 9449 §5).
+   *
+   * @returns Its thumbprint, or `null` for a request without a proof.
+   * @throws As `checkToken`; `FST_JWT_DPOP_PROOF` also for a request without a proof if every token must be bound.
+   */
+  keyOf (request: FastifyRequest): MaybePromise<string | null>
   /** Refuses a token that came in no request, and so without a proof, if it needs one. @throws `FST_JWT_DPOP_BINDING` */
   refuseWithoutRequest (claims: JwtClaims): void
 }
@@ -124,6 +131,8 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
       if (!fits) throw errors.FST_JWT_DPOP_BINDING('Token is bound to a key: send it with the scheme DPoP and a proof')
       return checkProof(request, key, claims.type === 'access' ? token : null)
     },
+
+    keyOf: request => request.headers['dpop'] === undefined && !required ? null : checkProof(request, null, null),
 
     refuseWithoutRequest (claims) {
       if (boundKeyOf(claims) !== null) throw errors.FST_JWT_DPOP_BINDING('Token is bound to a key: send it in a request, with a proof')

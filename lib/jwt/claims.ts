@@ -38,6 +38,11 @@ export function wrongIssuer (got: unknown, expected: readonly string[], errors: 
   return wrongClaim('issuer', got, expected, errors)
 }
 
+/** The refusal of a bound token if there is no `dpop` option. */
+export function bindingNotSupported (errors: Errors): JwtError {
+  return errors.FST_JWT_DPOP_BINDING('Token is bound to a key, which is not supported here')
+}
+
 /**
  * Checks who issued a token and whom it is for (RFC 7519 §4.1.1, §4.1.3).
  *
@@ -87,7 +92,7 @@ export function toClaims (token: string, payload: Record<string, unknown>, setti
   if (!isOptional(payload['iss'], 'string')) throw refuse('issuer')
   checkIssuerAndAudience(payload, settings)
   // Who stole it could use it if it passed without a proof.
-  if (settings.dpop === null && boundKeyOf(payload) !== null) throw settings.errors.FST_JWT_DPOP_BINDING('Token is bound to a key, which is not supported here')
+  if (settings.dpop === null && boundKeyOf(payload) !== null) throw bindingNotSupported(settings.errors)
   if (!freezeUtf8(token, 1, payload)) throw refuse('malformed')
   return payload as JwtClaims
 }
