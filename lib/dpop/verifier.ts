@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { after } from '../after.ts'
 import { failClosed } from '../stores/fail-closed.ts'
 import { boundKeyOf } from './bound-key.ts'
+import { sendNonce } from './fresh-nonce.ts'
+import { createNonces } from './nonce.ts'
 import { createProofReader } from './proof.ts'
 import { normalizeUri, requestUri } from './target-uri.ts'
 import type { FastifyRequest } from 'fastify'
@@ -60,10 +62,13 @@ function sha256 (text: string): string {
   return createHash('sha256').update(text).digest('base64url')
 }
 
-export function createProofVerifier ({ errors }: Settings, options: ResolvedProofOptions, store: Store): ProofVerifier {
-  const { required, replayWindow, clockTolerance, url } = options
+/** @param keys The keys that opaque tokens are made with, as they are now. Nonces are made with keys derived from them, or from `nonceSecret`. */
+export function createProofVerifier ({ errors }: Settings, options: ResolvedProofOptions, store: Store, keys: () => readonly Uint8Array[]): ProofVerifier {
+  const { required, replayWindow, clockTolerance, nonceLife, nonceSecret, url } = options
   const readProof = createProofReader(options.algorithms, errors)
   const { useOnce } = failClosed(store, errors)
+  const secrets = nonceSecret === null ? null : [nonceSecret]
+  const nonces = nonceLife === null ? null : { life: nonceLife, ...createNonces(secrets === null ? keys : () => secrets) }
 
   /** The one proof of a request (RFC 9449 §4.3, 1). */
   function proofIn ({ headers: { dpop } }: FastifyRequest): string {
@@ -77,9 +82,17 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
     return url === null ? requestUri(request.protocol, request.host, request.originalUrl) : normalizeUri(url(request))
   }
 
-  /** When the proof is too old. Seconds since the epoch. */
-  function expiryOf ({ iat }: Proof): number {
+  /** When the proof is too old, in seconds since the epoch. Its age is that of its nonce, if it needs one, or else its `iat` (RFC 9449 §4.3, 10 and 11). */
+  function expiryOf (request: FastifyRequest, { iat, nonce }: Proof): number {
     const now = Date.now() / 1000
+    if (nonces !== null) {
+      const madeAt = nonces.madeAt(nonce)
+      const age = madeAt === null ? Infinity : now - madeAt
+      // A client need not come twice if it learns the next nonce in time.
+      if (age > nonces.life / 2 || age < -clockTolerance) sendNonce(request, nonces.current())
+      if (madeAt === null || age > nonces.life || age < -clockTolerance) throw errors.FST_JWT_DPOP_NONCE()
+      return madeAt + nonces.life + 1
+    }
     const expiry = iat + replayWindow + clockTolerance
     if (iat > now + clockTolerance || expiry <= now) throw errors.FST_JWT_DPOP_PROOF('iat')
     return expiry
@@ -108,7 +121,7 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
     if (htm !== request.method) throw errors.FST_JWT_DPOP_PROOF('htm')
     const uri = normalizeUri(htu)
     if (uri === null || uri !== uriOf(request)) throw errors.FST_JWT_DPOP_PROOF('htu')
-    const expiry = expiryOf(proof)
+    const expiry = expiryOf(request, proof)
     if (token !== null && ath !== sha256(token)) throw errors.FST_JWT_DPOP_PROOF('ath')
     if (key !== null && thumbprint !== key) throw errors.FST_JWT_DPOP_BINDING('Invalid DPoP key binding')
     return after(isFirstUse(request, text, proof, expiry), first => {
