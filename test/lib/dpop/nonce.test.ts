@@ -3,7 +3,8 @@ import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import t from 'tap'
 import { MemoryStore } from '../../../lib/index.ts'
 import { clientKey, proof } from '../../helpers/proof.ts'
-import { movableTime, secretKey, sessionApp } from '../../helpers/session-app.ts'
+import { movableTime } from '../../helpers/clock.ts'
+import { secretKey, sessionApp } from '../../helpers/session-app.ts'
 import type { JwtExtendedOptions } from '../../../lib/index.ts'
 
 const key = clientKey()
