@@ -124,6 +124,14 @@ export interface Denylist {
   denySession (sid: string, expiresAt: number | null): MaybePromise<void>
   /** Whether a token or its session is refused: one round trip, since requests ask it. */
   isDenied (jti: string | null, sid: string | null): MaybePromise<boolean>
+  /**
+   * Uses an id that must not be used twice: the proof of a request (`dpop`). One atomic step, whoever shares the store. Ids of this
+   * kind come with every request: they are forgotten soon after `expiresAt`, and are told apart from those of tokens and sessions.
+   *
+   * @param expiresAt Until when a second use is refused.
+   * @returns `true` for the first use, `false` for any other before `expiresAt`. After it, either.
+   */
+  useOnce (id: string, expiresAt: number): MaybePromise<boolean>
 }
 
 /** One record for each login. Each method is one atomic step. */
