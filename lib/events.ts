@@ -18,8 +18,11 @@ export interface JwtEvents {
   'session.started': { sessionId: string, identity: string }
   /** A refresh token was replaced. `repeated`: its successor was issued again, within `refreshReuseInterval`. */
   'session.rotated': { sessionId: string, identity: string, repeated: boolean }
-  /** A session was ended: by the app, since a refresh token was reused, at `sessionMaxAge`, or for a new one (`maxSessions`). */
-  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' | 'limit' }
+  /**
+   * A session was ended: by the app, since a refresh token was reused, at `sessionMaxAge`, or for a new one (`maxSessions`). With a store
+   * that replicates, also by another server, which knows the cause: `remote`.
+   */
+  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' | 'limit' } | { sessionId: string, cause: null, remote: true }
 }
 
 interface Log { readonly level: 'debug' | 'info' | 'warn', readonly line: string }

@@ -5,6 +5,7 @@ import cookie from '@fastify/cookie'
 import fp from 'fastify-plugin'
 import { createTokenCookies, keepCookiesPrivate } from './cookies/token-cookies.ts'
 import { badOption } from './errors.ts'
+import { publish } from './events.ts'
 import { resolveOptions } from './options/settings.ts'
 import { kRegistration, registrationOf } from './registration.ts'
 import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './authenticate/hooks.ts'
@@ -19,6 +20,8 @@ import { createJwtDecorator } from './app-jwt.ts'
 import { warnOfMemory } from './stores/memory-warning.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { joinStores } from './stores/split.ts'
+import { nonceOnSend } from './dpop/fresh-nonce.ts'
+import { createProofVerifier } from './dpop/verifier.ts'
 import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JwtExtendedOptions } from './types/options.ts'
@@ -50,6 +53,8 @@ async function openStore (fastify: FastifyInstance, { store: given }: Settings):
   if (given !== null) {
     const store = 'denylist' in given ? joinStores(given) : given
     await store.open?.()
+    const end = store.onSessionEnd?.(sessionId => { publish('session.revoked', { sessionId, cause: null, remote: true }, fastify.log) })
+    if (end !== undefined) fastify.addHook('onClose', async () => { end() })
     return store
   }
   const above = registrationOf(fastify)?.store
@@ -66,6 +71,7 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const verifier = createTokenVerifier(settings)
   const issuer = createTokenIssuer(settings, verifier)
   const store = await openStore(fastify, settings)
+  const proofs = settings.dpop && store !== null ? createProofVerifier(settings, settings.dpop, store, () => verifier.keys.opaqueKeys) : null
   const cookies = createTokenCookies(settings)
   // Where tokens can only be kept in cookies, one that is too large must not leave a session behind.
   const onlyCookies = settings.extractToken === null && settings.tokenLocation.every(location => location === 'cookies')
@@ -79,7 +85,8 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     issuer,
     cookies,
     store,
-    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
+    proofs,
+    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, proofs, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
     hideQueryToken () {
       if (!queryTokenHidden) redactQueryToken(registration)
       queryTokenHidden = true
@@ -123,6 +130,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)
   fastify.addHook('onSend', challengeOnSend)
+  if (settings.dpop && settings.dpop.nonceLife !== null) fastify.addHook('onSend', nonceOnSend)
 }
 
 /**

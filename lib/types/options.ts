@@ -282,6 +282,46 @@ export interface SessionOptions {
   sessionMaxAge?: Duration | false
 }
 
+/** The algorithms of a DPoP proof. `Ed25519` is the name of EdDSA on that curve in RFC 9864. */
+export type ProofAlgorithm = Exclude<Algorithm, 'HS256' | 'HS384' | 'HS512'> | 'Ed25519'
+
+/** The `dpop` option in full. */
+export interface ProofOptions {
+  /**
+   * `'allowed'`: tokens that are bound to a key need a proof, others pass as before. `'required'`: every token needs one that does
+   * not come in a cookie. Default: `'allowed'`.
+   */
+  mode?: 'allowed' | 'required'
+  /**
+   * How old a proof may be, by its `iat`. So long its `jti` is kept in the store, so that it passes once. With `nonce`, the age of the
+   * nonce decides. Default: 60.
+   */
+  replayWindow?: Duration
+  /** By how much the clocks of client and server may differ. Default: 10. */
+  clockTolerance?: Duration
+  /**
+   * Require a nonce of the server's in every proof (RFC 9449 §8), good for so long; `true` for 300 seconds. Every server with the same
+   * keys accepts those of the others. Default: `false`.
+   */
+  nonce?: boolean | Duration
+  /** What nonces are made with, for a server that signs no tokens: at least 32 bytes, the same on every server. Default: a key derived from those that sign. */
+  nonceSecret?: Secret
+  /** The algorithms accepted in proofs. Default: all. */
+  algorithms?: readonly ProofAlgorithm[]
+  /** The URL of a request as its client sees it, if a proxy changes its path. Default: by `request.protocol`, `host` and `originalUrl`. */
+  url?: (request: FastifyRequest) => string
+}
+
+/** Tokens that are bound to a key. */
+export interface PossessionOptions {
+  /**
+   * Tokens that are bound to a key of the client, which proves with each request that it has the key (DPoP, RFC 9449). If the option
+   * is left out, such tokens are refused, since a bound token is not a bearer token; with `false` their binding is ignored.
+   * Default: not supported.
+   */
+  dpop?: false | 'allowed' | 'required' | ProofOptions
+}
+
 /** Protection of whole apps, and what answers say. */
 export interface RouteOptions {
   /**
@@ -305,4 +345,4 @@ export interface RouteOptions {
 /** The options of the plugin. An unknown one, or a value of the wrong kind, stops start-up. */
 export interface JwtExtendedOptions extends
   KeyOptions, TokenOptions, LocationOptions, CookieOptions, CsrfOptions, CallbackOptions, SessionOptions,
-  RouteOptions {}
+  PossessionOptions, RouteOptions {}
