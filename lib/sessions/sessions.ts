@@ -186,13 +186,14 @@ export function createSessions (
   }
 }
 
-function toInfo ({ id, document: { createdAt, lastUsedAt, token, metadata } }: SessionRecord): SessionInfo {
+function toInfo ({ id, document: { createdAt, lastUsedAt, token, metadata, binding } }: SessionRecord): SessionInfo {
   return {
     id,
     createdAt: new Date(createdAt),
     lastUsedAt: new Date(lastUsedAt),
     expiresAt: token.expiresAt === null ? null : new Date(token.expiresAt * 1000),
-    metadata
+    metadata,
+    bound: binding !== undefined
   }
 }
 
