@@ -19,12 +19,16 @@ import { createJwtDecorator } from './app-jwt.ts'
 import { warnOfMemory } from './stores/memory-warning.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { joinStores } from './stores/split.ts'
+import { createAnnounce } from './sessions/device-binding/announce.ts'
+import { createEndReplaced } from './sessions/device-binding/replaced.ts'
+import { addDeviceBindingRoutes, deviceBindingPaths } from './sessions/device-binding/routes.ts'
 import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JwtExtendedOptions } from './types/options.ts'
 import type { Settings } from './options/settings.ts'
 import type { HookOptions } from './authenticate/hook-options.ts'
 import type { PreparedHook, Registration } from './registration.ts'
+import type { Sessions } from './sessions/sessions.ts'
 import type { Store } from './types/store.ts'
 
 /**
@@ -72,6 +76,9 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const prepared = new Map<HookOptions, PreparedHook>()
   let queryTokenHidden = false
 
+  const sessions = store === null ? null : createSessions(settings, issuer, verifier, store, onlyCookies ? cookies.checkSize : () => {}, cookies.checkSize, fastify.log)
+  const binds = sessions !== null && settings.deviceBinding !== false
+
   const registration: Registration = Object.freeze({
     instance: fastify,
     settings,
@@ -79,7 +86,8 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     issuer,
     cookies,
     store,
-    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
+    sessions,
+    announce: binds ? createAnnounce(settings, cookies, sessions, deviceBindingPaths(fastify, settings).registration) : null,
     hideQueryToken () {
       if (!queryTokenHidden) redactQueryToken(registration)
       queryTokenHidden = true
@@ -91,6 +99,11 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     }
   })
   return registration
+}
+
+function bindDevices (fastify: FastifyInstance, registration: Registration, sessions: Sessions): void {
+  addDeviceBindingRoutes(fastify, registration, sessions, deviceBindingPaths(fastify, registration.settings))
+  fastify.addHook('onSend', createEndReplaced(registration, sessions))
 }
 
 async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
@@ -119,6 +132,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   })
   protect(fastify, registration)
   documentRoutes(fastify, registration)
+  if (registration.sessions !== null && settings.deviceBinding !== false) bindDevices(fastify, registration, registration.sessions)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)

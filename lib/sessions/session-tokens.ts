@@ -39,7 +39,7 @@ export interface SessionTokenIssuer {
   accessExpiry (now: number, login: Login): number | null
   /** `exp` of a refresh token made now. */
   refreshExpiry (now: number, login: Login): number | null
-  access (login: Login, generation: number, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>): string
+  access (login: Login, generation: number, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>, reserved?: Pick<ReservedClaims, 'bound' | 'csrf'>): string
   /**
    * The refresh token of a generation: the same, whenever it is asked for.
    *
@@ -79,8 +79,8 @@ export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssue
   return {
     accessExpiry,
     refreshExpiry: (now, { login, expiresIn = refreshExpires }) => expiry(now, [expiresIn], login),
-    access (login, gen, now, claims, fresh) {
-      const token = issuer.access(login.identity, { claims, fresh }, { ...ofSession(login, gen), iat: now, exp: accessExpiry(now, login) })
+    access (login, gen, now, claims, fresh, reserved) {
+      const token = issuer.access(login.identity, { claims, fresh }, { ...reserved, ...ofSession(login, gen), iat: now, exp: accessExpiry(now, login) })
       checkSize('access', token)
       return token
     },
