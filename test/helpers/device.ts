@@ -18,23 +18,22 @@ export function signJws (privateKey: KeyObject, header: Members, payload: Member
 /** The part of a browser that holds the key of a session. */
 export class Device {
   readonly algorithm: 'ES256' | 'RS256'
-  readonly privateKey: KeyObject
+  readonly keyPair: { readonly privateKey: KeyObject, readonly publicKey: KeyObject }
   readonly jwk: Members
 
   constructor (algorithm: 'ES256' | 'RS256' = 'ES256', bits = 2048) {
-    const pair = algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: bits })
+    this.keyPair = algorithm === 'ES256' ? generateKeyPairSync('ec', { namedCurve: 'P-256' }) : generateKeyPairSync('rsa', { modulusLength: bits })
     this.algorithm = algorithm
-    this.privateKey = pair.privateKey
-    this.jwk = { ...pair.publicKey.export({ format: 'jwk' }) }
+    this.jwk = { ...this.keyPair.publicKey.export({ format: 'jwk' }) }
   }
 
   /** A proof as Chromium signs it, with other members where a test wants them; `undefined` leaves one out. */
   registration (payload: Members, header: Members = {}): string {
-    return signJws(this.privateKey, { typ: 'dbsc+jwt', alg: this.algorithm, jwk: this.jwk, ...header }, payload)
+    return signJws(this.keyPair.privateKey, { typ: 'dbsc+jwt', alg: this.algorithm, jwk: this.jwk, ...header }, payload)
   }
 
   refresh (payload: Members, header: Members = {}): string {
-    return signJws(this.privateKey, { typ: 'dbsc+jwt', alg: this.algorithm, ...header }, payload)
+    return signJws(this.keyPair.privateKey, { typ: 'dbsc+jwt', alg: this.algorithm, ...header }, payload)
   }
 }
 
@@ -57,7 +56,8 @@ const challengePattern = /^"([\w-]+)";id="([\w-]+)"$/
  * HTTPS through a proxy, and does nothing by itself.
  */
 export class SoftwareBrowser {
-  readonly app: Inject
+  /** The server that it speaks to, one of several perhaps. */
+  app: Inject
   readonly device: Device
   readonly cookies = new Map<string, string>()
   registration: { path: string, challenge: string, authorization: string } | undefined
@@ -76,6 +76,14 @@ export class SoftwareBrowser {
     return thief
   }
 
+  /** The same browser, that loses what it is answered from now on. */
+  copyWithRegistration (): SoftwareBrowser {
+    const twin = new SoftwareBrowser(this.app, this.device)
+    for (const [name, value] of this.cookies) twin.cookies.set(name, value)
+    twin.registration = this.registration
+    return twin
+  }
+
   async send (method: 'GET' | 'POST', url: string, headers: Record<string, string> = {}): Promise<LightMyRequestResponse> {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     const response = await this.app.inject({
@@ -83,6 +91,12 @@ export class SoftwareBrowser {
       url,
       headers: { host: 'app.example.test', 'x-forwarded-proto': 'https', 'sec-fetch-site': 'same-origin', ...(cookie === '' ? {} : { cookie }), ...headers }
     })
+    this.receive(response)
+    return response
+  }
+
+  /** Keeps what a response says. */
+  receive (response: LightMyRequestResponse): void {
     for (const { name, value } of response.cookies) {
       if (value === '') this.cookies.delete(name)
       else this.cookies.set(name, value)
@@ -91,7 +105,6 @@ export class SoftwareBrowser {
     if (path !== undefined && challenge !== undefined && authorization !== undefined) this.registration = { path, challenge, authorization }
     const [, next] = challengePattern.exec(String(response.headers['secure-session-challenge'] ?? '')) ?? []
     if (next !== undefined) this.challenge = next
-    return response
   }
 
   /** Registers, with the proof that a test wants, or else a good one. */
