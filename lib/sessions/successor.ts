@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { newSalt } from './opaque-tokens.ts'
 import { laterOf } from './session-tokens.ts'
 import type { Settings } from '../options/settings.ts'
 import type { AdditionalClaims } from '../types/claims.ts'
@@ -15,6 +14,8 @@ export interface Continuation {
   /** Seconds since the epoch. */
   readonly now: number
   readonly login: Login
+  /** That of the next refresh token. */
+  readonly salt: string
   /** New claims; `null` keeps those of the session. */
   readonly claims: AdditionalClaims | null
   /** The device it is bound to from now on; `null` for none. */
@@ -24,11 +25,10 @@ export interface Continuation {
 /** The next refresh token of a session, as its record says it. */
 export type Successor = Required<Pick<SessionChange, 'generation' | 'tokenId' | 'document' | 'expiresAt'>>
 
-export function createSuccessorOf ({ refreshTokenFormat, issuer: iss, audience: aud }: Settings, tokens: SessionTokenIssuer): (continuation: Continuation) => Successor {
+export function createSuccessorOf ({ issuer: iss, audience: aud }: Settings, tokens: SessionTokenIssuer): (continuation: Continuation) => Successor {
   /** The next token of a session, after the later of what the store knows and what was presented. */
-  return ({ session, generation: presented, now, login, claims, binding }) => {
+  return ({ session, generation: presented, now, login, salt, claims, binding }) => {
     const generation = Math.max(session.generation, presented) + 1
-    const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
     const token: RotatedToken = { issuedAt: now, expiresAt: tokens.refreshExpiry(now, login), salt }
     const { binding: _before, ...document } = session.document
     return {

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { publish } from '../../events.ts'
 import { storeUnavailable } from '../../stores/fail-closed.ts'
+import { newSalt } from '../opaque-tokens.ts'
 import { loginOf } from '../session-tokens.ts'
 import { createSuccessorOf } from '../successor.ts'
 import { verifyRefresh, verifyRegistration } from './proof.ts'
@@ -78,7 +79,7 @@ const identifierPattern = /^([\da-f-]{36})-([\w-]{22})$/
 export function createDeviceBindings (
   settings: Settings, store: Pick<Store, 'getSession' | 'replaceSession' | 'isDenied'>, tokens: SessionTokenIssuer, verifier: TokenVerifier, { end }: SessionEnder, checkCookie: CheckSize
 ): DeviceBindings {
-  const { errors, accessExpires } = settings
+  const { errors, accessExpires, refreshTokenFormat } = settings
   const successorOf = createSuccessorOf(settings, tokens)
   const challengeLife = Number(accessExpires) * 1000 + challengeMargin
 
@@ -114,17 +115,19 @@ export function createDeviceBindings (
 
   /** The next tokens of a bound session; `null` if somebody has come in between. */
   async function proceed (session: SessionRecord, binding: DeviceBinding, challenge: DeviceChallenge, fresh: boolean | number, log: FastifyBaseLogger): Promise<ProvedSession | null> {
+    const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
+    const app = await tokens.askApp(session.identity, session.identity, salt)
     const now = Math.floor(Date.now() / 1000)
     const login: Login = loginOf(session)
-    const next = successorOf({ session, generation: session.generation, now, login, claims: null, binding })
+    const next = successorOf({ session, generation: session.generation, now, login, salt, claims: null, binding })
     const { token, claims } = next.document
     if (token.expiresAt !== null && token.expiresAt <= now) {
       await end(session.id, 'expired', log)
       throw errors.FST_JWT_EXPIRED()
     }
     // Tokens first: what can't be written, or kept in a cookie, must not use up the challenge.
-    const accessToken = tokens.access(login, next.generation, now, claims, fresh, { bound: true, ...(binding.csrf === undefined ? {} : { csrf: binding.csrf }) })
-    const refreshToken = tokens.refresh(login, next.generation, token, next.tokenId)
+    const accessToken = tokens.access(login, next.generation, now, claims, fresh, app, { bound: true, ...(binding.csrf === undefined ? {} : { csrf: binding.csrf }) })
+    const refreshToken = tokens.refresh(login, next.generation, token, next.tokenId, app)
     checkCookie('access', accessToken)
     checkCookie('refresh', refreshToken)
     // The answer of a registration may be lost: then the login's refresh token is good still. A refresh is just asked for again.
