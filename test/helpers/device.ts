@@ -77,10 +77,11 @@ export class SoftwareBrowser {
   }
 
   /** The same browser, that loses what it is answered from now on. */
-  copyWithRegistration (): SoftwareBrowser {
+  copyWithRegistration (instructions = this.instructions): SoftwareBrowser {
     const twin = new SoftwareBrowser(this.app, this.device)
     for (const [name, value] of this.cookies) twin.cookies.set(name, value)
     twin.registration = this.registration
+    twin.instructions = instructions
     return twin
   }
 
