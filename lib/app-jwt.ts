@@ -6,6 +6,7 @@ import { loadRotatedKeys } from './jwt/verifier.ts'
 import { checkCallOptionNames } from './options/unknown.ts'
 import { readHeader, readPayload } from './jwt/unverified.ts'
 import { createEndHeldSession } from './sessions/clear-session.ts'
+import { kCookiesOf } from './sessions/device-binding/announce.ts'
 import type { EndHeldSession } from './sessions/clear-session.ts'
 import type { DecodeTokenOptions, JwtExtended, SessionTokens } from './types/app-jwt.ts'
 import type { FastifyReply } from 'fastify'
@@ -24,7 +25,7 @@ function checkDecodeOptions (options: DecodeTokenOptions): void {
 
 /** Creates `app.jwt`. */
 export function createJwtDecorator (registration: Registration): JwtExtended {
-  const { settings, verifier, issuer, cookies, sessions, proofs } = registration
+  const { settings, verifier, issuer, cookies, sessions, proofs, announce } = registration
   const { errors } = settings
   let endHeldSession: EndHeldSession | undefined
 
@@ -49,6 +50,14 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     return sessions
   }
 
+  function setAccessCookies (reply: FastifyReply, token: string): void {
+    cookies.set(reply, 'access', token)
+    if (announce === null) return
+    announce(reply, token)
+    const sid = readPayload(token)?.['sid']
+    if (typeof sid === 'string') reply[kCookiesOf] = sid
+  }
+
   function setSessionCookies (reply: FastifyReply, { sessionId, accessToken, refreshToken }: SessionTokens): void {
     try {
       // Both or none.
@@ -59,7 +68,7 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
       sessions?.endOwn(sessionId, reply.log).catch((cause: unknown) => { reply.log.error({ err: cause }, 'A session whose cookies are too large could not be ended') })
       throw error
     }
-    cookies.set(reply, 'access', accessToken)
+    setAccessCookies(reply, accessToken)
     cookies.set(reply, 'refresh', refreshToken)
   }
 
@@ -67,6 +76,7 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     // curl up to 7.88 deletes only the last of several cookies cleared in one response: let that be the access cookie.
     cookies.unset(reply, 'refresh')
     cookies.unset(reply, 'access')
+    if (announce !== null) reply[kCookiesOf] = null
   }
 
   /** The claims of a token that may have expired; `null` for an opaque one that is refused for good already. */
@@ -105,7 +115,7 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     },
     // `null` for a value of another type, as in the three functions above.
     getCsrfToken: token => typeof token === 'string' ? cookies.csrfOf(token) : null,
-    setAccessCookies (reply, token) { cookies.set(reply, 'access', token) },
+    setAccessCookies,
     setRefreshCookies (reply, token) { cookies.set(reply, 'refresh', token) },
     setSessionCookies,
     unsetJwtCookies,

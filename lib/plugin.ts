@@ -22,12 +22,16 @@ import { MemoryStore } from './stores/memory.ts'
 import { joinStores } from './stores/split.ts'
 import { nonceOnSend } from './dpop/fresh-nonce.ts'
 import { createProofVerifier } from './dpop/verifier.ts'
+import { createAnnounce } from './sessions/device-binding/announce.ts'
+import { createEndReplaced } from './sessions/device-binding/replaced.ts'
+import { addDeviceBindingRoutes, deviceBindingPaths } from './sessions/device-binding/routes.ts'
 import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JwtExtendedOptions } from './types/options.ts'
 import type { Settings } from './options/settings.ts'
 import type { HookOptions } from './authenticate/hook-options.ts'
 import type { PreparedHook, Registration } from './registration.ts'
+import type { Sessions } from './sessions/sessions.ts'
 import type { Store } from './types/store.ts'
 
 /**
@@ -78,6 +82,13 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const prepared = new Map<HookOptions, PreparedHook>()
   let queryTokenHidden = false
 
+  const sessions = store === null
+    ? null
+    : createSessions({
+      settings, issuer, verifier, store, proofs, checkSize: onlyCookies ? cookies.checkSize : () => {}, checkCookie: cookies.checkSize, log: fastify.log
+    })
+  const binds = sessions !== null && settings.deviceBinding !== false
+
   const registration: Registration = Object.freeze({
     instance: fastify,
     settings,
@@ -86,7 +97,8 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     cookies,
     store,
     proofs,
-    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, proofs, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
+    sessions,
+    announce: binds ? createAnnounce(settings, cookies, sessions, deviceBindingPaths(fastify, settings).registration) : null,
     hideQueryToken () {
       if (!queryTokenHidden) redactQueryToken(registration)
       queryTokenHidden = true
@@ -98,6 +110,11 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     }
   })
   return registration
+}
+
+function bindDevices (fastify: FastifyInstance, registration: Registration, sessions: Sessions): void {
+  addDeviceBindingRoutes(fastify, registration, sessions, deviceBindingPaths(fastify, registration.settings))
+  fastify.addHook('onSend', createEndReplaced(registration, sessions))
 }
 
 async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
@@ -126,6 +143,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   })
   protect(fastify, registration)
   documentRoutes(fastify, registration)
+  if (registration.sessions !== null && settings.deviceBinding !== false) bindDevices(fastify, registration, registration.sessions)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)

@@ -20,6 +20,7 @@ export interface ReservedClaims {
   sid?: string
   gen?: number
   persistent?: boolean
+  bound?: boolean
   auth_time?: number
   /** The thumbprint of the key that the token is bound to, the `jkt` of its `cnf` claim. */
   jkt?: string
@@ -163,6 +164,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     if (reserved?.sid !== undefined) payload['sid'] = reserved.sid
     if (reserved?.gen !== undefined) payload['gen'] = reserved.gen
     if (reserved?.persistent !== undefined) payload['persistent'] = reserved.persistent
+    if (reserved?.bound !== undefined) payload['bound'] = reserved.bound
     if (reserved?.auth_time !== undefined) payload['auth_time'] = reserved.auth_time
     else if (withAuthTime) payload['auth_time'] = now
     const signed = signing.sign(token.claims === noClaims ? payload : { ...payload, ...token.claims }, token.headers)

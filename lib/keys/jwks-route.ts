@@ -1,22 +1,6 @@
-import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify'
+import { kOwnRoute } from '../own-route.ts'
+import type { FastifyInstance, FastifySchema } from 'fastify'
 import type { TokenVerifier } from '../jwt/verify.ts'
-
-/** In the config of the route. */
-const kPublicKeys = Symbol.for('fastify-jwt-extended.publicKeys.1')
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    [kPublicKeys]?: true
-  }
-}
-
-/**
- * Whether a request is for the public keys. Hooks and guards let it pass, even if an app has put them on all of its routes:
- * a client that fetches keys has no token yet.
- */
-export function asksForPublicKeys (request: FastifyRequest): boolean {
-  return request.routeOptions.config?.[kPublicKeys] === true
-}
 
 /** Seconds for which a verifier may cache the keys. A new key should be published for as long before it signs. */
 const maxAge = 300
@@ -30,7 +14,7 @@ export function addJwksRoute (fastify: FastifyInstance, url: string, verifier: T
     method: 'GET',
     url,
     exposeHeadRoute: true,
-    config: { jwt: false, [kPublicKeys]: true },
+    config: { jwt: false, [kOwnRoute]: true },
     schema,
     handler (_request, reply) {
       reply

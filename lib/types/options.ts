@@ -252,6 +252,20 @@ export interface CallbackOptions {
   isRevoked?: (claims: JwtClaims, request: FastifyRequest, header: JwtHeader | null) => MaybePromise<boolean>
 }
 
+/** How sessions are bound to devices. */
+export interface DeviceBindingOptions {
+  /**
+   * The session covers all hosts of the site: for cookies with a `cookieDomain`, which must be the registrable domain itself, such
+   * as `example.com`. Only a login on that very host is bound then. Default: `false`, one host.
+   */
+  includeSite?: boolean
+  /**
+   * Other sites whose links and requests may make the browser refresh, by host: `'accounts.example.net'`, `'*.example.net'`.
+   * Without it, a page that is opened from another site after the access cookie has expired comes without it. Default: `[]`.
+   */
+  allowedRefreshInitiators?: readonly string[]
+}
+
 /** Revocation and sessions. */
 export interface SessionOptions {
   /**
@@ -280,6 +294,13 @@ export interface SessionOptions {
    * `false`.
    */
   sessionMaxAge?: Duration | false
+  /**
+   * Device Bound Session Credentials for cookie sessions: a browser that can binds the session to a key that never leaves its device,
+   * and copied cookies end with the access cookie. Other browsers go on as before. Needs HTTPS. Default: `false`.
+   */
+  deviceBinding?: boolean | DeviceBindingOptions
+  /** Path of the two routes that browsers bind and refresh by; a prefix of the context is put before it. Default: `'/device-binding'`. */
+  deviceBindingPath?: string
 }
 
 /** The algorithms of a DPoP proof. `Ed25519` is the name of EdDSA on that curve in RFC 9864. */

@@ -1,4 +1,5 @@
 import type { MaybePromise } from './claims.ts'
+import type { DeviceBinding } from './device-binding.ts'
 
 /*
  * The contract between this package and a store, version 2. Times are milliseconds since the epoch unless they say otherwise;
@@ -26,6 +27,8 @@ export interface SessionDocument {
   /** Claims of the access tokens of this session. */
   readonly claims: Readonly<Record<string, unknown>>
   readonly metadata: Readonly<Record<string, unknown>>
+  /** The device that the session is bound to. */
+  readonly binding?: DeviceBinding
   readonly [member: string]: unknown
 }
 
@@ -225,4 +228,6 @@ export interface SessionInfo {
   /** `null` for a session without end. */
   expiresAt: Date | null
   metadata: Readonly<Record<string, unknown>>
+  /** Whether it is bound to a device; see the `deviceBinding` option. */
+  bound: boolean
 }
