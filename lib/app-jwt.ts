@@ -131,6 +131,7 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     },
     rotateSession: async (request, options) => requireSessions().rotate(request, options),
     updateSession: async (id, changes) => requireSessions().update(id, changes),
+    updateAllSessions: async (subject, changes) => requireSessions().updateAll(subject, changes),
     listSessions: async subject => requireSessions().list(subject),
     revokeSession: async session => requireSessions().revoke(session),
     revokeAllSessions: async (subject, options) => requireSessions().revokeAll(subject, options)

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { after, isPromise } from '../after.ts'
 import { unsupportedCall } from '../errors.ts'
 import { toSeconds } from '../options/validators.ts'
 import { ownedClaims } from '../options/settings.ts'
@@ -7,7 +8,7 @@ import { isUsableType } from './explicit-typing.ts'
 import { requireIdentity } from './identity.ts'
 import type { Settings } from '../options/settings.ts'
 import type { CreateAccessTokenOptions, CreateRefreshTokenOptions } from '../types/app-jwt.ts'
-import type { AdditionalClaims, Duration, Identity, TokenType } from '../types/claims.ts'
+import type { AdditionalClaims, Duration, Identity, MaybePromise, TokenType } from '../types/claims.ts'
 import type { TokenVerifier } from './verify.ts'
 
 /** Claims that only this package sets: those of a session, and of a token that is issued again. */
@@ -30,13 +31,20 @@ export interface TokenIssuer {
   /** The identity in the first argument of `createAccessToken`. @throws {TypeError} If there is none. */
   identityOf (subject: Identity | object): string
   /**
+   * What the `additionalClaims` option adds to a token: a promise only if it has returned one, none without the option.
+   *
+   * @throws {TypeError} Also as a rejection, for a claim that this package sets.
+   */
+  additionalClaims (identity: string, type: TokenType, subject: unknown): MaybePromise<AdditionalClaims>
+  /**
    * Creates an access token.
    *
    * @param subject The value that the identity was read from, for the callbacks. Default: the identity.
+   * @param additional What `additionalClaims` has answered, if it was asked already.
    */
-  access (identity: string, options?: CreateAccessTokenOptions, reserved?: ReservedClaims, subject?: unknown): string
+  access (identity: string, options?: CreateAccessTokenOptions, reserved?: ReservedClaims, subject?: unknown, additional?: AdditionalClaims): string
   /** Creates a refresh token. Parameters as of `access`. */
-  refresh (identity: string, options?: CreateRefreshTokenOptions, reserved?: ReservedClaims, subject?: unknown): string
+  refresh (identity: string, options?: CreateRefreshTokenOptions, reserved?: ReservedClaims, subject?: unknown, additional?: AdditionalClaims): string
   /** Creates an access token with the claims of another one. It is not fresh, and no callback is called. */
   renew (identity: string, claims: AdditionalClaims, reserved: ReservedClaims & { exp: number }): string
 }
@@ -103,10 +111,18 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     return headers
   }
 
-  function gatherClaims (identity: string, type: TokenType, subject: unknown, own: AdditionalClaims | undefined): AdditionalClaims {
-    const given = own === undefined ? noClaims : checkClaims(own, "'claims'")
-    if (additionalClaims === null) return given
-    return { ...checkClaims(additionalClaims(identity, type, subject), 'The result of the additionalClaims option, which is synchronous,'), ...given }
+  function askForClaims (identity: string, type: TokenType, subject: unknown): MaybePromise<AdditionalClaims> {
+    if (additionalClaims === null) return noClaims
+    return after(additionalClaims(identity, type, subject), claims => checkClaims(claims, 'The result of the additionalClaims option'))
+  }
+
+  /** As `askForClaims`, for a call that can't wait. @throws {TypeError} */
+  function claimsNow (identity: string, type: TokenType, subject: unknown): AdditionalClaims {
+    const claims = askForClaims(identity, type, subject)
+    if (!isPromise(claims)) return claims
+    // Nobody handles this result.
+    claims.catch(() => {})
+    throw new TypeError('The result of the additionalClaims option is a promise, and only createSession and rotateSession wait for it')
   }
 
   function gatherHeaders (identity: string, type: TokenType, subject: unknown, own: Record<string, unknown> | undefined): Record<string, unknown> | undefined {
@@ -143,18 +159,21 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     return signed
   }
 
-  function issue (type: TokenType, identity: string, options: CreateAccessTokenOptions, reserved: ReservedClaims | undefined, subject: unknown): string {
+  function issue (
+    type: TokenType, identity: string, options: CreateAccessTokenOptions, reserved: ReservedClaims | undefined, subject: unknown, additional: AdditionalClaims | undefined
+  ): string {
     const now = reserved?.iat ?? Math.floor(Date.now() / 1000)
     const expiresIn = options.expiresIn ?? (type === 'access' ? accessExpires : refreshExpires)
     const fresh = options.fresh ?? false
-    const claims = gatherClaims(identity, type, subject, options.claims)
+    const own = options.claims === undefined ? noClaims : checkClaims(options.claims, "'claims'")
+    const others = additional ?? claimsNow(identity, type, subject)
     return sign({
       type,
       identity,
       now,
       fresh: typeof fresh === 'boolean' ? fresh : timeAfter(now, readDuration(fresh, 'fresh')),
       exp: reserved?.exp !== undefined ? reserved.exp : expiresIn === false ? null : timeAfter(now, readDuration(expiresIn, 'expiresIn')),
-      claims,
+      claims: others === noClaims ? own : { ...others, ...own },
       headers: gatherHeaders(identity, type, subject, options.headers),
       reserved
     })
@@ -162,8 +181,11 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
 
   return {
     identityOf,
-    access: (identity, options = {}, reserved, subject = identity) => issue('access', identity, checkCallOptionNames(options, accessOptionNames), reserved, subject),
-    refresh: (identity, options = {}, reserved, subject = identity) => issue('refresh', identity, checkCallOptionNames(options, refreshOptionNames), reserved, subject),
+    additionalClaims: askForClaims,
+    access: (identity, options = {}, reserved, subject = identity, additional) =>
+      issue('access', identity, checkCallOptionNames(options, accessOptionNames), reserved, subject, additional),
+    refresh: (identity, options = {}, reserved, subject = identity, additional) =>
+      issue('refresh', identity, checkCallOptionNames(options, refreshOptionNames), reserved, subject, additional),
     renew: (identity, claims, reserved) => sign({
       type: 'access', identity, now: Math.floor(Date.now() / 1000), fresh: false, exp: reserved.exp, claims, headers: undefined, reserved
     })

@@ -15,7 +15,7 @@ import type { SessionTokens } from '../types/app-jwt.ts'
 import type { AdditionalClaims, JwtClaims } from '../types/claims.ts'
 import type { RotatedToken, SessionChange, SessionRecord, SessionStore, StoredSession } from '../types/store.ts'
 import type { SessionEnder } from './end.ts'
-import type { Login, SessionTokenIssuer } from './session-tokens.ts'
+import type { AppClaims, Login, SessionTokenIssuer } from './session-tokens.ts'
 import type { PresentedToken } from './standing.ts'
 
 /** Replaces the refresh token of a request; `null` claims keep those of the session. */
@@ -27,6 +27,15 @@ interface Rotation extends PresentedToken {
   /** Its `nbf` and `exp`. */
   readonly times: Pick<JwtClaims, 'nbf' | 'exp'>
   readonly claims: AdditionalClaims | null
+}
+
+/** The session after a rotation. */
+interface Settled {
+  readonly session: SessionRecord
+  /** Whether another request has carried it out. */
+  readonly repeated: boolean
+  /** Asked for after the session was read, so that a change of either is seen. */
+  readonly app: AppClaims
 }
 
 /** Whoever comes second finds the token replaced: more attempts are needed by a store that is broken, and by nobody else. */
@@ -50,9 +59,8 @@ export function createRotateSession (
   }
 
   /** The next token of a session, after the later of what the store knows and what was presented. */
-  function nextOf ({ session, rotation, now, login }: { session: SessionRecord, rotation: Rotation, now: number, login: Login }): Required<Pick<SessionChange, 'generation' | 'tokenId' | 'document' | 'expiresAt'>> {
+  function nextOf ({ session, rotation, now, login, salt }: { session: SessionRecord, rotation: Rotation, now: number, login: Login, salt: string }): Required<Pick<SessionChange, 'generation' | 'tokenId' | 'document' | 'expiresAt'>> {
     const generation = Math.max(session.generation, rotation.generation) + 1
-    const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
     const token: RotatedToken = { issuedAt: now, expiresAt: tokens.refreshExpiry(now, login), salt }
     return {
       generation,
@@ -71,7 +79,7 @@ export function createRotateSession (
   }
 
   /** The session after the rotation, whoever has carried it out. */
-  async function settle (rotation: Rotation, known: StoredSession | null, request: FastifyRequest): Promise<{ session: SessionRecord, repeated: boolean }> {
+  async function settle (rotation: Rotation, known: StoredSession | null, request: FastifyRequest): Promise<Settled> {
     let stored = known
     for (let attempt = 0; attempt < maxAttempts; attempt++, stored = null) {
       stored ??= await store.getSession(rotation.sid)
@@ -81,34 +89,37 @@ export function createRotateSession (
       const { session } = stored
       const standing = standingOf(rotation, stored, settings)
       if (standing === 'reused') throw reused(session, errors)
-      if (standing === 'predecessor') return { session, repeated: true }
+      const { identity, document: { token } } = session
+      if (standing === 'predecessor') return { session, repeated: true, app: await tokens.askApp(identity, identity, token.salt) }
 
+      const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
+      const app = await tokens.askApp(identity, identity, salt)
       const now = Math.floor(Date.now() / 1000)
       const login = loginOf(session)
-      const next = nextOf({ session, rotation, now, login })
+      const next = nextOf({ session, rotation, now, login, salt })
       const { expiresAt } = next.document.token
       if (expiresAt !== null && expiresAt <= now) {
         await end(session.id, 'expired', request.log)
         throw errors.FST_JWT_EXPIRED()
       }
       // What can't be written must not use up the token.
-      tokens.access(login, next.generation, now, next.document.claims, false)
+      tokens.access(login, next.generation, now, next.document.claims, false, app)
       const change: SessionChange = { ...next, previousTokenId: rotation.tokenId, rotated: true, used: false }
-      if (await store.replaceSession(session.id, session.version, change)) return { session: { ...session, ...next }, repeated: false }
+      if (await store.replaceSession(session.id, session.version, change)) return { session: { ...session, ...next }, repeated: false, app }
     }
     throw storeUnavailable(errors, new Error('the session changes faster than it can be rotated'))
   }
 
   async function rotate (request: FastifyRequest, claims: AdditionalClaims | null): Promise<SessionTokens> {
     const { stored, ...presented } = presentedBy(request)
-    const { session, repeated } = await settle({ ...presented, claims }, stored, request)
+    const { session, repeated, app } = await settle({ ...presented, claims }, stored, request)
     const { id: sessionId, identity, generation, tokenId, document } = session
     const login = loginOf(session)
     publish('session.rotated', { sessionId, identity, repeated }, request.log)
     return {
       sessionId,
-      accessToken: tokens.access(login, generation, Math.floor(Date.now() / 1000), document.claims, false),
-      refreshToken: tokens.refresh(login, generation, document.token, tokenId)
+      accessToken: tokens.access(login, generation, Math.floor(Date.now() / 1000), document.claims, false, app),
+      refreshToken: tokens.refresh(login, generation, document.token, tokenId, app)
     }
   }
 

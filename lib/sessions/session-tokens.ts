@@ -33,19 +33,33 @@ export function loginOf ({ id, identity, document }: SessionRecord): Login {
   }
 }
 
+/** What the `additionalClaims` option adds to the tokens of a session. */
+export interface AppClaims {
+  /** Who it was asked for: what the app has given at the login, later the identity. */
+  readonly subject: unknown
+  readonly access: AdditionalClaims
+  readonly refresh: AdditionalClaims
+}
+
 /** How long the tokens of a session live, and the tokens themselves. Times are seconds since the epoch; `null` is never. */
 export interface SessionTokenIssuer {
   /** `exp` of an access token made now. */
   accessExpiry (now: number, login: Login): number | null
   /** `exp` of a refresh token made now. */
   refreshExpiry (now: number, login: Login): number | null
-  access (login: Login, generation: number, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>): string
+  /**
+   * Asks the `additionalClaims` option, which may take its time.
+   *
+   * @param salt Of the refresh token: an opaque one has no claims to ask for.
+   */
+  askApp (identity: string, subject: unknown, salt: string): Promise<AppClaims>
+  access (login: Login, generation: number, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>, app: AppClaims): string
   /**
    * The refresh token of a generation: the same, whenever it is asked for.
    *
    * @param tokenId Its id, if it is there already: of an opaque token this tells which key has made it.
    */
-  refresh (login: Login, generation: number, token: RotatedToken, tokenId: string): string
+  refresh (login: Login, generation: number, token: RotatedToken, tokenId: string, app: AppClaims): string
   /** The id of an opaque token that is to be made. */
   opaqueId (login: Login, generation: number, salt: string): string
   /** How long a record is kept for a token with this `exp`, in milliseconds since the epoch. */
@@ -79,14 +93,20 @@ export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssue
   return {
     accessExpiry,
     refreshExpiry: (now, { login, expiresIn = refreshExpires }) => expiry(now, [expiresIn], login),
-    access (login, gen, now, claims, fresh) {
-      const token = issuer.access(login.identity, { claims, fresh }, { ...ofSession(login, gen), iat: now, exp: accessExpiry(now, login) })
+    async askApp (identity, subject, salt) {
+      const access = await issuer.additionalClaims(identity, 'access', subject)
+      return { subject, access, refresh: salt === '' ? await issuer.additionalClaims(identity, 'refresh', subject) : {} }
+    },
+    access (login, gen, now, claims, fresh, app) {
+      const reserved = { ...ofSession(login, gen), iat: now, exp: accessExpiry(now, login) }
+      const token = issuer.access(login.identity, { claims, fresh }, reserved, app.subject, app.access)
       checkSize('access', token)
       return token
     },
-    refresh (login, gen, { issuedAt, expiresAt, salt }, tokenId) {
+    refresh (login, gen, { issuedAt, expiresAt, salt }, tokenId, app) {
       if (salt === '') {
-        const token = issuer.refresh(login.identity, {}, { ...ofSession(login, gen), jti: tokenId, iat: issuedAt, exp: expiresAt })
+        const reserved = { ...ofSession(login, gen), jti: tokenId, iat: issuedAt, exp: expiresAt }
+        const token = issuer.refresh(login.identity, {}, reserved, app.subject, app.refresh)
         checkSize('refresh', token)
         return token
       }

@@ -36,6 +36,7 @@ export interface Sessions extends RefreshTokenChecks, UsageMarker, Pick<SessionE
   revoke (session: string | JwtClaims): Promise<boolean>
   revokeAll (subject: Identity | object, options?: { except?: string | undefined }): Promise<number>
   update (id: string, changes: UpdateSessionOptions): Promise<boolean>
+  updateAll (subject: Identity | object, changes: UpdateSessionOptions & { except?: string | undefined }): Promise<number>
   revokeToken (claims: Pick<JwtClaims, 'jti' | 'sid' | 'exp'>): Promise<void>
   /** Ends a session of ours. @returns Whether there was one. */
   endOwn (sid: string, log: FastifyBaseLogger): Promise<boolean>
@@ -63,16 +64,18 @@ export function createSessions (
   async function create (subject: Identity | object, options: CreateSessionOptions = {}): Promise<SessionTokens> {
     const { claims = {}, fresh = true, metadata = {}, ...lasting } = checkCallOptionNames(options, ['claims', 'fresh', 'metadata', 'expiresIn', 'persistent'])
     checkMetadata(metadata)
+    const chosen = readLasting(lasting)
+    const identity = issuer.identityOf(subject)
+    const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
+    const app = await tokens.askApp(identity, subject, salt)
     const createdAt = Date.now()
     const now = Math.floor(createdAt / 1000)
-    const chosen = readLasting(lasting)
-    const owner = { identity: issuer.identityOf(subject), sid: randomUUID(), login: now, ...chosen }
-    const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
+    const owner = { identity, sid: randomUUID(), login: now, ...chosen }
     const token: RotatedToken = { issuedAt: now, expiresAt: tokens.refreshExpiry(now, owner), salt }
     const tokenId = salt === '' ? randomUUID() : tokens.opaqueId(owner, 0, salt)
     // Tokens first: claims that can't be written must not leave a session behind.
-    const accessToken = tokens.access(owner, 0, now, claims, fresh)
-    const refreshToken = tokens.refresh(owner, 0, token, tokenId)
+    const accessToken = tokens.access(owner, 0, now, claims, fresh, app)
+    const refreshToken = tokens.refresh(owner, 0, token, tokenId, app)
     const session: SessionRecord = {
       id: owner.sid,
       identity: owner.identity,
@@ -101,18 +104,40 @@ export function createSessions (
     return typeof subject === 'object' && subject !== null ? issuer.identityOf(subject) : requireIdentity(subject, 'The identity of sessions')
   }
 
-  async function list (subject: Identity | object): Promise<SessionInfo[]> {
-    const identity = toIdentity(subject)
-    const sessions: SessionInfo[] = []
-    const now = Date.now() / 1000
+  /** The sessions of an identity, newest first. */
+  async function * pagesOf (identity: string): AsyncGenerator<readonly SessionRecord[]> {
     for (let after: string | null = null, first = true; first || after !== null; first = false) {
       const page = await store.listSessions(identity, after, pageSize)
-      // A record may outlive its refresh token, for the sake of an access token.
-      const live = page.sessions.filter(({ document: { token } }) => token.expiresAt === null || token.expiresAt > now)
-      sessions.push(...live.map(toInfo))
+      yield page.sessions
       after = page.next
     }
+  }
+
+  async function list (subject: Identity | object): Promise<SessionInfo[]> {
+    const sessions: SessionInfo[] = []
+    const now = Date.now() / 1000
+    for await (const page of pagesOf(toIdentity(subject))) {
+      // A record may outlive its refresh token, for the sake of an access token.
+      const live = page.filter(({ document: { token } }) => token.expiresAt === null || token.expiresAt > now)
+      sessions.push(...live.map(toInfo))
+    }
     return sessions
+  }
+
+  /** @returns Whether there is such a session. */
+  async function update (id: string, { claims, metadata, now = false }: UpdateSessionOptions): Promise<boolean> {
+    for (;;) {
+      const stored = await store.getSession(id)
+      if (stored === null) return false
+      const { identity, version, generation, document, staleBefore } = stored.session
+      if (claims !== undefined) {
+        // What can't be written must not become a session's claims.
+        const app = await tokens.askApp(identity, identity, document.token.salt)
+        tokens.access(loginOf(stored.session), generation, Math.floor(Date.now() / 1000), claims, false, app)
+      }
+      const changed = { ...document, claims: claims ?? document.claims, metadata: metadata ?? document.metadata }
+      if (await store.replaceSession(id, version, { document: changed, staleBefore: now ? generation + 1 : staleBefore })) return true
+    }
   }
 
   async function revokeAll (subject: Identity | object, options: { except?: string | undefined } = {}): Promise<number> {
@@ -158,18 +183,20 @@ export function createSessions (
       publish('token.revoked', { jti, sessionId: sid ?? null }, log)
     },
 
-    async update (id, options) {
-      const { claims, metadata, now = false } = checkCallOptionNames(options, ['claims', 'metadata', 'now'])
-      if (metadata !== undefined) checkMetadata(metadata)
-      for (;;) {
-        const stored = await store.getSession(id)
-        if (stored === null) return false
-        const { version, generation, document, staleBefore } = stored.session
-        // What can't be written must not become a session's claims.
-        if (claims !== undefined) tokens.access(loginOf(stored.session), generation, Math.floor(Date.now() / 1000), claims, false)
-        const changed = { ...document, claims: claims ?? document.claims, metadata: metadata ?? document.metadata }
-        if (await store.replaceSession(id, version, { document: changed, staleBefore: now ? generation + 1 : staleBefore })) return true
+    update: async (id, changes) => update(id, checkChanges(checkCallOptionNames(changes, changeNames))),
+
+    async updateAll (subject, options) {
+      const { except, ...changes } = checkCallOptionNames(options, [...changeNames, 'except'])
+      checkChanges(changes)
+      const identity = toIdentity(subject)
+      let count = 0
+      for await (const page of pagesOf(identity)) {
+        for (const { id } of page) {
+          if (id !== except && await update(id, changes)) count++
+        }
+        await setImmediate()
       }
+      return count
     },
 
     async extend (sid, exp) {
@@ -204,6 +231,16 @@ function readLasting ({ expiresIn, persistent }: Pick<CreateSessionOptions, 'exp
   }
   if (persistent !== undefined && typeof persistent !== 'boolean') throw new TypeError("'persistent' takes true or false")
   return { ...(seconds === undefined ? {} : { expiresIn: seconds }), ...(persistent === undefined ? {} : { persistent }) }
+}
+
+const changeNames = ['claims', 'metadata', 'now']
+
+/** @throws {TypeError} */
+function checkChanges (changes: UpdateSessionOptions): UpdateSessionOptions {
+  const { metadata, now } = changes
+  if (metadata !== undefined) checkMetadata(metadata)
+  if (now !== undefined && typeof now !== 'boolean') throw new TypeError("'now' takes true or false")
+  return changes
 }
 
 /** Found here rather than by a store, whose complaint would read as an outage. */

@@ -28,7 +28,7 @@ export interface DecodeTokenOptions {
 
 /** Options of `createSession`. */
 export interface CreateSessionOptions {
-  /** The app's own claims, for every access token of this session. */
+  /** The app's own claims, for every access token of this session. They win over those of the `additionalClaims` option. */
   claims?: AdditionalClaims
   /** Whether the first access token is fresh, or for how long: seconds or a duration. Default: `true`. */
   fresh?: boolean | Duration
@@ -187,7 +187,8 @@ export interface JwtExtended {
    */
   revokeToken (tokenOrClaims: string | JwtClaims): Promise<void>
   /**
-   * Starts a session for a login: an access and a refresh token with the same session id, the `sid` claim.
+   * Starts a session for a login: an access and a refresh token with the same session id, the `sid` claim. Waits for an asynchronous
+   * `additionalClaims`; if that fails, so does this call, and nothing has been stored.
    *
    * @throws {TypeError} As `createAccessToken`; then nothing has been stored.
    * @throws `FST_JWT_STORE_UNAVAILABLE`
@@ -197,6 +198,8 @@ export interface JwtExtended {
    * Replaces the refresh token of a request and returns the next pair, not fresh (RFC 9700 §4.14.2). For
    * `refreshReuseInterval` seconds after that, the old token gets the same successor again: two tabs may race, and a response
    * may be lost.
+   *
+   * Asks the `additionalClaims` option again, and waits for it. If that fails, so does this call, and the old token stays good.
    *
    * @param request A request that `refreshTokenRequired` has accepted.
    * @param options `claims` replace those given to `createSession`, for this access token and all later ones.
@@ -214,6 +217,20 @@ export interface JwtExtended {
    * @throws `FST_JWT_STORE_UNAVAILABLE`
    */
   updateSession (id: string, changes: UpdateSessionOptions): Promise<boolean>
+  /**
+   * Changes every session of an identity as `updateSession` does. With `{ now: true }` alone, clients refresh at once, and
+   * `additionalClaims` is asked for the claims of today.
+   *
+   * Change your own data first: then no refresh can still find the old claims. A login that is under way may get them for the life of
+   * its first access token.
+   *
+   * @param identity As for `listSessions`.
+   * @param changes As for `updateSession`; `except` is the id of a session that stays as it is.
+   * @returns How many sessions were changed.
+   * @throws {TypeError} As `updateSession`. A claim that can't be written is found at the first session.
+   * @throws `FST_JWT_STORE_UNAVAILABLE`: some sessions may have been changed; call it again.
+   */
+  updateAllSessions (identity: Identity | object, changes: UpdateSessionOptions & { except?: string | undefined }): Promise<number>
   /**
    * The live sessions of an identity, newest first.
    *

@@ -216,10 +216,11 @@ export interface CsrfOptions {
 /** Callbacks, the loaders of Flask-JWT-Extended. One that throws is a 500, and nothing is attached. */
 export interface CallbackOptions {
   /**
-   * Claims added to every token made for an identity; those given to `createAccessToken` win. `subject` is what
-   * `createAccessToken` was given, before `userIdentity` made an identity of it; in a session the identity.
+   * Claims added to every token made for an identity; those given to `createAccessToken` or `createSession` win. `subject` is what
+   * the call was given, before `userIdentity` made an identity of it; at a rotation the identity. It may return a promise if all
+   * tokens are made by `createSession` and `rotateSession`, which ask it each time and wait for it.
    */
-  additionalClaims?: (identity: string, type: TokenType, subject: unknown) => AdditionalClaims
+  additionalClaims?: (identity: string, type: TokenType, subject: unknown) => MaybePromise<AdditionalClaims>
   /** Header parameters added to every token made for an identity; as `additionalClaims`. */
   additionalHeaders?: (identity: string, type: TokenType, subject: unknown) => Record<string, unknown>
   /** Turns what `createAccessToken` is given, a user object say, into an identity. */

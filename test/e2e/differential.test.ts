@@ -14,8 +14,8 @@ import jwt, { freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired }
 import type { KeysOption } from '../../lib/index.ts'
 import { base64url, parts } from '../helpers/forge.ts'
 import { otherSecretKey, secretKey } from '../helpers/protected-app.ts'
-import { stopClock } from '../helpers/keys/found-keys-app.ts'
 import { createRandom, mutate } from '../helpers/security/mutations.ts'
+import { stoppedTime } from '../helpers/clock.ts'
 
 const total = Number(process.env['FASTIFY_JWT_DIFFERENTIAL'] ?? 4_000)
 const seed = Number(process.env['FASTIFY_JWT_DIFFERENTIAL_SEED'] ?? Date.now() % 1_000_000)
@@ -72,7 +72,7 @@ t.test('an app with a cache gives the same answers as one without', async t => {
   t.comment(`FASTIFY_JWT_DIFFERENTIAL_SEED=${seed}`)
   const random = createRandom(seed)
   const pick = <T>(list: readonly T[]): T => list[random(list.length)] as T
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const apps = await Promise.all([0, 50, undefined].map(size => appWith(t, size)))
   const [plain] = apps as [FastifyInstance]
   let signing = keys.slice(0, 2)
@@ -129,8 +129,8 @@ t.test('an app with a cache gives the same answers as one without', async t => {
   async function change (): Promise<void> {
     tokens[random(tokens.length)] = createToken()
     cookieHeaders[random(browsers)] = cookiesOf(presented())
-    if (random(5) === 0) clock.pass(random(4000))
-    if (random(40) === 0) clock.pass(-random(3000))
+    if (random(5) === 0) clock.advance(random(4000) / 1000)
+    if (random(40) === 0) clock.advance(-random(3000) / 1000)
     if (random(50) === 0) {
       const { claims } = (await plain.inject({ url: '/optional', headers: { authorization: `Bearer ${pick(tokens)}` } })).json()
       if (claims !== null) for (const app of apps) await app.jwt.revokeToken(claims)

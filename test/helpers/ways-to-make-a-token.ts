@@ -5,7 +5,8 @@ import jwt, { jwtRequired } from '../../lib/index.ts'
 import type { JwtExtendedOptions, Store } from '../../lib/index.ts'
 import { ecKeys, secretKey, tokenOf } from './keys/found-keys-app.ts'
 import { startIssuer } from './keys/issuer-server.ts'
-import { movableTime, verdict } from './session-app.ts'
+import { verdict } from './session-app.ts'
+import { movableTime } from './clock.ts'
 
 async function appOn (t: Test, store: Store, options: JwtExtendedOptions = {}): Promise<FastifyInstance> {
   const app = Fastify()

@@ -1,8 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t from 'tap'
 import type { Test } from 'tap'
-import { movableTime, refresh, send, sessionApp, verdict } from '../helpers/session-app.ts'
+import { refresh, send, sessionApp, verdict } from '../helpers/session-app.ts'
 import type { JwtEvents } from '../../lib/index.ts'
+import { movableTime } from '../helpers/clock.ts'
 
 const names = ['token.refused', 'token.revoked', 'refresh.reused', 'session.started', 'session.rotated', 'session.revoked'] as const
 

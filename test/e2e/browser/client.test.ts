@@ -12,12 +12,12 @@ import { build } from 'vite'
 import jwt, { jwtRequired, MemoryStore, refreshTokenRequired, role } from '../../../lib/index.ts'
 import { startChromium, withoutBrowser } from '../../helpers/browser/chromium.ts'
 import { tlsOptions } from '../../helpers/browser/site.ts'
-import { movableTime } from '../../helpers/session-app.ts'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Browser, Page } from 'playwright-core'
 import type { Test } from 'tap'
 import type { JwtExtendedOptions } from '../../../lib/index.ts'
+import { movableTime } from '../../helpers/clock.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const shipped = join(root, 'dist/browser/fetch.js')

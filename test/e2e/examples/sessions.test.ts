@@ -138,3 +138,25 @@ t.test('metrics: each event is counted', async t => {
     'jwt_sessions_started_total 1'
   ])
 })
+
+t.test('log-in-as: staff act for a user, are seen to, and go back to their own login', async t => {
+  const { url } = await startExample(t, 'log-in-as')
+  const staff = (await call(`${url}/staff/login`, 'POST', { body: { username: 'sam' } })).cookies
+  const user = (await call(`${url}/login`, 'POST', { body: { username: 'ada' } })).cookies
+  t.strictSame((await call(`${url}/me`, 'GET', { cookies: user })).body, { user: 'ada', actor: null })
+
+  t.equal((await call(`${url}/staff/log-in-as/ada`, 'POST', { cookies: user })).status, 401, 'a user is no staff')
+  const moved = { staff_access: user.access_token_cookie as string }
+  t.match(await call(`${url}/staff/log-in-as/ada`, 'POST', { cookies: moved }), { status: 401, body: { code: 'FST_JWT_INVALID_TOKEN' } })
+
+  const acting = (await call(`${url}/staff/log-in-as/ada`, 'POST', { cookies: staff })).cookies
+  t.strictSame((await call(`${url}/me`, 'GET', { cookies: acting })).body, { user: 'ada', actor: 'sam' })
+  t.match(await call(`${url}/password`, 'POST', { cookies: acting }), { status: 401, body: { code: 'FST_JWT_FRESH_REQUIRED' } })
+  t.match(await call(`${url}/orders`, 'POST', { cookies: acting }), { status: 403, body: { message: 'Not while acting for a user' } })
+  t.equal((await call(`${url}/orders`, 'POST', { cookies: user })).status, 200)
+
+  t.strictSame((await call(`${url}/logout`, 'POST', { cookies: acting })).body, { ended: true })
+  t.equal((await call(`${url}/me`, 'GET', { cookies: acting })).status, 401)
+  t.strictSame((await call(`${url}/staff/me`, 'GET', { cookies: staff })).body, { staff: 'sam' }, 'back at the own login')
+  t.equal((await call(`${url}/me`, 'GET', { cookies: user })).status, 200, 'and the user was never logged out')
+})

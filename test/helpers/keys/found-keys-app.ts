@@ -67,17 +67,3 @@ export const passed = { status: 200, identity: 'user123' }
 export const invalid = (why: string) => ({ status: 401, code: 'FST_JWT_INVALID_TOKEN', message: `Invalid token: ${why}` })
 export const badSignature = { status: 401, code: 'FST_JWT_INVALID_SIGNATURE', message: 'Invalid token signature' }
 export const unavailable = { status: 503, code: 'FST_JWT_KEYS_UNAVAILABLE', message: 'Token keys unavailable' }
-
-/** Time that passes only when told to. */
-export function stopClock (t: Test): { pass (milliseconds: number): void } {
-  let time = Date.now()
-  // Not t.intercept, which keeps a stack trace of every call.
-  const { now } = Date
-  Date.now = () => time
-  t.teardown(() => { Date.now = now })
-  return {
-    pass (milliseconds) {
-      time += milliseconds
-    }
-  }
-}

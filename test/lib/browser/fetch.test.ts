@@ -3,12 +3,12 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { createFetch } from '../../../lib/browser/fetch.ts'
 import jwt, { freshJwtRequired, jwtRequired, refreshTokenRequired, role } from '../../../lib/index.ts'
-import { movableTime } from '../../helpers/session-app.ts'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import type { CreateFetchOptions, SessionFetch } from '../../../lib/browser/fetch.ts'
 import type { JwtExtendedOptions } from '../../../lib/index.ts'
+import { movableTime } from '../../helpers/clock.ts'
 
 /** What came to a server. */
 interface Received { method: string, url: string, headers: Record<string, string | string[] | undefined> }

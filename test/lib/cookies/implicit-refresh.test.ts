@@ -10,6 +10,7 @@ import { fixtures } from '../../helpers/fixtures/flask-jwt-extended.ts'
 import { bearer, secretKey, seen } from '../../helpers/protected-app.ts'
 import type { Options } from '../../helpers/protected-app.ts'
 import { claims, forge, now } from '../../helpers/forge.ts'
+import { movableTime } from '../../helpers/clock.ts'
 
 const day = 24 * 60 * 60
 
@@ -373,9 +374,7 @@ t.test('the public keys are answered without a cookie, though a hook covers the 
   app.addHook('onRequest', jwtRequired)
   app.get('/', async request => seen(request))
   const token = app.jwt.createAccessToken('user123')
-  const { now: clock } = Date
-  t.teardown(() => { Date.now = clock })
-  Date.now = () => clock() + 150_000
+  movableTime(t).advance(150)
   t.ok((await renewal(app, { token })).cookie)
   const { response, cookie } = await renewal(app, { token, url: '/jwks' })
   t.equal(cookie, undefined)
@@ -388,9 +387,7 @@ t.test('a session whose access token is renewed lives at least as long, stays re
   const app = await appWith(t, { store, accessExpires: 200, implicitRefresh: 100, refreshExpires: 3600 })
   const { accessToken, sessionId } = await app.jwt.createSession('user123')
   const before = store.getSession(sessionId)?.session.expiresAt ?? 0
-  const { now: clock } = Date
-  t.teardown(() => { Date.now = clock })
-  Date.now = () => clock() + 150_000
+  movableTime(t).advance(150)
   const renewed = (await renewal(app, { token: accessToken })).cookie?.value ?? ''
   t.match(app.jwt.decodeToken(renewed), { sid: sessionId, gen: 0, fresh: false })
   t.ok((store.getSession(sessionId)?.session.expiresAt ?? 0) >= before)
@@ -415,9 +412,7 @@ t.test('the record of a session learns of a renewed token that outlives it, and 
   const before = await appWith(t, { store, accessExpires: 100, implicitRefresh: 90, refreshExpires: 120 })
   const after = await appWith(t, { store, accessExpires: 100, implicitRefresh: 90, refreshExpires: 36_000 })
   const { accessToken, sessionId } = await before.jwt.createSession('user123')
-  const { now } = Date
-  t.teardown(() => { Date.now = now })
-  Date.now = () => now() + 50_000
+  movableTime(t).advance(50)
   const expiresAt = store.getSession(sessionId)?.session.expiresAt ?? 0
   t.ok((await renewal(after, { token: accessToken })).cookie)
   t.ok((store.getSession(sessionId)?.session.expiresAt ?? 0) > expiresAt)

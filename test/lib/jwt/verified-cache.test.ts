@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { VerifiedCache } from '../../../lib/jwt/verified-cache.ts'
-import { stopClock } from '../../helpers/keys/found-keys-app.ts'
+import { stoppedTime } from '../../helpers/clock.ts'
 
 const tokens = (count: number): string[] => Array.from({ length: count }, () => `header.claims.${randomBytes(32).toString('base64url')}`)
 
@@ -52,7 +52,7 @@ t.test('tokens that have gone out of use make room for those in use', async t =>
 })
 
 t.test('a token that has expired makes room at once, and tokens that fit are found however often they are renewed', async t => {
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const inUse = 200
   const expiry = (): number => Date.now() / 1000 + 900
   for (const size of [250, 10_000]) {
@@ -61,7 +61,7 @@ t.test('a token that has expired makes room at once, and tokens that fit are fou
     let [found, asked] = [0, 0]
     // Each user asks once a minute, and has a new token every fifteen.
     for (let minute = 0; minute < 15 * 20; minute++) {
-      clock.pass(60_000)
+      clock.advance(60)
       for (const user of users) {
         if (user.expiry <= Date.now() / 1000) Object.assign(user, { token: tokens(1)[0], expiry: expiry() })
         asked++
@@ -106,11 +106,11 @@ t.test('of two tokens with the same end, the one stored last is known, and never
 })
 
 t.test('a cache with room for many holds not many more tokens than are valid', async t => {
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const cache = new VerifiedCache<string>(100_000)
   const all: string[] = []
   for (let i = 0; i < 5000; i++) {
-    clock.pass(1000)
+    clock.advance(1)
     const [token] = tokens(1) as [string]
     all.push(token)
     cache.set(token, token, Date.now() / 1000 + 100)

@@ -5,8 +5,9 @@ import t from 'tap'
 import { bearer, otherSecretKey, passes, protectedApp, refusals, refused, secretKey } from '../../helpers/protected-app.ts'
 import type { Refusal } from '../../helpers/protected-app.ts'
 import { base64url, claims, forge, now, parts } from '../../helpers/forge.ts'
-import { appWith, ecKeys, send, stopClock, tokenOf } from '../../helpers/keys/found-keys-app.ts'
+import { appWith, ecKeys, send, tokenOf } from '../../helpers/keys/found-keys-app.ts'
 import { startIssuer } from '../../helpers/keys/issuer-server.ts'
+import { stoppedTime } from '../../helpers/clock.ts'
 
 /** What is no token, as an app might pass it by mistake and an attacker on purpose. */
 const odd: unknown[] = [
@@ -202,16 +203,16 @@ t.test('expiry is exact, a token may be a few seconds early, and leeway moves bo
 })
 
 t.test('a new token passes on a server whose clock is a few seconds behind', async t => {
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const app = await protectedApp(t)
   const [access, refresh] = [app.jwt.createAccessToken('user123'), app.jwt.createRefreshToken('user123')]
   const session = await app.jwt.createSession('user123')
-  clock.pass(-4500)
+  clock.advance(-4.5)
   for (const token of [access, session.accessToken]) await passes(t, app, { url: '/required', headers: bearer(token) }, 'user123', 'access')
   for (const token of [refresh, session.refreshToken]) {
     t.notMatch((await app.inject({ url: '/refresh', headers: bearer(token) })).body, 'FST_JWT_NOT_YET_VALID', 'refresh')
   }
-  clock.pass(-2000)
+  clock.advance(-2)
   await refused(t, app, { url: '/required', headers: bearer(access) }, refusals.notYetValid, 'behind by more')
 })
 

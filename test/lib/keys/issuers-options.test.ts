@@ -4,8 +4,9 @@ import t from 'tap'
 import type { Test } from 'tap'
 import jwt, { jwtRequired } from '../../../lib/index.ts'
 import type { FetchKeys, JwtExtendedOptions } from '../../../lib/index.ts'
-import { appWith, ecKeys, invalid, passed, secretKey, send, stopClock, tokenOf, unavailable } from '../../helpers/keys/found-keys-app.ts'
+import { appWith, ecKeys, invalid, passed, secretKey, send, tokenOf, unavailable } from '../../helpers/keys/found-keys-app.ts'
 import { startIssuer } from '../../helpers/keys/issuer-server.ts'
+import { stoppedTime } from '../../helpers/clock.ts'
 
 t.test('jwksMaxAge says how long a key is good that its issuer has taken out, and jwksMaxStale how long if the issuer is down', async t => {
   for (const [options, maxAge, maxStale] of [
@@ -14,27 +15,27 @@ t.test('jwksMaxAge says how long a key is good that its issuer has taken out, an
     [{ jwksMaxAge: '20s', jwksMaxStale: '1 minute' }, 20, 60],
     [{ jwksMaxAge: '2h' }, 7200, 7200]
   ] as const) {
-    const clock = stopClock(t)
+    const clock = stoppedTime(t)
     const issuer = await startIssuer(t, ecKeys('a').jwks)
     const app = await appWith(t, { issuers: [{ issuer: 'it', jwksUri: issuer.url }], ...options })
     const token = tokenOf(ecKeys('a'), { iss: 'it', exp: Math.floor(Date.now() / 1000) + 90_000 })
     t.strictSame(await send(app, token), passed)
-    clock.pass(maxAge * 790)
+    clock.advance(maxAge * 0.79)
     t.strictSame(await send(app, token), passed)
     t.equal(issuer.requests.length, 1, 'not fetched yet')
 
     issuer.answer(ecKeys('b').jwks)
-    clock.pass(maxAge * 215)
+    clock.advance(maxAge * 0.215)
     t.strictSame(await send(app, token), invalid('kid'), `taken out: ${JSON.stringify(options)}`)
 
     issuer.answer(ecKeys('a').jwks)
-    clock.pass(maxAge * 1000 + 60_000)
+    clock.advance(maxAge + 60)
     t.strictSame(await send(app, token), passed)
     issuer.answer((_request: IncomingMessage, response: ServerResponse) => response.writeHead(500).end())
-    clock.pass(maxStale * 1000 - 1)
+    clock.advance(maxStale - 0.001)
     if (maxStale > maxAge) await send(app, token)
     t.strictSame(await send(app, token), passed, `down: ${JSON.stringify(options)}`)
-    clock.pass(1001)
+    clock.advance(1.001)
     t.strictSame(await send(app, token), unavailable, `down for longer: ${JSON.stringify(options)}`)
   }
 })

@@ -8,10 +8,11 @@ import jwt, { jwtRequired } from '../../../lib/index.ts'
 import type { KeySet } from '../../../lib/types/keys.ts'
 import { ecPair, rsaPair } from '../../helpers/keys/key-pairs.ts'
 import {
-  appWith, badSignature, ecKeys, invalid, otherSecretKey, passed, rsaKeys, secretKey, send, stopClock, tokenOf, unavailable
+  appWith, badSignature, ecKeys, invalid, otherSecretKey, passed, rsaKeys, secretKey, send, tokenOf, unavailable
 } from '../../helpers/keys/found-keys-app.ts'
 import { startIssuer } from '../../helpers/keys/issuer-server.ts'
 import type { IssuerServer } from '../../helpers/keys/issuer-server.ts'
+import { stoppedTime } from '../../helpers/clock.ts'
 
 interface Issuer extends IssuerServer {
   /** A token it would issue. */
@@ -151,11 +152,11 @@ t.test('a cookie with another issuer\'s token is not renewed into one of our own
   await app.register(jwt, {
     secretKey, issuers: [{ issuer: issuer.url }], tokenLocation: 'cookies', implicitRefresh: 600
   })
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   app.get('/', { preHandler: jwtRequired }, async request => ({ identity: request.jwtIdentity }))
   const get = (token: string) => app.inject({ url: '/', headers: { cookie: `access_token_cookie=${token}` } })
   const tokens = { own: app.jwt.createAccessToken('user123'), foreign: issuer.token({ exp: Math.floor(Date.now() / 1000) + 900 }) }
-  clock.pass(400_000)
+  clock.advance(400)
   t.match((await get(tokens.own)).headers['set-cookie'], /^access_token_cookie=/)
   const foreign = await get(tokens.foreign)
   t.equal(foreign.statusCode, 200)
@@ -222,7 +223,7 @@ t.test('a kid is a name and nothing else', async t => {
 t.test('10,000 requests with made-up kids cause no more fetches than the limit, and harm nobody', async t => {
   const issuer = await startIssuer(t, ecKeys('a').jwks)
   const app = await appWith(t, { issuers: [{ issuer: 'it', jwksUri: issuer.url }] })
-  stopClock(t)
+  stoppedTime(t)
   const good = tokenOf(ecKeys('a'), { iss: 'it' })
   t.strictSame(await send(app, good), passed)
   const [, payload, signature] = good.split('.')
@@ -250,15 +251,15 @@ t.test('a new key of an issuer is fetched when a token names it, and a removed o
 })
 
 t.test('a token seen before passes on after its keys have been fetched anew', async t => {
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const issuer = await startDiscoverable(t, ecKeys('a'))
   const app = await appWith(t, { issuers: [{ issuer: issuer.url }], accessExpires: '1 day' })
   const token = issuer.token({ exp: Math.floor(Date.now() / 1000) + 86_400 })
   for (let i = 0; i < 3; i++) t.strictSame(await send(app, token), passed)
-  clock.pass(600_000)
+  clock.advance(600)
   for (let i = 0; i < 3; i++) t.strictSame(await send(app, token), passed)
   t.equal(issuer.requests.length, 4)
-  clock.pass(86_400_000)
+  clock.advance(86_400)
   t.match(await send(app, token), { status: 401, code: 'FST_JWT_EXPIRED' }, 'and its time is still looked at')
 })
 
@@ -274,7 +275,7 @@ t.test('an issuer without kids may replace its only key', async t => {
 })
 
 t.test('forged tokens without kid cause no more fetches than the limit', async t => {
-  stopClock(t)
+  stoppedTime(t)
   const issuer = await startIssuer(t, withoutKid(ecKeys(undefined, 'a')))
   const app = await appWith(t, { issuers: [{ issuer: 'it', jwksUri: issuer.url }] })
   const forged = tokenOf(ecKeys(undefined, 'b'), { iss: 'it' })
@@ -299,7 +300,7 @@ const faults: Record<string, unknown> = {
 
 for (const [state, answer] of Object.entries(faults)) {
   t.test(`an issuer that is ${state} makes a 503, and the first request after its recovery passes`, async t => {
-    const clock = stopClock(t)
+    const clock = stoppedTime(t)
     const issuer = await startIssuer(t, answer)
     const app = await appWith(t, { secretKey, issuers: [{ issuer: 'it', jwksUri: issuer.url }] })
     const token = tokenOf(ecKeys('a'), { iss: 'it' })
@@ -311,7 +312,7 @@ for (const [state, answer] of Object.entries(faults)) {
     t.equal(issuer.requests.length, 1, 'it is left alone for a while')
     t.strictSame(await send(app, app.jwt.createAccessToken('user123')), passed, 'our own tokens are not touched')
     issuer.answer(ecKeys('a').jwks)
-    clock.pass(1_000)
+    clock.advance(1)
     t.strictSame(await send(app, token), passed)
   })
 }

@@ -3,7 +3,6 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import t from 'tap'
-import type { Test } from 'tap'
 import type { Algorithm, PublicJWK, SigningKey, VerificationKey } from '../../../lib/types/keys.ts'
 import { loadKeys } from '../../../lib/keys/local.ts'
 import { createRemoteJwkSet, KeysUnavailableError } from '../../../lib/keys/remote/remote-jwk-set.ts'
@@ -11,23 +10,13 @@ import type { RemoteJwkSet, JwkSetLocation } from '../../../lib/keys/remote/remo
 import { createTokenBucket } from '../../../lib/keys/remote/token-bucket.ts'
 import { ecPair, ed25519Pair, rsaPair } from '../../helpers/keys/key-pairs.ts'
 import { startIssuer } from '../../helpers/keys/issuer-server.ts'
+import { stoppedTime } from '../../helpers/clock.ts'
 
 const claims = { sub: 'user123', iat: 1_700_000_000, exp: 4_000_000_000 }
 const first = loadKeys({ algorithm: 'ES256', privateKey: ecPair().privateKey, keyId: 'first' })
 const second = loadKeys({ algorithm: 'ES256', privateKey: ecPair('P-256', 'second').privateKey, keyId: 'second' })
 const rsa = loadKeys({ algorithm: 'RS256', privateKey: rsaPair().privateKey, keyId: 'rsa' })
 const header = (kid?: string, alg: Algorithm = 'ES256') => kid === undefined ? { alg } : { alg, kid }
-
-/** Time that passes only when told to. */
-function stopClock (t: Test): { pass (milliseconds: number): void } {
-  let now = Date.now()
-  t.intercept(Date, 'now', { value: () => now, configurable: true, writable: true })
-  return {
-    pass (milliseconds) {
-      now += milliseconds
-    }
-  }
-}
 
 function tokenOf (signing: SigningKey | null): string {
   if (signing === null) throw new Error('there is no key to sign with')
@@ -233,7 +222,7 @@ t.test('concurrent tokens with unknown kids share one fetch', async t => {
 })
 
 t.test('10,000 tokens with made-up kids cause no more fetches than the limit, and good tokens pass meanwhile', async t => {
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const issuer = await startIssuer(t, first.jwks)
   const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { refetches: 5, refetchInterval: 10_000 })
   let refused = 0
@@ -249,21 +238,21 @@ t.test('10,000 tokens with made-up kids cause no more fetches than the limit, an
 
   issuer.answer(second.jwks)
   t.equal(known(keys, 'second'), null, 'a new key waits while the limit is used up')
-  clock.pass(10_000)
+  clock.advance(10)
   t.equal(await keys.find(header('made-up')), null)
   t.match(known(keys, 'second')?.verify(tokenOf(second.signing)).payload, claims, 'and comes with whatever fetch is next')
   t.equal(issuer.requests.length, 1 + 5 + 1)
 })
 
 t.test('keys are fetched again before they are too old, without a request waiting for it', async t => {
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const issuer = await startIssuer(t, first.jwks)
   const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { maxAge: 1_000 })
   const key = await keys.find(header('first'))
-  clock.pass(800)
+  clock.advance(0.8)
   known(keys, 'first')
   t.equal(issuer.requests.length, 1)
-  clock.pass(50)
+  clock.advance(0.05)
   t.equal(known(keys, 'first'), key)
   t.equal(known(keys, 'first'), key, 'and only one fetch is begun')
   // An unknown kid waits for the fetch that is under way.
@@ -273,67 +262,67 @@ t.test('keys are fetched again before they are too old, without a request waitin
 })
 
 t.test('keys that are too old are fetched before a token passes', async t => {
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const issuer = await startIssuer(t, first.jwks)
   const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { maxAge: 1_000 })
   await keys.find(header('first'))
   issuer.answer(second.jwks)
-  clock.pass(1_000)
+  clock.advance(1)
   t.equal(await keys.find(header('first')), null)
 })
 
 t.test('while the issuer is down its keys serve on, for a bounded time, and it is asked again', async t => {
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const issuer = await startIssuer(t, first.jwks)
   const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { maxAge: 1_000, maxStale: 10_000, retryDelay: 100 })
   const key = await keys.find(header('first'))
   issuer.answer((_request: IncomingMessage, response: ServerResponse) => { response.writeHead(500).end('{}') })
-  clock.pass(1_000)
+  clock.advance(1)
   t.equal(await keys.find(header('first')), key, 'too old, but the issuer cannot be asked')
   t.equal(issuer.requests.length, 2)
   t.equal(known(keys, 'first'), key, 'found at once while the issuer is left alone')
   await t.rejects(async () => keys.find(header('second')), KeysUnavailableError, 'whether there is another key is not known')
   t.equal(issuer.requests.length, 2)
 
-  clock.pass(100)
+  clock.advance(0.1)
   await t.rejects(async () => keys.find(header('second')), KeysUnavailableError)
   t.equal(issuer.requests.length, 3)
 
-  clock.pass(8_900)
+  clock.advance(8.9)
   await t.rejects(async () => keys.find(header('first')), KeysUnavailableError, 'after maxStale nothing is known any more')
   await t.rejects(async () => keys.find(header('first')), KeysUnavailableError)
   t.equal(issuer.requests.length, 4)
 
   issuer.answer(first.jwks)
-  clock.pass(100)
+  clock.advance(0.1)
   t.ok(await keys.find(header('first')), 'and it recovers by itself')
 })
 
 t.test('a fetch refused by the limit says so while the issuer is down', async t => {
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const issuer = await startIssuer(t, first.jwks)
   const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { refetches: 1, refetchInterval: 1e9, retryDelay: 10 })
   await keys.find(header('first'))
   issuer.answer((request: IncomingMessage) => request.socket.destroy())
   await t.rejects(async () => keys.find(header('second')), KeysUnavailableError)
-  clock.pass(20)
+  clock.advance(0.02)
   await t.rejects(async () => keys.find(header('second')), KeysUnavailableError)
   t.equal(issuer.requests.length, 2)
 })
 
 t.test('a clock set back stops nothing', async t => {
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const issuer = await startIssuer(t, first.jwks)
   const keys = createRemoteJwkSet({ jwksUri: issuer.url }, { refetches: 1 })
   await keys.find(header('first'))
   await keys.find(header('made-up'))
-  clock.pass(-3_600_000)
+  clock.advance(-3600)
   issuer.answer(second.jwks)
   t.equal(await keys.find(header('first')), null)
   t.ok(known(keys, 'second'))
   const bucket = createTokenBucket(1, 1_000)
   t.same([bucket.take(), bucket.take()], [true, false])
-  clock.pass(-3_600_000)
+  clock.advance(-3600)
   t.same([bucket.take(), bucket.take()], [true, false])
 })
 
@@ -385,7 +374,7 @@ t.test('a redirect is never followed, not even to a good JWK Set', async t => {
 })
 
 t.test('an issuer that is not there makes its keys unavailable, and is not asked for each token', async t => {
-  const clock = stopClock(t)
+  const clock = stoppedTime(t)
   const server = createServer()
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -401,7 +390,7 @@ t.test('an issuer that is not there makes its keys unavailable, and is not asked
   const keys = createRemoteJwkSet({ jwksUri: `http://127.0.0.1:${port}/` }, { retryDelay: 1_000 })
   for (let index = 0; index < 100; index++) await t.rejects(async () => keys.find(header(`made-up ${index}`)), KeysUnavailableError)
   t.equal(fetches, 1)
-  clock.pass(1_000)
+  clock.advance(1)
   await t.rejects(async () => keys.find(header('first')), KeysUnavailableError)
   t.equal(fetches, 2)
 })

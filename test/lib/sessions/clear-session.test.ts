@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { sessionApp, verdict } from '../../helpers/session-app.ts'
 import type { JwtExtendedOptions } from '../../../lib/index.ts'
+import { movableTime } from '../../helpers/clock.ts'
 
 /** An app that logs out by `clearSession`, without a hook before it. */
 async function logoutApp (t: Test, options: JwtExtendedOptions = {}): Promise<FastifyInstance> {
@@ -20,8 +21,7 @@ const cleared = (response: LightMyRequestResponse): string[] => response.cookies
 for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
   t.test(`a session ends by whatever the request holds, with ${refreshTokenFormat} refresh tokens`, async t => {
     const app = await logoutApp(t, { refreshTokenFormat })
-    const { now } = Date
-    t.teardown(() => { Date.now = now })
+    const time = movableTime(t)
     const requests: Record<string, (tokens: { accessToken: string, refreshToken: string }) => Record<string, string>> = {
       'an access cookie': ({ accessToken }) => ({ cookie: `access_token_cookie=${accessToken}` }),
       'a refresh cookie alone': ({ refreshToken }) => ({ cookie: `refresh_token_cookie=${refreshToken}` }),
@@ -33,7 +33,7 @@ for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
       for (const later of [0, 3600]) {
         const tokens = await app.jwt.createSession('ada')
         const kept = await app.jwt.createSession('ada')
-        Date.now = () => now() + later * 1000
+        time.advance(later)
         const response = await logout(app, headersOf(tokens))
         t.strictSame([response.statusCode, response.json()], [200, { ended: true }], `${what}, ${later} seconds later`)
         t.strictSame(cleared(response), ['access_token_cookie', 'refresh_token_cookie'])
@@ -41,7 +41,7 @@ for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
         t.equal(await verdict(app, 'POST', '/refresh', tokens.refreshToken), 'FST_JWT_REVOKED')
         t.equal(await verdict(app, 'POST', '/refresh', kept.refreshToken), 200)
         t.strictSame((await logout(app, headersOf(tokens))).json(), { ended: false }, 'to log out twice is no error')
-        Date.now = now
+        time.reset()
       }
     }
   })

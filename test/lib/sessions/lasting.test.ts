@@ -1,6 +1,7 @@
 import type { LightMyRequestResponse } from 'fastify'
 import t from 'tap'
 import { sessionApp, verdict } from '../../helpers/session-app.ts'
+import { movableTime } from '../../helpers/clock.ts'
 
 for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
   t.test(`"remember me" is kept through every rotation, with ${refreshTokenFormat} refresh tokens`, async t => {
@@ -44,20 +45,17 @@ for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
 
 t.test('a session with a life of its own ends then, unless it is refreshed, and sessionMaxAge holds beside it', async t => {
   const app = await sessionApp(t, { sessionMaxAge: '2 hours' })
-  const { now } = Date
-  let ahead = 0
-  Date.now = () => now() + ahead * 1000
-  t.teardown(() => { Date.now = now })
+  const time = movableTime(t)
   const short = await app.jwt.createSession('ada', { expiresIn: 3600 })
   const long = await app.jwt.createSession('ada', { expiresIn: '3 days' })
   const endless = await app.jwt.createSession('ada', { expiresIn: false })
-  ahead = 3500
+  time.advance(3500)
   const next = await app.inject({ method: 'POST', url: '/refresh', headers: { authorization: `Bearer ${short.refreshToken}` } })
-  ahead = 3700
+  time.advance(200)
   t.equal(await verdict(app, 'GET', '/refresh-token', next.json<{ refreshToken: string }>().refreshToken), 200)
   t.equal(await verdict(app, 'GET', '/refresh-token', short.refreshToken), 'FST_JWT_EXPIRED')
   for (const { refreshToken } of [long, endless]) t.equal(await verdict(app, 'GET', '/refresh-token', refreshToken), 200)
-  ahead = 7300
+  time.advance(3600)
   for (const { refreshToken } of [long, endless]) t.equal(await verdict(app, 'GET', '/refresh-token', refreshToken), 'FST_JWT_EXPIRED')
   for (const options of [{ expiresIn: 0 }, { expiresIn: -1 }, { expiresIn: 'soon' }, { expiresIn: null }, { persistent: 1 }, { persist: true }]) {
     await t.rejects(app.jwt.createSession('ada', options as object), TypeError, JSON.stringify(options))
@@ -66,14 +64,11 @@ t.test('a session with a life of its own ends then, unless it is refreshed, and 
 
 t.test('implicit refresh keeps "remember me", and renews nothing beyond a life of its own', async t => {
   const app = await sessionApp(t, { tokenLocation: 'cookies', accessExpires: 900, implicitRefresh: 600 })
-  const { now } = Date
-  let ahead = 0
-  Date.now = () => now() + ahead * 1000
-  t.teardown(() => { Date.now = now })
+  const time = movableTime(t)
   const visit = async (accessToken: string): Promise<LightMyRequestResponse> => app.inject({ url: '/me', cookies: { access_token_cookie: accessToken } })
   const closing = await app.jwt.createSession('ada', { persistent: false })
   const short = await app.jwt.createSession('ada', { expiresIn: 1000 })
-  ahead = 400
+  time.advance(400)
   const renewed = await visit(closing.accessToken)
   t.match(renewed.headers['set-cookie'], /^access_token_cookie=/)
   t.notMatch(renewed.headers['set-cookie'], /Max-Age/)

@@ -142,7 +142,7 @@ t.test('updateSession changes claims and metadata from the next refresh on', asy
   t.match(await app.jwt.listSessions('ada'), [{ metadata: { device: 'tablet' } }])
   t.match(app.jwt.decodeToken((await refresh(app, second.refreshToken)).accessToken), { role: 'reader' })
   t.equal(await app.jwt.updateSession('no such session', { claims: {} }), false)
-  for (const [changes, message] of [[{ claims: { sid: 'x' } }, /'sid'/], [{ metadata: 'x' }, /metadata/], [{ claim: {} }, /claim/]] as const) {
+  for (const [changes, message] of [[{ claims: { sid: 'x' } }, /'sid'/], [{ metadata: 'x' }, /metadata/], [{ now: 'yes' }, /'now'/], [{ claim: {} }, /claim/]] as const) {
     await t.rejects(app.jwt.updateSession(first.sessionId, changes as object), { name: 'TypeError', message })
   }
 })

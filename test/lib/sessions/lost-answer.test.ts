@@ -1,8 +1,9 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import { MemoryStore } from '../../../lib/index.ts'
-import { movableTime, refresh, sessionApp, verdict } from '../../helpers/session-app.ts'
+import { refresh, sessionApp, verdict } from '../../helpers/session-app.ts'
 import type { Tokens } from '../../helpers/session-app.ts'
+import { movableTime } from '../../helpers/clock.ts'
 
 const interval = 10
 

@@ -1,8 +1,9 @@
 import { createSigner } from 'fast-jwt'
 import t from 'tap'
 import { MemoryStore } from '../../../lib/index.ts'
-import { movableTime, refresh, secretKey, sessionApp, verdict } from '../../helpers/session-app.ts'
+import { refresh, secretKey, sessionApp, verdict } from '../../helpers/session-app.ts'
 import type { StoredSession } from '../../../lib/index.ts'
+import { movableTime } from '../../helpers/clock.ts'
 
 /** A store whose clock is not this process's: so far ahead, in milliseconds. */
 class Elsewhere extends MemoryStore {

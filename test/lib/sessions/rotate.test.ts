@@ -1,8 +1,9 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import jwt, { jwtOptional, verifyJwt } from '../../../lib/index.ts'
-import { movableTime, refresh, secretKey, send, sessionApp, verdict } from '../../helpers/session-app.ts'
+import { refresh, secretKey, send, sessionApp, verdict } from '../../helpers/session-app.ts'
 import type { Tokens } from '../../helpers/session-app.ts'
+import { movableTime } from '../../helpers/clock.ts'
 
 // Both formats of refresh token keep the same rules.
 for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {

@@ -1,7 +1,8 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import jwt, { MemoryStore } from '../../../lib/index.ts'
-import { movableTime, refresh, send, sessionApp, verdict } from '../../helpers/session-app.ts'
+import { refresh, send, sessionApp, verdict } from '../../helpers/session-app.ts'
+import { movableTime } from '../../helpers/clock.ts'
 
 t.test('createSession gives an access and a refresh token that share a session id', async t => {
   const app = await sessionApp(t)

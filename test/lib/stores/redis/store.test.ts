@@ -12,6 +12,7 @@ import { documentOf, listed, session } from '../../../../lib/stores/contract-tes
 import { testStore } from '../../../../lib/stores/contract.ts'
 import { noRedis, startRedis, startSentinel } from '../../../helpers/redis-server.ts'
 import type { RedisServer } from '../../../helpers/redis-server.ts'
+import { movableTime } from '../../../helpers/clock.ts'
 
 const hour = 3_600_000
 
@@ -269,16 +270,16 @@ t.test('a clock that is set, here or there, refuses no rotation', { skip: noRedi
   const server = await startRedis(t)
   const store = new RedisStore(await connect(t, server))
   await store.open()
-  const { now } = Date
-  t.teardown(() => { Date.now = now })
+  const time = movableTime(t)
   const record = session({ expiresAt: null })
   await store.createSession(record, null)
-  for (const [version, ahead] of [0, 7_200_000, -7_200_000, 0].entries()) {
-    Date.now = () => now() + ahead
-    t.equal(await store.replaceSession(record.id, version, { rotated: true, expiresAt: null }), true, `${ahead} ms ahead`)
+  for (const [version, ahead] of [0, 7200, -7200, 0].entries()) {
+    time.reset()
+    time.advance(ahead)
+    t.equal(await store.replaceSession(record.id, version, { rotated: true, expiresAt: null }), true, `${ahead} seconds ahead`)
     const stored = await store.getSession(record.id)
-    t.ok(Math.abs((stored?.now ?? 0) - now()) < 5000, 'the time is that of Redis')
-    t.ok(Math.abs((stored?.session.rotatedAt ?? 0) - now()) < 5000)
+    t.ok(Math.abs((stored?.now ?? 0) - time.real()) < 5000, 'the time is that of Redis')
+    t.ok(Math.abs((stored?.session.rotatedAt ?? 0) - time.real()) < 5000)
   }
 })
 

@@ -8,6 +8,7 @@ import { refresh, sessionApp, verdict } from '../../../helpers/session-app.ts'
 import { databasePath, drivers, libsql } from '../../../helpers/sqlite.ts'
 import type { SqliteStoreOptions } from '../../../../lib/stores/sqlite/store.ts'
 import type { Driver, OpenDatabase } from '../../../helpers/sqlite.ts'
+import { movableTime } from '../../../helpers/clock.ts'
 
 const day = 86_400_000
 
@@ -199,11 +200,10 @@ for (const driver of drivers) {
       const { accessToken } = await app.jwt.createSession('ada')
       const revoked = app.jwt.createAccessToken('ada')
       await app.jwt.revokeToken(revoked)
-      const { now } = Date
-      Date.now = () => now() + 3_600_000
-      t.teardown(() => { Date.now = now })
+      const time = movableTime(t)
+      time.advance(3600)
       t.equal(await verdict(app, 'GET', '/me', revoked), 'FST_JWT_EXPIRED')
-      Date.now = now
+      time.reset()
       t.equal(await verdict(app, 'GET', '/me', revoked), 'FST_JWT_REVOKED')
       t.equal(await verdict(app, 'GET', '/me', accessToken), 200)
     })
