@@ -6,10 +6,11 @@ import { loadRotatedKeys } from './jwt/verifier.ts'
 import { checkCallOptionNames } from './options/unknown.ts'
 import { readHeader, readPayload } from './jwt/unverified.ts'
 import { createEndHeldSession } from './sessions/clear-session.ts'
+import { checkReplyArgument, checkSessionArguments, checkTokenArguments } from './cookies/setter-arguments.ts'
 import type { EndHeldSession } from './sessions/clear-session.ts'
 import type { DecodeTokenOptions, JwtExtended, SessionTokens } from './types/app-jwt.ts'
 import type { FastifyReply } from 'fastify'
-import type { JwtClaims } from './types/claims.ts'
+import type { JwtClaims, TokenType } from './types/claims.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { Registration } from './registration.ts'
 
@@ -49,7 +50,16 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     return sessions
   }
 
-  function setSessionCookies (reply: FastifyReply, { sessionId, accessToken, refreshToken }: SessionTokens): void {
+  function setTokenCookies (type: TokenType, reply: FastifyReply, token: string): void {
+    cookies.requireCookies(reply)
+    checkTokenArguments(type, reply, token)
+    cookies.set(reply, type, token)
+  }
+
+  function setSessionCookies (reply: FastifyReply, session: SessionTokens): void {
+    cookies.requireCookies(reply)
+    checkSessionArguments(reply, session)
+    const { sessionId, accessToken, refreshToken } = session
     try {
       // Both or none.
       cookies.checkSize('access', accessToken)
@@ -63,10 +73,15 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     cookies.set(reply, 'refresh', refreshToken)
   }
 
+  function unset (call: string, reply: FastifyReply, ...types: TokenType[]): void {
+    cookies.requireCookies(reply)
+    checkReplyArgument(call, reply)
+    for (const type of types) cookies.unset(reply, type)
+  }
+
   function unsetJwtCookies (reply: FastifyReply): void {
     // curl up to 7.88 deletes only the last of several cookies cleared in one response: let that be the access cookie.
-    cookies.unset(reply, 'refresh')
-    cookies.unset(reply, 'access')
+    unset('unsetJwtCookies', reply, 'refresh', 'access')
   }
 
   /** The claims of a token that may have expired; `null` for an opaque one that is refused for good already. */
@@ -105,12 +120,12 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     },
     // `null` for a value of another type, as in the three functions above.
     getCsrfToken: token => typeof token === 'string' ? cookies.csrfOf(token) : null,
-    setAccessCookies (reply, token) { cookies.set(reply, 'access', token) },
-    setRefreshCookies (reply, token) { cookies.set(reply, 'refresh', token) },
+    setAccessCookies (reply, token) { setTokenCookies('access', reply, token) },
+    setRefreshCookies (reply, token) { setTokenCookies('refresh', reply, token) },
     setSessionCookies,
     unsetJwtCookies,
-    unsetAccessCookies (reply) { cookies.unset(reply, 'access') },
-    unsetRefreshCookies (reply) { cookies.unset(reply, 'refresh') },
+    unsetAccessCookies (reply) { unset('unsetAccessCookies', reply, 'access') },
+    unsetRefreshCookies (reply) { unset('unsetRefreshCookies', reply, 'refresh') },
     jwks: () => verifier.keys.jwks,
     rotateKeys (keys) { verifier.replaceKeys(loadRotatedKeys(settings, keys)) },
     async revokeToken (tokenOrClaims) {

@@ -93,7 +93,7 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   return registration
 }
 
-async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
+async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
   if (Object.hasOwn(fastify, 'jwt')) {
     throw badOption('register', "came a second time in the same context (or @fastify/jwt has taken the name 'jwt'); register again inside an encapsulated context to have other options there")
   }
@@ -123,6 +123,14 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)
   fastify.addHook('onSend', challengeOnSend)
+}
+
+function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
+  // `app.register(jwt({ … }))`, say. At once, since Fastify would wait for a promise.
+  if (typeof (fastify as Partial<FastifyInstance> | undefined)?.decorateRequest !== 'function') {
+    throw new TypeError('The plugin was called where it is only named: write await app.register(jwt, { … })')
+  }
+  return addTo(fastify, options)
 }
 
 /**
