@@ -12,6 +12,8 @@ import { redactQueryToken } from './authenticate/log-redaction.ts'
 import { implicitRefreshHook } from './cookies/implicit-refresh.ts'
 import { documentRoutes } from './openapi/document-routes.ts'
 import { protect } from './authenticate/protect.ts'
+import { refuseUndefinedHooks } from './authenticate/undefined-hooks.ts'
+import { warnOfLoneGuards } from './guards/lone-guards.ts'
 import { createTokenIssuer } from './jwt/create.ts'
 import { createTokenVerifier } from './jwt/verifier.ts'
 import { addJwksRoute } from './keys/jwks-route.ts'
@@ -97,6 +99,7 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
   if (Object.hasOwn(fastify, 'jwt')) {
     throw badOption('register', "came a second time in the same context (or @fastify/jwt has taken the name 'jwt'); register again inside an encapsulated context to have other options there")
   }
+  refuseUndefinedHooks(fastify)
   const registration = await createRegistration(fastify, options)
   const { settings, verifier } = registration
 
@@ -119,6 +122,7 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
   })
   protect(fastify, registration)
   documentRoutes(fastify, registration)
+  warnOfLoneGuards(fastify, registration)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)

@@ -18,6 +18,8 @@ export interface Locator {
   find (request: FastifyRequest): string | undefined
   /** What else stands in this place besides the token that was found. */
   others (request: FastifyRequest, found: string): string[]
+  /** Why no token was found in this place, for the log. Nothing of a value stands in it. */
+  describe (request: FastifyRequest): string
 }
 
 /** Without the white space of RFC 9110 §5.6.3 around it; `trim` would take off a no-break space, too. */
@@ -64,6 +66,14 @@ function headerLocator (settings: Settings): Locator {
     location: 'headers',
     cookie: null,
     others: noOthers,
+    describe ({ headers }) {
+      const value = headers[headerName]
+      if (typeof value !== 'string') return `no header ${headerName}`
+      if (headerType === '' || value === '') return `header ${headerName} is empty`
+      // Of anything else, the first word may be a secret.
+      const scheme = /^([a-z][a-z-]{0,15}) /i.exec(value)?.[1]
+      return `header ${headerName} ${scheme === undefined ? 'has no scheme' : `has the scheme '${scheme}'`}, and takes '${headerType} <token>'`
+    },
     find (request) {
       const value = request.headers[headerName]
       if (value === undefined) return undefined
@@ -95,6 +105,7 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
   return {
     location: 'cookies',
     cookie: type,
+    describe: ({ headers }) => headers.cookie === undefined ? `no cookies (${name} is looked for)` : `no cookie ${name} among the cookies`,
     find (request) {
       const cookies = request.cookies ?? request.server.parseCookie(request.headers.cookie ?? '')
       // A hook of the app may have put anything there.
@@ -112,12 +123,21 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
   }
 }
 
+/** Of a request without a token: a cookie of ours where cookies are no location. */
+export function describeIgnoredCookies ({ tokenLocation, accessCookieName, refreshCookieName }: Settings, { headers }: FastifyRequest): string[] {
+  if (tokenLocation.includes('cookies')) return []
+  const names = (headers.cookie ?? '').split(';').map(pair => pair.split('=', 1)[0]?.trim())
+  return [accessCookieName, refreshCookieName].filter(name => names.includes(name))
+    .map(name => `cookie ${name} came, but tokenLocation lacks 'cookies'`)
+}
+
 function queryLocator (settings: Settings): Locator {
   const { queryStringName: name, queryStringValuePrefix: prefix, errors } = settings
   return {
     location: 'queryString',
     cookie: null,
     others: noOthers,
+    describe: () => `no query parameter ${name}`,
     find (request) {
       const value = fieldOf(request.query, name)
       if (value === undefined || value === '') return undefined
@@ -135,6 +155,7 @@ function jsonLocator (settings: Settings, type: TokenType): Locator {
     location: 'json',
     cookie: null,
     others: noOthers,
+    describe: request => isJson(request) ? `no field ${name} in the body` : 'no JSON body',
     find (request) {
       if (!isJson(request)) return undefined
       const value = fieldOf(request.body, name)
@@ -191,6 +212,7 @@ function extractLocator (extractToken: NonNullable<Settings['extractToken']>, ty
     location: 'extractToken',
     cookie: null,
     others: noOthers,
+    describe: () => 'extractToken returned none',
     find (request) {
       const token: unknown = extractToken(request, type)
       if (token === undefined || token === null || token === '') return undefined
