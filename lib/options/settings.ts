@@ -306,6 +306,9 @@ export const ownedClaims = [
   'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'persistent', 'bound', 'auth_time'
 ] as const
 
+/** Options that say how cookies are set, or how they are protected. `trustedOrigins` is for `crossOriginProtection`, too. */
+const cookieOnly = /^(?:cookie|sessionCookie$|csrf|(?:access|refresh)(?:Csrf|Cookie))/
+
 /** Checks the options that depend on each other. */
 function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>): void {
   const cookies = settings.tokenLocation.includes('cookies')
@@ -351,6 +354,11 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
     for (const name of ['refreshReuseInterval', 'refreshUntilUsed', 'refreshTokenFormat', 'sessionMaxAge', 'maxSessions', 'deviceBinding']) {
       if (given.get(name) !== undefined) throw badOption(name, 'needs a store for sessions; leave store out, or give one')
     }
+  }
+  // With `extractToken`, an app may set cookies that it reads itself.
+  if (!cookies && settings.extractToken === null) {
+    const idle = [...given].find(([name, value]) => value !== undefined && cookieOnly.test(name))?.[0]
+    if (idle !== undefined) throw badOption(idle, "is about cookies, which are no location here, so that it does nothing; add 'cookies' to tokenLocation, or leave it out")
   }
 }
 
