@@ -25,7 +25,7 @@ function checkDecodeOptions (options: DecodeTokenOptions): void {
 
 /** Creates `app.jwt`. */
 export function createJwtDecorator (registration: Registration): JwtExtended {
-  const { settings, verifier, issuer, cookies, sessions, announce } = registration
+  const { settings, verifier, issuer, cookies, sessions, proofs, announce } = registration
   const { errors } = settings
   let endHeldSession: EndHeldSession | undefined
 
@@ -130,6 +130,10 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
       const claims = await readExpired(tokenOrClaims, sessions)
       // To log out twice is no error.
       if (claims !== null) await sessions.revokeToken(claims)
+    },
+    async verifyDpopProof (request) {
+      if (proofs === null) throw unsupportedCall('dpop', "is off, so that there is no proof to verify; set it to 'allowed' or 'required'")
+      return proofs.keyOf(request)
     },
     createSession: async (subject, options) => requireSessions().create(subject, options),
     async authenticate (token, options = {}) { return authenticateToken(registration, token, options) },

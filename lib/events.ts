@@ -25,8 +25,11 @@ export interface JwtEvents {
   'device.refreshed': { sessionId: string, identity: string }
   /** A device was refused. `registration`: it wanted to bind a session. `sessionId` is what the request says, unverified. */
   'device.refused': { code: JwtErrorCode, reason: string, registration: boolean, sessionId: string | null, requestId: string }
-  /** A session was ended: by the app, since a refresh token was reused, at `sessionMaxAge`, or for a new one (`maxSessions`). */
-  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' | 'limit' }
+  /**
+   * A session was ended: by the app, since a refresh token was reused, at `sessionMaxAge`, or for a new one (`maxSessions`). With a store
+   * that replicates, also by another server, which knows the cause: `remote`.
+   */
+  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' | 'limit' } | { sessionId: string, cause: null, remote: true }
 }
 
 interface Log { readonly level: 'debug' | 'info' | 'warn', readonly line: string }

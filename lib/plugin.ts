@@ -5,6 +5,7 @@ import cookie from '@fastify/cookie'
 import fp from 'fastify-plugin'
 import { createTokenCookies, keepCookiesPrivate } from './cookies/token-cookies.ts'
 import { badOption } from './errors.ts'
+import { publish } from './events.ts'
 import { resolveOptions } from './options/settings.ts'
 import { kRegistration, registrationOf } from './registration.ts'
 import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './authenticate/hooks.ts'
@@ -19,6 +20,8 @@ import { createJwtDecorator } from './app-jwt.ts'
 import { warnOfMemory } from './stores/memory-warning.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { joinStores } from './stores/split.ts'
+import { nonceOnSend } from './dpop/fresh-nonce.ts'
+import { createProofVerifier } from './dpop/verifier.ts'
 import { createAnnounce } from './sessions/device-binding/announce.ts'
 import { createEndReplaced } from './sessions/device-binding/replaced.ts'
 import { addDeviceBindingRoutes, deviceBindingPaths } from './sessions/device-binding/routes.ts'
@@ -54,6 +57,8 @@ async function openStore (fastify: FastifyInstance, { store: given }: Settings):
   if (given !== null) {
     const store = 'denylist' in given ? joinStores(given) : given
     await store.open?.()
+    const end = store.onSessionEnd?.(sessionId => { publish('session.revoked', { sessionId, cause: null, remote: true }, fastify.log) })
+    if (end !== undefined) fastify.addHook('onClose', async () => { end() })
     return store
   }
   const above = registrationOf(fastify)?.store
@@ -70,13 +75,18 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const verifier = createTokenVerifier(settings)
   const issuer = createTokenIssuer(settings, verifier)
   const store = await openStore(fastify, settings)
+  const proofs = settings.dpop && store !== null ? createProofVerifier(settings, settings.dpop, store, () => verifier.keys.opaqueKeys) : null
   const cookies = createTokenCookies(settings)
   // Where tokens can only be kept in cookies, one that is too large must not leave a session behind.
   const onlyCookies = settings.extractToken === null && settings.tokenLocation.every(location => location === 'cookies')
   const prepared = new Map<HookOptions, PreparedHook>()
   let queryTokenHidden = false
 
-  const sessions = store === null ? null : createSessions(settings, issuer, verifier, store, onlyCookies ? cookies.checkSize : () => {}, cookies.checkSize, fastify.log)
+  const sessions = store === null
+    ? null
+    : createSessions({
+      settings, issuer, verifier, store, proofs, checkSize: onlyCookies ? cookies.checkSize : () => {}, checkCookie: cookies.checkSize, log: fastify.log
+    })
   const binds = sessions !== null && settings.deviceBinding !== false
 
   const registration: Registration = Object.freeze({
@@ -86,6 +96,7 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     issuer,
     cookies,
     store,
+    proofs,
     sessions,
     announce: binds ? createAnnounce(settings, cookies, sessions, deviceBindingPaths(fastify, settings).registration) : null,
     hideQueryToken () {
@@ -137,6 +148,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)
   fastify.addHook('onSend', challengeOnSend)
+  if (settings.dpop && settings.dpop.nonceLife !== null) fastify.addHook('onSend', nonceOnSend)
 }
 
 /**

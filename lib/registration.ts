@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { HookOptions } from './authenticate/hook-options.ts'
+import type { ProofVerifier } from './dpop/verifier.ts'
 import type { TokenCookies } from './cookies/token-cookies.ts'
 import type { TokenIssuer } from './jwt/create.ts'
 import type { TokenVerifier } from './jwt/verify.ts'
@@ -29,6 +30,8 @@ export interface Registration {
   readonly store: Store | null
   /** `null` if the store option is false. */
   readonly sessions: Sessions | null
+  /** `null` without the `dpop` option. */
+  readonly proofs: ProofVerifier | null
   /** Tells the browser of a login that it may bind the session to its device; `null` if nothing is bound. */
   readonly announce: Announce | null
   /** Keeps tokens of the query string out of log and answers, from the first hook on that looks for one. @throws `FST_JWT_BAD_OPTION` */

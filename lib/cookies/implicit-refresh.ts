@@ -86,10 +86,10 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
       return
     }
     const { verified, login, until } = found
-    // The handler may have revoked the token.
+    // The handler may have revoked the token, and another server, too: the store is asked, since a new token outlives its mistake.
     let pending: MaybePromise<void>
     try {
-      pending = after(refuseRevoked(registration, request, verified), () =>
+      pending = after(refuseRevoked(registration, request, verified, true), () =>
         after(extendSession(verified, until), () => {
           const token = renewed(verified, login, until)
           // The claims of an older configuration may be refused today.

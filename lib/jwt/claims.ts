@@ -1,3 +1,4 @@
+import { boundKeyOf } from '../dpop/bound-key.ts'
 import { freezeUtf8 } from './freeze.ts'
 import { readIdentity } from './identity.ts'
 import type { Errors } from '../errors.ts'
@@ -35,6 +36,11 @@ function wrongClaim (name: 'issuer' | 'audience', got: unknown, expected: readon
 
 export function wrongIssuer (got: unknown, expected: readonly string[], errors: Errors): JwtError {
   return wrongClaim('issuer', got, expected, errors)
+}
+
+/** The refusal of a bound token if there is no `dpop` option. */
+export function bindingNotSupported (errors: Errors): JwtError {
+  return errors.FST_JWT_DPOP_BINDING('Token is bound to a key, which is not supported here')
 }
 
 /**
@@ -85,6 +91,8 @@ export function toClaims (token: string, payload: Record<string, unknown>, setti
   if (!isOptional(payload['sub'], 'string') && !isFiniteNumber(payload['sub'])) throw refuse('sub')
   if (!isOptional(payload['iss'], 'string')) throw refuse('issuer')
   checkIssuerAndAudience(payload, settings)
+  // Who stole it could use it if it passed without a proof.
+  if (settings.dpop === null && boundKeyOf(payload) !== null) throw bindingNotSupported(settings.errors)
   if (!freezeUtf8(token, 1, payload)) throw refuse('malformed')
   return payload as JwtClaims
 }

@@ -55,6 +55,14 @@ function checkTogether (settings: Settings, own: string | undefined, found: stri
   }
 }
 
+/** Nonces of proofs are made with keys that sign, or with a secret of their own. @throws `FST_JWT_BAD_OPTION` */
+function checkNonceKeys (keys: KeySet, { dpop }: Settings): KeySet {
+  if (dpop && dpop.nonceLife !== null && dpop.nonceSecret === null && keys.signing === null) {
+    throw badOption('dpop.nonceSecret', 'is missing, and no key signs that nonces could be made with; make a secret with `openssl rand -base64 48`, the same for every server')
+  }
+  return keys
+}
+
 /** Keys of our own that have been loaded, with what else they must be good for. @throws `FST_JWT_BAD_OPTION` */
 function checkOwnKeys (keys: KeySet, settings: Settings): KeySet {
   if (settings.jwksPath !== null && keys.jwks.keys.length === 0) {
@@ -63,7 +71,7 @@ function checkOwnKeys (keys: KeySet, settings: Settings): KeySet {
   if (settings.decodeKey !== null && keys.signing === null) {
     throw badOption('decodeKey', "verifies every token, so that a public key beside it does nothing; leave that out, or give a 'privateKey' to sign with")
   }
-  return keys
+  return checkNonceKeys(keys, settings)
 }
 
 /**
@@ -107,7 +115,7 @@ export function createTokenVerifier (settings: Settings): TokenVerifier {
   const ownName = localKeysOption(settings)
   checkTogether(settings, ownName, found)
   checkAlgorithms(settings.keyOptions)
-  const own = createLocalVerifier(settings, ownName === undefined ? noKeys : checkOwnKeys(loadKeys(settings.keyOptions, true), settings))
+  const own = createLocalVerifier(settings, ownName === undefined ? checkNonceKeys(noKeys, settings) : checkOwnKeys(loadKeys(settings.keyOptions, true), settings))
   const { decodeKey, issuers, jwksUri, errors } = settings
   if (decodeKey !== null) {
     const source = createCallbackKeys(settings, decodeKey)

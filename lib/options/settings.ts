@@ -1,7 +1,9 @@
 import { createErrors, badOption, errorCodes } from '../errors.ts'
 import { isTenant } from '../keys/remote/issuer-template.ts'
+import { proofOptions } from './dpop.ts'
 import { checkOptionNames } from './unknown.ts'
 import * as validate from './validators.ts'
+import type { ResolvedProofOptions } from './dpop.ts'
 import type { Validator } from './validators.ts'
 import type { Errors } from '../errors.ts'
 import type { Messages } from '../types/errors.ts'
@@ -238,6 +240,9 @@ const table = {
   deviceBinding: option(deviceBinding, false),
   deviceBindingPath: option(deviceBindingPath, '/device-binding'),
 
+  // `null`: bound tokens are refused.
+  dpop: option(validate.orFalse(proofOptions)),
+
   // `null`: as the registration above says.
   protect: option(validate.boolean),
   skipPaths: option(validate.list(skipPath), []),
@@ -284,7 +289,11 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
   settings['keyOptions'] = Object.fromEntries(keyOptions.flatMap(name => options[name] === undefined ? [] : [[name, options[name]]]))
   settings['notBeforeLeeway'] = given.get('leeway') === undefined ? defaultNotBeforeLeeway : settings['leeway']
   if (given.get('jwksMaxStale') === undefined) settings['jwksMaxStale'] = Math.max(settings['jwksMaxAge'] as number, settings['jwksMaxStale'] as number)
-  settings['errors'] = createErrors((settings['messages'] ?? {}), settings['realm'] as string ?? undefined, settings['headerType'] as string || undefined)
+  settings['errors'] = createErrors((settings['messages'] ?? {}), {
+    realm: settings['realm'] as string ?? undefined,
+    scheme: settings['headerType'] as string || undefined,
+    dpop: settings['dpop'] as ResolvedProofOptions || null
+  })
   settings['decodeIssuer'] ??= settings['issuer'] === null ? null : [settings['issuer']]
   settings['decodeAudience'] ??= settings['audience']
   const resolved = Object.freeze(settings) as Settings
@@ -335,6 +344,7 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
   if (settings.jwksMaxStale < settings.jwksMaxAge) throw badOption('jwksMaxStale', 'is shorter than jwksMaxAge, so that keys would end sooner if the issuer is down than if it is not; make it longer')
   if (settings.implicitRefresh !== false && !cookies) throw badOption('implicitRefresh', "renews cookies; add 'cookies' to tokenLocation")
   if (settings.skipPaths.length > 0 && settings.protect !== true) throw badOption('skipPaths', 'does nothing without protect: true; set protect')
+  if (settings.dpop) checkProofs(settings)
   if (settings.deviceBinding !== false) checkDeviceBinding(settings, settings.deviceBinding)
   else if (given.get('deviceBindingPath') !== undefined) throw badOption('deviceBindingPath', 'does nothing without deviceBinding: true; add it')
   if (settings.store === false) {
@@ -342,6 +352,16 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
       if (given.get(name) !== undefined) throw badOption(name, 'needs a store for sessions; leave store out, or give one')
     }
   }
+}
+
+/** What proofs of possession need (RFC 9449 §7.1). */
+function checkProofs ({ tokenLocation, headerName, headerType, store }: Settings): void {
+  if (store === false) throw badOption('dpop', 'keeps in the store which proofs have been used, and store is false; leave store out, or give one')
+  const denylist = store !== null && 'denylist' in store ? store.denylist : store
+  if (denylist !== null && typeof denylist.useOnce !== 'function') throw badOption('dpop', 'needs a store with the method useOnce, which this one lacks; see the store contract')
+  if (!tokenLocation.includes('headers')) throw badOption('dpop', "takes tokens in the Authorization header; add 'headers' to tokenLocation")
+  if (headerName !== 'authorization') throw badOption('dpop', `takes tokens in the Authorization header (RFC 9449 §7.1), and headerName is '${headerName}'; leave headerName out`)
+  if (headerType === '' || headerType.toLowerCase() === 'dpop') throw badOption('headerType', "must be another scheme than that of bound tokens, such as 'Bearer', with the dpop option")
 }
 
 /** Seconds. A browser refreshes a cookie when two minutes are left of it, and signs six times in nine minutes at most. */

@@ -1,5 +1,5 @@
 import { after, isPromise } from '../after.ts'
-import { checkIssuerAndAudience } from '../jwt/claims.ts'
+import { bindingNotSupported, checkIssuerAndAudience } from '../jwt/claims.ts'
 import { checkTimes } from '../jwt/verify.ts'
 import { reused } from './end.ts'
 import { hashOf, opaqueCsrfToken, parseOpaqueToken } from './opaque-tokens.ts'
@@ -48,7 +48,8 @@ export function createRefreshTokenChecks (
   /** What a JWT would say, from the record. */
   function claimsOf (token: string, jti: string, persistent: boolean | undefined, { session: { id, identity, generation, document } }: StoredSession): JwtClaims {
     const { issuedAt, expiresAt } = document.token
-    const { iss, aud } = document
+    const { iss, aud, jkt } = document
+    if (typeof jkt === 'string' && settings.dpop === null) throw bindingNotSupported(errors)
     const claims = {
       [identityClaim]: identity,
       identity,
@@ -62,6 +63,7 @@ export function createRefreshTokenChecks (
       gen: generation,
       ...(persistent === undefined ? {} : { persistent }),
       auth_time: Math.floor(document.createdAt / 1000),
+      ...(typeof jkt === 'string' ? { cnf: Object.freeze({ jkt }) } : {}),
       csrf: opaqueCsrfToken(token)
     }
     checkIssuerAndAudience(claims, settings)

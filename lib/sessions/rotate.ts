@@ -27,6 +27,8 @@ interface Rotation extends PresentedToken {
   /** Its `nbf` and `exp`. */
   readonly times: Pick<JwtClaims, 'nbf' | 'exp'>
   readonly claims: AdditionalClaims | null
+  /** The key that a proof was checked with. */
+  readonly provenKey: string | null
 }
 
 /** The session after a rotation. */
@@ -51,12 +53,17 @@ export function createRotateSession (
   function presentedBy (request: FastifyRequest): Omit<Rotation, 'claims'> & { readonly stored: StoredSession | null } {
     const authentication = request[kAuthentication]
     if (authentication === undefined) throw new TypeError('rotateSession takes a request that refreshTokenRequired has let in')
-    const { verified: { claims, foreign }, stored } = authentication
+    const { verified: { claims, foreign }, stored, provenKey } = authentication
     const { type, sid, jti, gen = 0, auth_time: login } = claims
     if (type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
     // A refresh token of no session: made by createRefreshToken, say.
     if (sid === undefined || jti === undefined || login === undefined) throw errors.FST_JWT_INVALID_TOKEN('sid')
-    return { sid, tokenId: jti, generation: gen, ours: foreign !== true, times: claims, stored }
+    return { sid, tokenId: jti, generation: gen, ours: foreign !== true, times: claims, stored, provenKey }
+  }
+
+  /** A session that is bound to a key goes on only by that key, whichever hook has let the request in. */
+  function checkKey ({ document: { jkt = null } }: SessionRecord, { provenKey }: Rotation): void {
+    if (settings.dpop !== false && jkt !== provenKey) throw errors.FST_JWT_DPOP_BINDING('Invalid DPoP key binding')
   }
 
   /** The session after the rotation, whoever has carried it out. */
@@ -68,6 +75,7 @@ export function createRotateSession (
       // Judged after each wait: it may have expired since the hook let it in.
       checkTimes(rotation.times, settings)
       const { session } = stored
+      checkKey(session, rotation)
       const standing = standingOf(rotation, stored, settings)
       if (standing === 'reused') throw reused(session, errors)
       if (standing === 'bound') throw errors.FST_JWT_DEVICE_BOUND()
@@ -102,7 +110,8 @@ export function createRotateSession (
     return {
       sessionId,
       accessToken: tokens.access(login, generation, Math.floor(Date.now() / 1000), document.claims, false, app),
-      refreshToken: tokens.refresh(login, generation, document.token, tokenId, app)
+      refreshToken: tokens.refresh(login, generation, document.token, tokenId, app),
+      ...tokens.tokenType(login)
     }
   }
 

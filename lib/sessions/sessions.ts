@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
+import { unsupportedCall } from '../errors.ts'
 import { publish } from '../events.ts'
 import { requireIdentity } from '../jwt/identity.ts'
 import { checkCallOptionNames } from '../options/unknown.ts'
@@ -14,6 +15,7 @@ import { createSessionTokenIssuer, laterOf, loginOf } from './session-tokens.ts'
 import { createUsageMarker } from './usage.ts'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { TokenIssuer } from '../jwt/create.ts'
+import type { ProofVerifier } from '../dpop/verifier.ts'
 import type { TokenVerifier } from '../jwt/verify.ts'
 import type { Settings } from '../options/settings.ts'
 import type { CreateSessionOptions, SessionTokens, UpdateSessionOptions } from '../types/app-jwt.ts'
@@ -49,28 +51,45 @@ export interface Sessions extends RefreshTokenChecks, UsageMarker, Pick<SessionE
   extend (sid: string, exp: number): Promise<void>
 }
 
-/**
- * @param checkSize Told of each token before anything is stored for it. Throws if no cookie can hold it, and it has to.
- * @param checkCookie The same, for a token that goes into a cookie in any case.
- * @param log Where events are written that no request causes.
- */
-export function createSessions (
-  settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier, given: Store, checkSize: CheckSize, checkCookie: CheckSize, log: FastifyBaseLogger
-): Sessions {
+/** What sessions are made of. */
+export interface SessionParts {
+  readonly settings: Settings
+  readonly issuer: TokenIssuer
+  readonly verifier: TokenVerifier
+  readonly store: Store
+  /** `null` without the `dpop` option. */
+  readonly proofs: ProofVerifier | null
+  /** Told of each token before anything is stored for it. Throws if no cookie can hold it, and it has to. */
+  readonly checkSize: CheckSize
+  /** The same, for a token that goes into a cookie in any case. */
+  readonly checkCookie: CheckSize
+  /** Where events are written that no request causes. */
+  readonly log: FastifyBaseLogger
+}
+
+export function createSessions ({ settings, issuer, verifier, store: given, proofs, checkSize, checkCookie, log }: SessionParts): Sessions {
   const { errors, maxSessions, refreshTokenFormat, issuer: iss, audience: aud } = settings
   const store = failClosed(given, errors)
   const tokens = createSessionTokenIssuer(settings, issuer, verifier, checkSize)
   const ender = createSessionEnder(store)
-  const usage = createUsageMarker(settings, store, log)
+  const usage = createUsageMarker(settings, store, log, given.judge !== undefined)
   const checks = createRefreshTokenChecks(settings, store, verifier, usage.markUsed)
   const rotate = createRotateSession(settings, store, tokens, ender)
   // An instance that only verifies sees the tokens of sessions that another one holds.
   const complete = verifier.keys.signing !== null
 
+  /** The key that a login is bound to, by the proof of its request. @throws {TypeError} */
+  async function keyOf (request: FastifyRequest | undefined): Promise<Pick<Login, 'jkt'>> {
+    if (request === undefined) return {}
+    if (proofs === null) throw unsupportedCall('dpop', "is off, so that createSession can bind no session to the key of a request; set it to 'allowed' or 'required', or leave request out")
+    const jkt = await proofs.keyOf(request)
+    return jkt === null ? {} : { jkt }
+  }
+
   async function create (subject: Identity | object, options: CreateSessionOptions = {}): Promise<SessionTokens> {
-    const { claims = {}, fresh = true, metadata = {}, ...lasting } = checkCallOptionNames(options, ['claims', 'fresh', 'metadata', 'expiresIn', 'persistent'])
+    const { claims = {}, fresh = true, metadata = {}, request, ...lasting } = checkCallOptionNames(options, ['claims', 'fresh', 'metadata', 'expiresIn', 'persistent', 'request'])
     checkMetadata(metadata)
-    const chosen = readLasting(lasting)
+    const chosen = { ...readLasting(lasting), ...await keyOf(request) }
     const identity = issuer.identityOf(subject)
     const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
     const app = await tokens.askApp(identity, subject, salt)
@@ -102,7 +121,7 @@ export function createSessions (
     for (const sessionId of ended) publish('session.revoked', { sessionId, cause: 'limit' }, log)
     if (!created) throw maxSessions?.whenFull === 'refuse' ? errors.FST_JWT_TOO_MANY_SESSIONS() : errors.FST_JWT_REVOKED()
     publish('session.started', { sessionId: owner.sid, identity: owner.identity }, log)
-    return { sessionId: owner.sid, accessToken, refreshToken }
+    return { sessionId: owner.sid, accessToken, refreshToken, ...tokens.tokenType(owner) }
   }
 
   /** Reads an identity; an object goes through the `userIdentity` option. @throws {TypeError} */

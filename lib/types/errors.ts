@@ -26,6 +26,12 @@ export type JwtErrorCode =
   | 'FST_JWT_REUSED'
   /** The claims of the session have changed since this access token was made: refresh it (401). */
   | 'FST_JWT_STALE'
+  /** The DPoP proof of the request is missing or invalid (401). */
+  | 'FST_JWT_DPOP_PROOF'
+  /** The DPoP proof needs the nonce that is in the `DPoP-Nonce` header of this answer (401). */
+  | 'FST_JWT_DPOP_NONCE'
+  /** A token that is bound to a key came without that key's proof, or one that is not bound came where it must be (401). */
+  | 'FST_JWT_DPOP_BINDING'
   /** `userLookup` found nobody (401). */
   | 'FST_JWT_USER_NOT_FOUND'
   /** `verifyClaims` rejected the claims (403). */
@@ -71,6 +77,6 @@ export type Messages =
 /** An error of this package. */
 export interface JwtError extends FastifyError {
   code: JwtErrorCode
-  /** Response headers: `WWW-Authenticate` if the error has a challenge (RFC 6750 §3). */
+  /** Response headers: `WWW-Authenticate` if the error has a challenge (RFC 6750 §3, RFC 9449 §7.1), `DPoP-Nonce` if it needs one. */
   headers?: Record<string, string>
 }

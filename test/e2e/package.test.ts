@@ -113,10 +113,10 @@ async function typechecks (directory: string): Promise<string> {
 }
 
 t.test('the tarball holds what is built and what a reader needs, and nothing else', async t => {
-  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/index.js', 'dist/index.d.ts']) {
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'docs/getting-started.md', 'dist/index.js', 'dist/index.d.ts']) {
     t.ok(files.includes(path), path)
   }
-  const strangers = files.filter(path => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/[\w./-]+\.(js|d\.ts|js\.map|d\.ts\.map))$/.test(path))
+  const strangers = files.filter(path => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[\w-]+\.md|dist\/[\w./-]+\.(js|d\.ts|js\.map|d\.ts\.map))$/.test(path))
   t.strictSame(strangers, [])
 })
 

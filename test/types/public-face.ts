@@ -81,7 +81,8 @@ function statusOf (code: JwtErrorCode): number {
     case 'FST_JWT_COOKIE_TOO_LARGE': case 'FST_JWT_NOT_REGISTERED': case 'FST_JWT_BAD_OPTION': return 500
     case 'FST_JWT_MISSING_TOKEN': case 'FST_JWT_EXPIRED': case 'FST_JWT_NOT_YET_VALID': case 'FST_JWT_INVALID_SIGNATURE':
     case 'FST_JWT_INVALID_TOKEN': case 'FST_JWT_ACCESS_REQUIRED': case 'FST_JWT_REFRESH_REQUIRED': case 'FST_JWT_FRESH_REQUIRED':
-    case 'FST_JWT_REVOKED': case 'FST_JWT_STALE': case 'FST_JWT_REUSED': case 'FST_JWT_USER_NOT_FOUND': return 401
+    case 'FST_JWT_REVOKED': case 'FST_JWT_STALE': case 'FST_JWT_REUSED':
+    case 'FST_JWT_DPOP_PROOF': case 'FST_JWT_DPOP_NONCE': case 'FST_JWT_DPOP_BINDING': case 'FST_JWT_USER_NOT_FOUND': return 401
   }
 }
 
