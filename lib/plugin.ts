@@ -15,6 +15,7 @@ import { protect } from './authenticate/protect.ts'
 import { createTokenIssuer } from './jwt/create.ts'
 import { createTokenVerifier } from './jwt/verifier.ts'
 import { addJwksRoute } from './keys/jwks-route.ts'
+import { addMetadataRoute } from './resource/metadata-route.ts'
 import { createJwtDecorator } from './app-jwt.ts'
 import { warnOfMemory } from './stores/memory-warning.ts'
 import { MemoryStore } from './stores/memory.ts'
@@ -123,6 +124,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   })
   protect(fastify, registration)
   documentRoutes(fastify, registration)
+  if (settings.resourceMetadata !== null) addMetadataRoute(fastify, settings.resourceMetadata, settings)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)

@@ -1,7 +1,7 @@
 import { after } from '../after.ts'
 import { kAuthentication } from '../authentication.ts'
 import { publishRefused } from '../events.ts'
-import { asksForPublicKeys } from '../keys/jwks-route.ts'
+import { isPublicRoute } from '../public-route.ts'
 import { readPayload } from '../jwt/unverified.ts'
 import { reportUnreadBody } from './locate.ts'
 import type { MaybePromise } from '../types/claims.ts'
@@ -73,7 +73,7 @@ export function conclude (attempt: Attempt, refusal: JwtError): MaybePromise<voi
   return after(sessions?.endReused(refusal, request.log), () => {
     if (!missing) publishRefused(refusal.code, request)
     const refused = mayBeInBody(attempt) || optional === false || (optional === 'strict' && !missing)
-    if (refused && !asksForPublicKeys(request)) throw refusal
+    if (refused && !isPublicRoute(request)) throw refusal
     request[kAuthentication] = undefined
   })
 }
