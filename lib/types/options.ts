@@ -321,6 +321,7 @@ export interface IntrospectionOptions {
   url: string
   /** Who asks, by HTTP Basic (RFC 6749 §2.3.1). */
   clientId: string
+  /** The secret of that client. */
   clientSecret: string
   /** Issuers accepted, if an answer must name one. Default: any. */
   issuer?: string | readonly string[]
