@@ -36,11 +36,6 @@ t.test('every link of a page leads to a file that is there, and to a heading of 
   }
 })
 
-t.test('every page is in the site that npm run docs builds', async t => {
-  const { projectDocuments } = JSON.parse(read('typedoc.json')) as { projectDocuments: string[] }
-  t.same(pages.filter(page => page.startsWith('docs/') && !projectDocuments.includes(page)), [])
-})
-
 t.test('every code has its row among the errors, and its causes among the problems', async t => {
   for (const code of errorCodes) {
     t.match(read('docs/errors.md'), `| [\`${code}\`](problems.md#${code.toLowerCase()}) |`)
