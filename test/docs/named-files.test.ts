@@ -4,8 +4,8 @@ import { errorCodes } from '../../lib/errors.ts'
 
 const root = new URL('../../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
-const files = ['lib', 'test', 'examples', 'bench', 'scripts', 'docs'].flatMap(folder =>
-  readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' }).map(file => `${folder}/${file}`))
+const files = [...readdirSync(root), ...['lib', 'test', 'examples', 'bench', 'scripts', 'docs'].flatMap(folder =>
+  readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' }).map(file => `${folder}/${file}`))]
 
 t.test('every file of ours that a page names is there', async t => {
   let named = 0
