@@ -10,6 +10,8 @@ export interface Locator {
   readonly location: FoundLocation
   /** The cookie's token type if the token comes in a cookie, which a browser sends by itself; else `null`. */
   readonly cookie: TokenType | null
+  /** Whether the token comes with the scheme `DPoP` (RFC 9449 §7.1). */
+  readonly bound: boolean
   /**
    * The token in this place, or `undefined` if there is none.
    *
@@ -18,6 +20,8 @@ export interface Locator {
   find (request: FastifyRequest): string | undefined
   /** What else stands in this place besides the token that was found. */
   others (request: FastifyRequest, found: string): string[]
+  /** Why no token was found in this place, for the log. Nothing of a value stands in it. */
+  describe (request: FastifyRequest): string
 }
 
 /** Without the white space of RFC 9110 §5.6.3 around it; `trim` would take off a no-break space, too. */
@@ -35,9 +39,8 @@ function isSpace (code: number): boolean {
 
 const noOthers = (): string[] => []
 
-/** `Bearer <token>` (RFC 6750 §2.1) in a header; the scheme without regard to case (RFC 9110 §11.1). */
-function headerLocator (settings: Settings): Locator {
-  const { headerName, headerType, errors } = settings
+/** `Bearer <token>` (RFC 6750 §2.1) or `DPoP <token>` in a header; the scheme without regard to case (RFC 9110 §11.1). */
+function headerLocator ({ headerName, errors }: Settings, headerType: string, bound: boolean): Locator {
   const prefix = headerType === '' ? '' : `${headerType} `
   const lowerCaseScheme = headerType.toLowerCase()
 
@@ -63,7 +66,16 @@ function headerLocator (settings: Settings): Locator {
   return {
     location: 'headers',
     cookie: null,
+    bound,
     others: noOthers,
+    describe ({ headers }) {
+      const value = headers[headerName]
+      if (typeof value !== 'string') return `no header ${headerName}`
+      if (headerType === '' || value === '') return `header ${headerName} is empty`
+      // Of anything else, the first word may be a secret.
+      const scheme = /^([a-z][a-z-]{0,15}) /i.exec(value)?.[1]
+      return `header ${headerName} ${scheme === undefined ? 'has no scheme' : `has the scheme '${scheme}'`}, and takes '${headerType} <token>'`
+    },
     find (request) {
       const value = request.headers[headerName]
       if (value === undefined) return undefined
@@ -95,6 +107,8 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
   return {
     location: 'cookies',
     cookie: type,
+    bound: false,
+    describe: ({ headers }) => headers.cookie === undefined ? `no cookies (${name} is looked for)` : `no cookie ${name} among the cookies`,
     find (request) {
       const cookies = request.cookies ?? request.server.parseCookie(request.headers.cookie ?? '')
       // A hook of the app may have put anything there.
@@ -112,12 +126,22 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
   }
 }
 
+/** Of a request without a token: a cookie of ours where cookies are no location. */
+export function describeIgnoredCookies ({ tokenLocation, accessCookieName, refreshCookieName }: Settings, { headers }: FastifyRequest): string[] {
+  if (tokenLocation.includes('cookies')) return []
+  const names = (headers.cookie ?? '').split(';').map(pair => pair.split('=', 1)[0]?.trim())
+  return [accessCookieName, refreshCookieName].filter(name => names.includes(name))
+    .map(name => `cookie ${name} came, but tokenLocation lacks 'cookies'`)
+}
+
 function queryLocator (settings: Settings): Locator {
   const { queryStringName: name, queryStringValuePrefix: prefix, errors } = settings
   return {
     location: 'queryString',
     cookie: null,
+    bound: false,
     others: noOthers,
+    describe: () => `no query parameter ${name}`,
     find (request) {
       const value = fieldOf(request.query, name)
       if (value === undefined || value === '') return undefined
@@ -134,7 +158,9 @@ function jsonLocator (settings: Settings, type: TokenType): Locator {
   return {
     location: 'json',
     cookie: null,
+    bound: false,
     others: noOthers,
+    describe: request => isJson(request) ? `no field ${name} in the body` : 'no JSON body',
     find (request) {
       if (!isJson(request)) return undefined
       const value = fieldOf(request.body, name)
@@ -190,7 +216,9 @@ function extractLocator (extractToken: NonNullable<Settings['extractToken']>, ty
   return {
     location: 'extractToken',
     cookie: null,
+    bound: false,
     others: noOthers,
+    describe: () => 'extractToken returned none',
     find (request) {
       const token: unknown = extractToken(request, type)
       if (token === undefined || token === null || token === '') return undefined
@@ -207,7 +235,10 @@ function extractLocator (extractToken: NonNullable<Settings['extractToken']>, ty
 }
 
 const byLocation: Record<TokenLocation, (settings: Settings, types: readonly TokenType[]) => Locator[]> = {
-  headers: settings => [headerLocator(settings)],
+  headers: settings => [
+    headerLocator(settings, settings.headerType, false),
+    ...(settings.dpop ? [headerLocator(settings, 'DPoP', true)] : [])
+  ],
   cookies: (settings, types) => types.map(type => cookieLocator(settings, type)),
   queryString: settings => [queryLocator(settings)],
   json: (settings, types) => types.map(type => jsonLocator(settings, type))

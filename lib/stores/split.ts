@@ -39,6 +39,7 @@ export function joinStores (split: SplitStore): Store {
     denyToken: (jti, sid, expiresAt) => denylist.denyToken(jti, sid, expiresAt),
     denySession: (sid, expiresAt) => denylist.denySession(sid, expiresAt),
     isDenied: (jti, sid) => denylist.isDenied(jti, sid),
+    useOnce: (id, expiresAt) => denylist.useOnce(id, expiresAt),
     createSession: (session, limit) => sessions.createSession(session, limit),
     getSession: id => sessions.getSession(id),
     getSessionState: id => sessions.getSessionState(id),

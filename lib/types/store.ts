@@ -1,4 +1,5 @@
 import type { MaybePromise } from './claims.ts'
+import type { DeviceBinding } from './device-binding.ts'
 
 /*
  * The contract between this package and a store, version 2. Times are milliseconds since the epoch unless they say otherwise;
@@ -26,6 +27,8 @@ export interface SessionDocument {
   /** Claims of the access tokens of this session. */
   readonly claims: Readonly<Record<string, unknown>>
   readonly metadata: Readonly<Record<string, unknown>>
+  /** The device that the session is bound to. */
+  readonly binding?: DeviceBinding
   readonly [member: string]: unknown
 }
 
@@ -124,6 +127,14 @@ export interface Denylist {
   denySession (sid: string, expiresAt: number | null): MaybePromise<void>
   /** Whether a token or its session is refused: one round trip, since requests ask it. */
   isDenied (jti: string | null, sid: string | null): MaybePromise<boolean>
+  /**
+   * Uses an id that must not be used twice: the proof of a request (`dpop`). One atomic step, whoever shares the store. Ids of this
+   * kind come with every request: they are forgotten soon after `expiresAt`, and are told apart from those of tokens and sessions.
+   *
+   * @param expiresAt Until when a second use is refused.
+   * @returns `true` for the first use, `false` for any other before `expiresAt`. After it, either.
+   */
+  useOnce (id: string, expiresAt: number): MaybePromise<boolean>
 }
 
 /** One record for each login. Each method is one atomic step. */
@@ -217,4 +228,6 @@ export interface SessionInfo {
   /** `null` for a session without end. */
   expiresAt: Date | null
   metadata: Readonly<Record<string, unknown>>
+  /** Whether it is bound to a device; see the `deviceBinding` option. */
+  bound: boolean
 }

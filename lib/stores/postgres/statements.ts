@@ -2,8 +2,8 @@ import type { TableNames } from './schema.ts'
 
 /** Every statement of the store. */
 export type Statements = Readonly<Record<
-  'deny' | 'isDenied' | 'checkToken' | 'create' | 'find' | 'state' | 'replace' | 'end' | 'endAll' | 'list' |
-  'forgetDenials' | 'forgetSessions' | 'forgetOwners' | 'mark' | 'loadDenials', string>>
+  'deny' | 'isDenied' | 'useOnce' | 'checkToken' | 'create' | 'find' | 'state' | 'replace' | 'end' | 'endAll' | 'list' |
+  'forgetDenials' | 'forgetUsedIds' | 'forgetSessions' | 'forgetOwners' | 'mark' | 'loadDenials', string>>
 
 /** The database's clock, in milliseconds. */
 export const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
@@ -34,7 +34,7 @@ function notify (kind: string, denied: string, server: string, channel: string):
  * what had been committed when it began, also if it then waited for a row. So whoever logs in or ends all sessions first counts
  * in the one row of the identity, which others wait for; what it counted then tells whether something has come in between.
  */
-export function statementsFor ({ denials, sessions, owners }: TableNames, channelName: string): Statements {
+export function statementsFor ({ denials, usedIds, sessions, owners }: TableNames, channelName: string): Statements {
   const channel = `'${channelName}'`
   // A row for the feed, whose id is the time of its birth. Without one nobody replicates.
   const replicated = `EXISTS (SELECT FROM ${denials} WHERE kind = 'feed' AND expires_at > ${clock})`
@@ -51,6 +51,7 @@ export function statementsFor ({ denials, sessions, owners }: TableNames, channe
       ${notify('$1', 'denied', '$4::text', channel)}
       SELECT count(*) FROM told`,
     isDenied: `SELECT (${denied})::int AS denied`,
+    useOnce: `INSERT INTO ${usedIds} (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING RETURNING 1 AS one`,
     checkToken: `SELECT (${denied})::int AS denied, version, generation, used, stale_before
       FROM (SELECT) AS one LEFT JOIN ${sessions} ON id = $3 AND expires_at > $4`,
     // $14: how many sessions there may be, or NULL. $15: whether the oldest end for it. $16: our time. $17: how often all sessions had
@@ -134,6 +135,7 @@ export function statementsFor ({ denials, sessions, owners }: TableNames, channe
     loadDenials: `SELECT kind, id, expires_at - ${clock} AS life FROM ${denials}
       WHERE (kind, id) > ($1, $2) AND kind <> 'feed' AND expires_at > ${clock} - $3::bigint ORDER BY kind, id LIMIT $4`,
     forgetDenials: forget(denials, 'expires_at < $1'),
+    forgetUsedIds: forget(usedIds, 'expires_at < $1'),
     forgetSessions: forget(sessions, 'expires_at < $1'),
     forgetOwners: forget(owners, `touched_at < $1 AND NOT EXISTS (SELECT FROM ${sessions} WHERE ${sessions}.owner = ${owners}.owner)`)
   }

@@ -50,6 +50,9 @@ const clockSkew = 10_000
 /** Milliseconds that an expired row is kept, so that clocks that differ, or jump, lose nothing. */
 const grace = 86_400_000
 
+/** The same for an id that was used once: there is one for each proof of a request. */
+const usedGrace = 60_000
+
 /** How often expired rows are deleted, in milliseconds, how many at once, and the pause between two steps. */
 const sweepInterval = 60_000
 const sweepLimit = 1000
@@ -151,7 +154,7 @@ export class PostgresStore implements Store {
     const tables = Object.values(tableNames(schema, prefix))
     try {
       const row = await this.#one(`SELECT ${clock} AS now, (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean)::int AS read_only,
-        (to_regclass($1) IS NULL OR to_regclass($2) IS NULL OR to_regclass($3) IS NULL)::int AS missing`, tables)
+        (${tables.map((_, index) => `to_regclass($${index + 1}) IS NULL`).join(' OR ')})::int AS missing`, tables)
       this.#learnTime(row)
       if (readNumber(row, 'read_only') === 1) throw badOption('store', 'is a PostgreSQL that cannot be written, such as a replica; connect PostgresStore to the primary')
       if (readNumber(row, 'missing') > 0) await this.#createTables()
@@ -181,6 +184,10 @@ export class PostgresStore implements Store {
   async isDenied (jti: string | null, sid: string | null): Promise<boolean> {
     const row = await this.#one(this.#sql.isDenied, [keyOrNull(jti), keyOrNull(sid)])
     return readNumber(row, 'denied') === 1
+  }
+
+  async useOnce (id: string, expiresAt: number): Promise<boolean> {
+    return (await this.#query(this.#sql.useOnce, [keyOf(id), writeTime(expiresAt)])).length === 1
   }
 
   async checkToken (jti: string | null, sid: string): Promise<TokenState> {
@@ -334,14 +341,14 @@ export class PostgresStore implements Store {
     }, milliseconds).unref()
   }
 
-  /** Deletes some of the rows that expired a day ago. @returns Whether there may be more. */
+  /** Deletes some of the rows that expired a day ago, and of the ids used once that expired a minute ago. @returns Whether there may be more. */
   async #sweep (): Promise<boolean> {
-    const before = Date.now() - grace
+    const now = Date.now()
     let more = false
-    for (const statement of ['forgetDenials', 'forgetSessions', 'forgetOwners'] as const) {
+    for (const statement of ['forgetUsedIds', 'forgetDenials', 'forgetSessions', 'forgetOwners'] as const) {
       // To look for owners without sessions takes longest, and must not keep the rest from being deleted.
       if (more && statement === 'forgetOwners') break
-      const rows = await this.#query(this.#sql[statement], [before, `${this.#options.prefix}${statement}`, sweepLimit])
+      const rows = await this.#query(this.#sql[statement], [now - (statement === 'forgetUsedIds' ? usedGrace : grace), `${this.#options.prefix}${statement}`, sweepLimit])
       more ||= rows.length === sweepLimit
     }
     return more

@@ -21,6 +21,7 @@ export interface RedisKeys {
   sessionsOf (identity: string): string
   /** The sessions of an identity by expiry, in the same slot. */
   expiryOf (identity: string): string
+  usedOnce (id: string): string
   probe (index: number): string
   /** What is known of the feed of denials, while a server replicates them. */
   readonly feed: string
@@ -38,6 +39,7 @@ export function redisKeys (prefix: string): RedisKeys {
       : `${prefix}denied-token:{${tag(sid)}}:${tag(jti)}`,
     sessionsOf: identity => `${prefix}sessions-of:{${sha256(identity)}}`,
     expiryOf: identity => `${prefix}expiry-of:{${sha256(identity)}}`,
+    usedOnce: id => `${prefix}used:{${tag(id)}}`,
     probe: index => `${prefix}probe:{${index}}`,
     feed: `${prefix}feed`,
     live: `${prefix}feed:live`

@@ -191,6 +191,11 @@ export class RedisStore implements Store {
     return keys.length === 0 ? false : this.#inTime(() => this.#exists(keys))
   }
 
+  async useOnce (id: string, expiresAt: number): Promise<boolean> {
+    const key = this.#keys.usedOnce(id)
+    return this.#inTime(async call => await this.#change(call, key, 'SET', [key, '1', 'PX', this.#ttl(expiresAt), 'NX']) !== null)
+  }
+
   async checkToken (jti: string | null, sid: string): Promise<TokenState> {
     return this.#inTime(async () => {
       const [denied, state] = await Promise.all([this.#exists(this.#denialsOf(jti, sid)), this.#readState(sid)])
