@@ -18,12 +18,13 @@ import { createTokenIssuer } from './jwt/create.ts'
 import { createTokenVerifier } from './jwt/verifier.ts'
 import { addJwksRoute } from './keys/jwks-route.ts'
 import { createJwtDecorator } from './app-jwt.ts'
+import { kJwt } from './jwt-of.ts'
 import { warnOfMemory } from './stores/memory-warning.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { joinStores } from './stores/split.ts'
 import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { JwtExtendedOptions } from './types/options.ts'
+import type { JwtExtendedOptions, OptionsWithKeys } from './types/options.ts'
 import type { Settings } from './options/settings.ts'
 import type { HookOptions } from './authenticate/hook-options.ts'
 import type { PreparedHook, Registration } from './registration.ts'
@@ -109,7 +110,9 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
 
   decorateRequests(fastify)
   fastify.decorate(kRegistration, registration)
-  fastify.decorate('jwt', createJwtDecorator(registration))
+  const decorator = createJwtDecorator(registration)
+  fastify.decorate('jwt', decorator)
+  fastify.decorate(kJwt, decorator)
   fastify.decorate('jwtRequired', jwtRequired)
   fastify.decorate('jwtOptional', jwtOptional)
   fastify.decorate('freshJwtRequired', freshJwtRequired)
@@ -129,7 +132,7 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
   fastify.addHook('onSend', challengeOnSend)
 }
 
-function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
+function plugin (fastify: FastifyInstance, options: OptionsWithKeys): Promise<void> {
   // `app.register(jwt({ … }))`, say. At once, since Fastify would wait for a promise.
   if (typeof (fastify as Partial<FastifyInstance> | undefined)?.decorateRequest !== 'function') {
     throw new TypeError('The plugin was called where it is only named: write await app.register(jwt, { … })')

@@ -18,7 +18,7 @@ export function publicJwk (key: KeyObject, algorithm: Algorithm, keyId: string |
   const members = thumbprintMembers.get(exported.kty) as readonly string[]
   const jwk = Object.fromEntries(members.map(name => [name, exported[name]]))
   const thumbprint = createHash('sha256').update(JSON.stringify(jwk)).digest('base64url')
-  return Object.freeze({ ...jwk, kid: keyId ?? thumbprint, alg: algorithm, use: 'sig' })
+  return Object.freeze({ ...jwk, kty: exported.kty as PublicJWK['kty'], kid: keyId ?? thumbprint, alg: algorithm, use: 'sig' })
 }
 
 function algorithmsOfJwk (jwk: JsonWebKey, key: KeyObject, allowed: readonly Algorithm[]): Algorithm[] {

@@ -1,0 +1,24 @@
+import { defaultErrors } from './errors.ts'
+import type { JwtExtended } from './types/app-jwt.ts'
+
+/** Where an instance keeps its `app.jwt` under a name that nothing else takes. A registered symbol, for another copy of this package. */
+export const kJwt = Symbol.for('fastify-jwt-extended.jwt.1')
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    [kJwt]?: JwtExtended
+  }
+}
+
+/**
+ * `app.jwt`, for a program in which another plugin has declared the type of that property, as `@fastify/jwt` does, and for every kind of
+ * server.
+ *
+ * @param instance The app, or an encapsulated context of it: the nearest registration wins.
+ * @throws `FST_JWT_NOT_REGISTERED` if the plugin is not registered there, or not yet.
+ */
+export function jwtOf (instance: object): JwtExtended {
+  const jwt = (instance as { readonly [kJwt]?: JwtExtended })[kJwt]
+  if (jwt === undefined) throw defaultErrors.FST_JWT_NOT_REGISTERED('fastify-jwt-extended is not registered in this context, or not yet: await app.register(jwt, { … }) first')
+  return jwt
+}
