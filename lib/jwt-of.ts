@@ -1,14 +1,6 @@
 import { defaultErrors } from './errors.ts'
+import { kJwt } from './registration.ts'
 import type { JwtExtended } from './types/app-jwt.ts'
-
-/** Where an instance keeps its `app.jwt` under a name that nothing else takes. A registered symbol, for another copy of this package. */
-export const kJwt = Symbol.for('fastify-jwt-extended.jwt.1')
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    [kJwt]?: JwtExtended
-  }
-}
 
 /**
  * `app.jwt`, for a program in which another plugin has declared the type of that property, as `@fastify/jwt` does, and for every kind of

@@ -168,7 +168,7 @@ t.test('every entry can be imported, and required where no ES module can be', as
 // Each with another version of @types/node: a project may have any from the oldest Node that is supported.
 const modes: Array<{ name: string, type: 'module' | 'commonjs', head?: string, options: Record<string, unknown>, nodeTypes?: string }> = [
   { name: 'ES modules of Node', type: 'module', nodeTypes: 'types-node-26', options: { module: 'nodenext' } },
-  { name: 'CommonJS of Node', type: 'commonjs', nodeTypes: 'types-node-20', options: { module: 'node16' } },
+  { name: 'CommonJS of Node', type: 'commonjs', nodeTypes: 'types-node-20', options: { module: 'node16', exactOptionalPropertyTypes: false } },
   { name: 'CommonJS with import and require', type: 'commonjs', head: "import Fastify = require('fastify')\nimport jwt = require('fastify-jwt-extended')\nimport { anyOf, authenticationOf, freshJwtRequired, jwtOf, jwtRequired, role, verifyJwt, type JwtClaims } from 'fastify-jwt-extended'", options: { module: 'nodenext' } },
   { name: 'CommonJS with esModuleInterop, resolved as TypeScript once did', type: 'commonjs', options: { module: 'commonjs', moduleResolution: 'node10', esModuleInterop: true, ignoreDeprecations: '6.0' } },
   { name: 'a bundler', type: 'module', nodeTypes: 'types-node-25', options: { module: 'esnext', moduleResolution: 'bundler' } }
