@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Channel } from 'node:diagnostics_channel'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { DeviceAlgorithm } from './types/device-binding.ts'
 import type { JwtErrorCode } from './types/errors.ts'
 
 /**
@@ -18,39 +19,54 @@ export interface JwtEvents {
   'session.started': { sessionId: string, identity: string }
   /** A refresh token was replaced. `repeated`: its successor was issued again, within `refreshReuseInterval`. */
   'session.rotated': { sessionId: string, identity: string, repeated: boolean }
-  /** A session was ended: by the app, since a refresh token was reused, at `sessionMaxAge`, or for a new one (`maxSessions`). */
-  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' | 'limit' }
+  /** A session was bound to the device of its browser: from now on its refresh token alone refreshes nothing. */
+  'device.bound': { sessionId: string, identity: string, algorithm: DeviceAlgorithm }
+  /** The device of a bound session has proved itself, and got new tokens. */
+  'device.refreshed': { sessionId: string, identity: string }
+  /** A device was refused. `registration`: it wanted to bind a session. `sessionId` is what the request says, unverified. */
+  'device.refused': { code: JwtErrorCode, reason: string, registration: boolean, sessionId: string | null, requestId: string }
+  /**
+   * A session was ended: by the app, since a refresh token was reused, at `sessionMaxAge`, or for a new one (`maxSessions`). With a store
+   * that replicates, also by another server, which knows the cause: `remote`.
+   */
+  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' | 'limit' } | { sessionId: string, cause: null, remote: true }
 }
 
 interface Log { readonly level: 'debug' | 'info' | 'warn', readonly line: string }
 
 /** The log line of each event. A possible theft is a warning. What any request can cause is `debug`, which is off by default. */
-const logs: { readonly [Name in keyof JwtEvents]: Log } = {
+const lines: { readonly [Name in keyof JwtEvents]: Log } = {
   'token.refused': { level: 'debug', line: 'JWT refused' },
   'token.revoked': { level: 'info', line: 'Token revoked' },
   'refresh.reused': { level: 'warn', line: 'Refresh token reused, session ended' },
   'session.started': { level: 'info', line: 'Session started' },
   'session.rotated': { level: 'debug', line: 'Refresh token rotated' },
-  'session.revoked': { level: 'info', line: 'Session revoked' }
+  'session.revoked': { level: 'info', line: 'Session revoked' },
+  'device.bound': { level: 'info', line: 'Session bound to a device' },
+  'device.refreshed': { level: 'debug', line: 'Bound session refreshed' },
+  'device.refused': { level: 'debug', line: 'Device refused' }
 }
 
-const channels = Object.fromEntries(Object.keys(logs).map(name =>
+const channels = Object.fromEntries(Object.keys(lines).map(name =>
   [name, channel(`fastify-jwt-extended:${name}`)])) as Record<keyof JwtEvents, Channel>
 
 /** Publishes an event on its channel and writes its log line. @internal */
 export function publish<Name extends keyof JwtEvents> (name: Name, event: JwtEvents[Name], log: FastifyBaseLogger): void {
   const listeners = channels[name]
   if (listeners.hasSubscribers) listeners.publish(event)
-  const { level, line } = logs[name]
+  const { level, line } = lines[name]
   const fields: object = event
   log[level](fields, line)
 }
 
+/** Whether a logger writes lines of a level. `isLevelEnabled` is a method of Pino's, which an app's own logger may lack. @internal */
+export function logs (log: FastifyBaseLogger & { isLevelEnabled?: (level: string) => boolean }, level: string): boolean {
+  return log.isLevelEnabled?.(level) ?? true
+}
+
 /** Publishes `token.refused`. Builds it only for a listener, so that bad tokens are as cheap as good ones. @internal */
 export function publishRefused (code: JwtErrorCode, request: FastifyRequest): void {
-  const log: FastifyBaseLogger & { isLevelEnabled?: (level: string) => boolean } = request.log
-  // A method of Pino's, which an app's own logger may lack.
-  const logged = log.isLevelEnabled?.(logs['token.refused'].level) ?? true
-  if (!logged && !channels['token.refused'].hasSubscribers) return
+  const { log } = request
+  if (!logs(log, lines['token.refused'].level) && !channels['token.refused'].hasSubscribers) return
   publish('token.refused', { code, requestId: request.id, method: request.method, route: request.routeOptions.url }, log)
 }

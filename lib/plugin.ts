@@ -5,6 +5,7 @@ import cookie from '@fastify/cookie'
 import fp from 'fastify-plugin'
 import { createTokenCookies, keepCookiesPrivate } from './cookies/token-cookies.ts'
 import { badOption } from './errors.ts'
+import { publish } from './events.ts'
 import { resolveOptions } from './options/settings.ts'
 import { kRegistration, registrationOf } from './registration.ts'
 import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './authenticate/hooks.ts'
@@ -12,6 +13,8 @@ import { redactQueryToken } from './authenticate/log-redaction.ts'
 import { implicitRefreshHook } from './cookies/implicit-refresh.ts'
 import { documentRoutes } from './openapi/document-routes.ts'
 import { protect } from './authenticate/protect.ts'
+import { refuseUndefinedHooks } from './authenticate/undefined-hooks.ts'
+import { warnOfLoneGuards } from './guards/lone-guards.ts'
 import { createTokenIssuer } from './jwt/create.ts'
 import { createTokenVerifier } from './jwt/verifier.ts'
 import { addJwksRoute } from './keys/jwks-route.ts'
@@ -22,12 +25,16 @@ import { MemoryStore } from './stores/memory.ts'
 import { joinStores } from './stores/split.ts'
 import { nonceOnSend } from './dpop/fresh-nonce.ts'
 import { createProofVerifier } from './dpop/verifier.ts'
+import { createAnnounce } from './sessions/device-binding/announce.ts'
+import { createEndReplaced } from './sessions/device-binding/replaced.ts'
+import { addDeviceBindingRoutes, deviceBindingPaths } from './sessions/device-binding/routes.ts'
 import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JwtExtendedOptions } from './types/options.ts'
 import type { Settings } from './options/settings.ts'
 import type { HookOptions } from './authenticate/hook-options.ts'
 import type { PreparedHook, Registration } from './registration.ts'
+import type { Sessions } from './sessions/sessions.ts'
 import type { Store } from './types/store.ts'
 
 /**
@@ -53,6 +60,8 @@ async function openStore (fastify: FastifyInstance, { store: given }: Settings):
   if (given !== null) {
     const store = 'denylist' in given ? joinStores(given) : given
     await store.open?.()
+    const end = store.onSessionEnd?.(sessionId => { publish('session.revoked', { sessionId, cause: null, remote: true }, fastify.log) })
+    if (end !== undefined) fastify.addHook('onClose', async () => { end() })
     return store
   }
   const above = registrationOf(fastify)?.store
@@ -76,6 +85,13 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const prepared = new Map<HookOptions, PreparedHook>()
   let queryTokenHidden = false
 
+  const sessions = store === null
+    ? null
+    : createSessions({
+      settings, issuer, verifier, store, proofs, checkSize: onlyCookies ? cookies.checkSize : () => {}, checkCookie: cookies.checkSize, log: fastify.log
+    })
+  const binds = sessions !== null && settings.deviceBinding !== false
+
   const registration: Registration = Object.freeze({
     instance: fastify,
     settings,
@@ -84,7 +100,8 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     cookies,
     store,
     proofs,
-    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, proofs, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
+    sessions,
+    announce: binds ? createAnnounce(settings, cookies, sessions, deviceBindingPaths(fastify, settings).registration) : null,
     hideQueryToken () {
       if (!queryTokenHidden) redactQueryToken(registration)
       queryTokenHidden = true
@@ -98,10 +115,16 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   return registration
 }
 
-async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
+function bindDevices (fastify: FastifyInstance, registration: Registration, sessions: Sessions): void {
+  addDeviceBindingRoutes(fastify, registration, sessions, deviceBindingPaths(fastify, registration.settings))
+  fastify.addHook('onSend', createEndReplaced(registration, sessions))
+}
+
+async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
   if (Object.hasOwn(fastify, 'jwt')) {
     throw badOption('register', "came a second time in the same context (or @fastify/jwt has taken the name 'jwt'); register again inside an encapsulated context to have other options there")
   }
+  refuseUndefinedHooks(fastify)
   const registration = await createRegistration(fastify, options)
   const { settings, verifier } = registration
 
@@ -124,12 +147,22 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   })
   protect(fastify, registration)
   documentRoutes(fastify, registration)
+  if (registration.sessions !== null && settings.deviceBinding !== false) bindDevices(fastify, registration, registration.sessions)
+  warnOfLoneGuards(fastify, registration)
   if (settings.resourceMetadata !== null) addMetadataRoute(fastify, settings.resourceMetadata, settings)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)
   fastify.addHook('onSend', challengeOnSend)
   if (settings.dpop && settings.dpop.nonceLife !== null) fastify.addHook('onSend', nonceOnSend)
+}
+
+function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
+  // `app.register(jwt({ … }))`, say. At once, since Fastify would wait for a promise.
+  if (typeof (fastify as Partial<FastifyInstance> | undefined)?.decorateRequest !== 'function') {
+    throw new TypeError('The plugin was called where it is only named: write await app.register(jwt, { … })')
+  }
+  return addTo(fastify, options)
 }
 
 /**

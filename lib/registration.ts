@@ -5,6 +5,7 @@ import type { TokenCookies } from './cookies/token-cookies.ts'
 import type { TokenIssuer } from './jwt/create.ts'
 import type { TokenVerifier } from './jwt/verify.ts'
 import type { Settings } from './options/settings.ts'
+import type { Announce } from './sessions/device-binding/announce.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { MaybePromise } from './types/claims.ts'
 import type { Store } from './types/store.ts'
@@ -31,6 +32,8 @@ export interface Registration {
   readonly sessions: Sessions | null
   /** `null` without the `dpop` option. */
   readonly proofs: ProofVerifier | null
+  /** Tells the browser of a login that it may bind the session to its device; `null` if nothing is bound. */
+  readonly announce: Announce | null
   /** Keeps tokens of the query string out of log and answers, from the first hook on that looks for one. @throws `FST_JWT_BAD_OPTION` */
   hideQueryToken (): void
   /** Fits a hook to this registration, once. @throws `FST_JWT_BAD_OPTION` */

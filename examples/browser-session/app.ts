@@ -13,6 +13,7 @@ import type { Storage } from './storage.ts'
 /** The whole site, ready to listen. */
 export async function createApp (config: Config, { accounts, store, redis }: Storage): Promise<FastifyInstance> {
   const https = config.trustProxy !== null
+  const refreshCookie = https ? '__Secure-refresh' : 'refresh'
   const app = Fastify({
     logger: { level: config.logLevel },
     // Whose X-Forwarded-Proto and -Host are believed. Believe everybody's, and anybody can choose them.
@@ -69,14 +70,14 @@ export async function createApp (config: Config, { accounts, store, redis }: Sto
     accessCookieName: https ? '__Host-access' : 'access',
     // The refresh token goes to the routes that need it, and with no other request. Signing out is one of them: it ends
     // the session even when the access token has expired. A path of its own rules out `__Host-`, see the README.
-    refreshCookieName: https ? '__Secure-refresh' : 'refresh',
+    refreshCookieName: refreshCookie,
     refreshCookiePath: '/session',
     // The pages are the same for everybody, and their scripts ask for what is personal; so nothing that is reached by a
     // link from elsewhere needs a cookie, and the strictest setting costs nothing.
     cookieSamesite: 'Strict'
   })
 
-  await app.register(sessionRoutes, { prefix: '/session', accounts })
+  await app.register(sessionRoutes, { prefix: '/session', accounts, refreshCookie })
   await app.register(accountRoutes, { prefix: '/account', accounts })
   await app.register(deviceRoutes, { prefix: '/devices' })
   await app.register(pages)

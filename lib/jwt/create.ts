@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { after, isPromise } from '../after.ts'
 import { unsupportedCall } from '../errors.ts'
 import { thumbprintFrom } from '../dpop/public-key.ts'
-import { toSeconds } from '../options/validators.ts'
+import { toSeconds, unitRemedy } from '../options/validators.ts'
 import { ownedClaims } from '../options/settings.ts'
 import { checkCallOptionNames } from '../options/unknown.ts'
 import { isUsableType } from './explicit-typing.ts'
@@ -20,6 +20,7 @@ export interface ReservedClaims {
   sid?: string
   gen?: number
   persistent?: boolean
+  bound?: boolean
   auth_time?: number
   /** The thumbprint of the key that the token is bound to, the `jkt` of its `cnf` claim. */
   jkt?: string
@@ -65,7 +66,7 @@ function isPlainObject (value: unknown): value is Record<string, unknown> {
 /** Reads `expiresIn` or `fresh` as seconds. */
 function readDuration (value: Duration, name: string): number {
   const seconds = toSeconds(value)
-  if (seconds === undefined) throw new TypeError(`'${name}' takes seconds or a duration such as '15m', got ${typeof value === 'object' ? 'an object' : JSON.stringify(value)}`)
+  if (seconds === undefined) throw new TypeError(`'${name}' takes seconds or a duration such as '15m', got ${typeof value === 'object' ? 'an object' : JSON.stringify(value)}${unitRemedy(value)}`)
   return seconds
 }
 
@@ -163,6 +164,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     if (reserved?.sid !== undefined) payload['sid'] = reserved.sid
     if (reserved?.gen !== undefined) payload['gen'] = reserved.gen
     if (reserved?.persistent !== undefined) payload['persistent'] = reserved.persistent
+    if (reserved?.bound !== undefined) payload['bound'] = reserved.bound
     if (reserved?.auth_time !== undefined) payload['auth_time'] = reserved.auth_time
     else if (withAuthTime) payload['auth_time'] = now
     const signed = signing.sign(token.claims === noClaims ? payload : { ...payload, ...token.claims }, token.headers)

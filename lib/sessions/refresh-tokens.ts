@@ -22,10 +22,10 @@ export interface RefreshTokenChecks {
    */
   verifyOpaque (token: string, parsed: OpaqueToken): MaybePromise<VerifiedToken>
   /**
-   * Refuses a refresh token of a session that is on the denylist, or was replaced. The store is asked once.
+   * Refuses a refresh token of a session that is on the denylist, or bound to a device, or was replaced. The store is asked once.
    *
    * @returns The session of the token.
-   * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
+   * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_DEVICE_BOUND`, `FST_JWT_STORE_UNAVAILABLE`
    */
   refuseReplaced (verified: VerifiedToken, sid: string): MaybePromise<StoredSession>
 }
@@ -93,6 +93,7 @@ export function createRefreshTokenChecks (
         if (denied || stored === null) throw errors.FST_JWT_REVOKED()
         const standing = standingOf({ tokenId: jti ?? '', generation: gen, ours: foreign !== true }, stored, settings)
         if (standing === 'reused') throw reused(stored.session, errors)
+        if (standing === 'bound') throw errors.FST_JWT_DEVICE_BOUND()
         if (standing === 'current') markUsed(sid, stored.session)
         return stored
       })

@@ -56,7 +56,7 @@ export interface SessionTokenIssuer {
    * @param salt Of the refresh token: an opaque one has no claims to ask for.
    */
   askApp (identity: string, subject: unknown, salt: string): Promise<AppClaims>
-  access (login: Login, generation: number, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>, app: AppClaims): string
+  access (login: Login, generation: number, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>, app: AppClaims, reserved?: Pick<ReservedClaims, 'bound' | 'csrf'>): string
   /**
    * The refresh token of a generation: the same, whenever it is asked for.
    *
@@ -102,9 +102,9 @@ export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssue
       const access = await issuer.additionalClaims(identity, 'access', subject)
       return { subject, access, refresh: salt === '' ? await issuer.additionalClaims(identity, 'refresh', subject) : {} }
     },
-    access (login, gen, now, claims, fresh, app) {
-      const reserved = { ...ofSession(login, gen), iat: now, exp: accessExpiry(now, login) }
-      const token = issuer.access(login.identity, { claims, fresh }, reserved, app.subject, app.access)
+    access (login, gen, now, claims, fresh, app, reserved) {
+      const all = { ...reserved, ...ofSession(login, gen), iat: now, exp: accessExpiry(now, login) }
+      const token = issuer.access(login.identity, { claims, fresh }, all, app.subject, app.access)
       checkSize('access', token)
       return token
     },

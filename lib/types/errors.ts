@@ -42,6 +42,14 @@ export type JwtErrorCode =
   | 'FST_JWT_FORBIDDEN'
   /** The identity has as many sessions as `maxSessions` allows (403). */
   | 'FST_JWT_TOO_MANY_SESSIONS'
+  /** A refresh token of a session that is bound to a device: only the browser that holds the key refreshes it (403). */
+  | 'FST_JWT_DEVICE_BOUND'
+  /** The browser has to sign a challenge, which the answer holds (403). */
+  | 'FST_JWT_DEVICE_PROOF_REQUIRED'
+  /** What should prove that the device holds the key proves nothing (400). */
+  | 'FST_JWT_DEVICE_PROOF_INVALID'
+  /** The browser has sent a request without refreshing its session first, since it could not (503). */
+  | 'FST_JWT_DEVICE_REFRESH_SKIPPED'
   /** The store did not answer (503). */
   | 'FST_JWT_STORE_UNAVAILABLE'
   /** The keys of the issuer could not be fetched (503). */

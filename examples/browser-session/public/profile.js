@@ -10,6 +10,8 @@ let accessExpiresAt = 0
 
 /** Fills the page. Whoever is not signed in, or not any more, is sent to the sign-in page. */
 async function show () {
+  // Asked first, so that a visitor who is not signed in has no refused request in the console.
+  if (page.hidden && !(await request('GET', '/session')).signedIn) return leave()
   const account = await request('GET', '/account')
   const { devices } = await request('GET', '/devices')
   at('name').textContent = account.name
@@ -26,7 +28,8 @@ async function show () {
 function leave () {
   // Nothing of the account stays in the page, whatever becomes of it.
   page.remove()
-  window.location.replace('/')
+  // The sign-in page says why, if nobody has signed out here.
+  window.location.replace('/?left')
 }
 
 /** Does something, shows what went wrong, and leaves when it was that the session is over. */
@@ -74,7 +77,7 @@ onSubmit(at('change-password'), async ({ password }) => {
     answer = await change()
   } catch (error) {
     if (error.code !== 'FST_JWT_FRESH_REQUIRED') throw error
-    if (!await confirmPassword()) throw new Error('The password was not changed.')
+    if (!await confirmPassword(at('change-password').elements.username.value)) throw new Error('The password was not changed.')
     answer = await change()
   }
   at('change-password').reset()

@@ -11,6 +11,8 @@ function tag (id: string): string {
 
 /** The keys of a store. A Redis Cluster chooses the slot by the part in braces. */
 export interface RedisKeys {
+  /** An id as it stands in a key. */
+  tag (id: string): string
   session (sid: string): string
   deniedSession (sid: string): string
   /** In the slot of its session, if it has one. */
@@ -21,10 +23,15 @@ export interface RedisKeys {
   expiryOf (identity: string): string
   usedOnce (id: string): string
   probe (index: number): string
+  /** What is known of the feed of denials, while a server replicates them. */
+  readonly feed: string
+  /** The live denials by expiry, since the feed is there. */
+  readonly live: string
 }
 
 export function redisKeys (prefix: string): RedisKeys {
   return {
+    tag,
     session: sid => `${prefix}session:{${tag(sid)}}`,
     deniedSession: sid => `${prefix}denied-session:{${tag(sid)}}`,
     deniedToken: (jti, sid) => sid === null
@@ -33,6 +40,8 @@ export function redisKeys (prefix: string): RedisKeys {
     sessionsOf: identity => `${prefix}sessions-of:{${sha256(identity)}}`,
     expiryOf: identity => `${prefix}expiry-of:{${sha256(identity)}}`,
     usedOnce: id => `${prefix}used:{${tag(id)}}`,
-    probe: index => `${prefix}probe:{${index}}`
+    probe: index => `${prefix}probe:{${index}}`,
+    feed: `${prefix}feed`,
+    live: `${prefix}feed:live`
   }
 }

@@ -281,9 +281,16 @@ t.test('on a server', { skip: noPostgres }, async t => {
     await server.kill()
     await unavailable()
     await server.restart()
-    while (await verdict(app, 'GET', '/me', accessToken) !== 200);
-    t.equal(await verdict(app, 'GET', '/me', revoked), 'FST_JWT_REVOKED')
-    t.equal(await verdict(app, 'POST', '/refresh', refreshToken), 200)
+    // Each connection is made anew, and each may take its time.
+    const backAgain = async (...request: Parameters<typeof verdict>): Promise<unknown> => {
+      for (;;) {
+        const answer = await verdict(...request)
+        if (answer !== 'FST_JWT_STORE_UNAVAILABLE') return answer
+      }
+    }
+    t.equal(await backAgain(app, 'GET', '/me', accessToken), 200)
+    t.equal(await backAgain(app, 'GET', '/me', revoked), 'FST_JWT_REVOKED')
+    t.equal(await backAgain(app, 'POST', '/refresh', refreshToken), 200)
   })
 })
 
