@@ -12,9 +12,10 @@ import type { Storage } from './storage.ts'
 
 /** The whole site, ready to listen. */
 export async function createApp (config: Config, { accounts, store, redis }: Storage): Promise<FastifyInstance> {
-  const https = config.trustProxy !== null
+  const https = config.trustProxy !== null || config.tls !== null
   const refreshCookie = https ? '__Secure-refresh' : 'refresh'
-  const app = Fastify({
+  const app: FastifyInstance = Fastify({
+    ...(config.tls === null ? {} : { https: config.tls }),
     logger: { level: config.logLevel },
     // Whose X-Forwarded-Proto and -Host are believed. Believe everybody's, and anybody can choose them.
     trustProxy: config.trustProxy ?? false
@@ -63,6 +64,10 @@ export async function createApp (config: Config, { accounts, store, redis }: Sto
     // However often it is refreshed, after three months a session wants the password again.
     sessionMaxAge: '90 days',
     store,
+
+    // A browser that can binds its session to a key that never leaves the device: copied cookies end within 15 minutes. It needs
+    // HTTPS, and an access token that lives for five minutes at least.
+    deviceBinding: https && config.accessExpires >= 300,
 
     // A browser takes a `__Host-` cookie from this very host only, over HTTPS, for all paths: no sub-domain can plant
     // one. On http://localhost it would drop it without a word, so there the names are plain.

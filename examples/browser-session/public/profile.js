@@ -19,6 +19,8 @@ async function show () {
   showDate(at('member-since'), new Date(account.memberSince * 1000))
   showDate(at('signed-in-at'), new Date(account.signedInAt * 1000))
   at('fresh').textContent = account.fresh ? 'Yes' : 'No'
+  // The browser itself renews a session that is bound to this device, and nobody else can.
+  at('renew').hidden = account.bound
   accessExpiresAt = account.accessExpiresAt
   countDown()
   showDevices(at('devices'), devices, signOutDevice)

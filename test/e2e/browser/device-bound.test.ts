@@ -5,7 +5,9 @@ import jwt, { MemoryStore } from '../../../lib/index.ts'
 import { addRoutes, bindingOptions } from '../../helpers/bound-app.ts'
 import { deviceBindingFlags, startChromium, startWithProfile, withoutBrowser } from '../../helpers/browser/chromium.ts'
 import { tlsOptions } from '../../helpers/browser/site.ts'
+import { seeProfile, seeSignIn } from '../../helpers/browser/visitor.ts'
 import { movableTime } from '../../helpers/clock.ts'
+import { startExample } from '../../helpers/example-process.ts'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { BrowserContext, Page } from 'playwright-core'
@@ -245,6 +247,33 @@ t.test('a real browser binds sessions to a key of its own', withoutBrowser, asyn
     const page = await open(context, origin)
     t.match(await ask(page, 'GET', '/me'), { status: 200, body: { user: 'ada', bound: true } })
     t.match(refreshes(), [{ status: 403 }, { status: 200 }])
+  })
+
+  await t.test('the example site says which devices are bound, and goes on when the access cookie has gone', async t => {
+    const folder = t.testdir({ 'key.pem': tlsOptions.key, 'cert.pem': tlsOptions.cert })
+    const { url } = await startExample(t, 'browser-session/server', { TLS_KEY: `${folder}/key.pem`, TLS_CERT: `${folder}/cert.pem` })
+    const context = await browser.newContext()
+    t.teardown(async () => { await context.close() })
+    const page = await context.newPage()
+    await page.goto(`${url}/sign-up`)
+    await page.getByLabel('Name').fill('ada')
+    await page.getByLabel('Password').fill('correct horse battery staple')
+    await page.getByRole('button', { name: 'Create account' }).click()
+    await seeProfile(page, 'ada')
+    // The page may have asked for its devices before the browser had registered.
+    while (await page.getByText('Bound to this device').count() === 0) {
+      await page.reload()
+      await seeProfile(page, 'ada')
+      await page.getByText('This device', { exact: true }).waitFor()
+    }
+    t.notOk(await page.getByRole('button', { name: 'Renew now' }).isVisible(), 'the browser itself does that')
+    await context.clearCookies({ name: '__Host-access' })
+    await page.reload()
+    await seeProfile(page, 'ada')
+    await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+    await seeSignIn(page)
+    await page.reload()
+    await seeSignIn(page)
   })
 
   await t.test('a session that no browser has bound goes on as ever', async t => {
