@@ -1,13 +1,10 @@
-import { kOwnRoute } from '../own-route.ts'
-import type { FastifyInstance, FastifySchema } from 'fastify'
+import { publicRoute } from '../own-route.ts'
+import type { FastifyInstance } from 'fastify'
 import type { ResolvedMetadata } from '../options/resource.ts'
 import type { Settings } from '../options/settings.ts'
 
 /** Seconds for which a client may keep the document. */
 const maxAge = 3600
-
-/** `hide` keeps the route out of the document of @fastify/swagger. */
-const schema: FastifySchema & { hide: boolean } = { hide: true }
 
 /** What the options say already, for the members that the app leaves out (RFC 9728 §2). */
 function membersOf ({ dpop, issuers, tokenLocation, headerName, headerType }: Settings): Record<string, unknown> {
@@ -30,11 +27,8 @@ function withoutPrefix (instance: FastifyInstance): FastifyInstance {
 export function addMetadataRoute (fastify: FastifyInstance, { members, path }: ResolvedMetadata, settings: Settings): void {
   const document = JSON.stringify({ ...membersOf(settings), ...members })
   withoutPrefix(fastify).route({
-    method: 'GET',
+    ...publicRoute,
     url: path,
-    exposeHeadRoute: true,
-    config: { jwt: false, [kOwnRoute]: true },
-    schema,
     handler (_request, reply) {
       reply.header('content-type', 'application/json; charset=utf-8').header('cache-control', `public, max-age=${maxAge}`).send(document)
     }
