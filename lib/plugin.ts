@@ -28,7 +28,7 @@ import { addDeviceBindingRoutes, deviceBindingPaths } from './sessions/device-bi
 import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JwtExtendedOptions } from './types/options.ts'
-import type { Settings } from './options/settings.ts'
+import type { ResolvedDeviceBinding, Settings } from './options/settings.ts'
 import type { HookOptions } from './authenticate/hook-options.ts'
 import type { PreparedHook, Registration } from './registration.ts'
 import type { Sessions } from './sessions/sessions.ts'
@@ -112,8 +112,8 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   return registration
 }
 
-function bindDevices (fastify: FastifyInstance, registration: Registration, sessions: Sessions): void {
-  addDeviceBindingRoutes(fastify, registration, sessions, deviceBindingPaths(fastify, registration.settings))
+function bindDevices (fastify: FastifyInstance, registration: Registration, sessions: Sessions, options: ResolvedDeviceBinding): void {
+  addDeviceBindingRoutes(fastify, registration, sessions, options)
   fastify.addHook('onSend', createEndReplaced(registration, sessions))
 }
 
@@ -143,7 +143,7 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   })
   protect(fastify, registration)
   documentRoutes(fastify, registration)
-  if (registration.sessions !== null && settings.deviceBinding !== false) bindDevices(fastify, registration, registration.sessions)
+  if (registration.sessions !== null && settings.deviceBinding !== false) bindDevices(fastify, registration, registration.sessions, settings.deviceBinding)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)
