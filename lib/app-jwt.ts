@@ -7,10 +7,11 @@ import { checkCallOptionNames } from './options/unknown.ts'
 import { readHeader, readPayload } from './jwt/unverified.ts'
 import { createEndHeldSession } from './sessions/clear-session.ts'
 import { kCookiesOf } from './sessions/device-binding/announce.ts'
+import { checkReplyArgument, checkSessionArguments, checkTokenArguments } from './cookies/setter-arguments.ts'
 import type { EndHeldSession } from './sessions/clear-session.ts'
 import type { DecodeTokenOptions, JwtExtended, SessionTokens } from './types/app-jwt.ts'
 import type { FastifyReply } from 'fastify'
-import type { JwtClaims } from './types/claims.ts'
+import type { JwtClaims, TokenType } from './types/claims.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { Registration } from './registration.ts'
 
@@ -50,15 +51,20 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     return sessions
   }
 
-  function setAccessCookies (reply: FastifyReply, token: string): void {
-    cookies.set(reply, 'access', token)
-    if (announce === null) return
+  function setTokenCookies (type: TokenType, reply: FastifyReply, token: string): void {
+    cookies.requireCookies(reply)
+    checkTokenArguments(type, reply, token)
+    cookies.set(reply, type, token)
+    if (type === 'refresh' || announce === null) return
     announce(reply, token)
     const sid = readPayload(token)?.['sid']
     if (typeof sid === 'string') reply[kCookiesOf] = sid
   }
 
-  function setSessionCookies (reply: FastifyReply, { sessionId, accessToken, refreshToken }: SessionTokens): void {
+  function setSessionCookies (reply: FastifyReply, session: SessionTokens): void {
+    cookies.requireCookies(reply)
+    checkSessionArguments(reply, session)
+    const { sessionId, accessToken, refreshToken } = session
     try {
       // Both or none.
       cookies.checkSize('access', accessToken)
@@ -68,14 +74,19 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
       sessions?.endOwn(sessionId, reply.log).catch((cause: unknown) => { reply.log.error({ err: cause }, 'A session whose cookies are too large could not be ended') })
       throw error
     }
-    setAccessCookies(reply, accessToken)
-    cookies.set(reply, 'refresh', refreshToken)
+    setTokenCookies('access', reply, accessToken)
+    setTokenCookies('refresh', reply, refreshToken)
+  }
+
+  function unset (call: string, reply: FastifyReply, ...types: TokenType[]): void {
+    cookies.requireCookies(reply)
+    checkReplyArgument(call, reply)
+    for (const type of types) cookies.unset(reply, type)
   }
 
   function unsetJwtCookies (reply: FastifyReply): void {
     // curl up to 7.88 deletes only the last of several cookies cleared in one response: let that be the access cookie.
-    cookies.unset(reply, 'refresh')
-    cookies.unset(reply, 'access')
+    unset('unsetJwtCookies', reply, 'refresh', 'access')
     if (announce !== null) reply[kCookiesOf] = null
   }
 
@@ -115,12 +126,12 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     },
     // `null` for a value of another type, as in the three functions above.
     getCsrfToken: token => typeof token === 'string' ? cookies.csrfOf(token) : null,
-    setAccessCookies,
-    setRefreshCookies (reply, token) { cookies.set(reply, 'refresh', token) },
+    setAccessCookies (reply, token) { setTokenCookies('access', reply, token) },
+    setRefreshCookies (reply, token) { setTokenCookies('refresh', reply, token) },
     setSessionCookies,
     unsetJwtCookies,
-    unsetAccessCookies (reply) { cookies.unset(reply, 'access') },
-    unsetRefreshCookies (reply) { cookies.unset(reply, 'refresh') },
+    unsetAccessCookies (reply) { unset('unsetAccessCookies', reply, 'access') },
+    unsetRefreshCookies (reply) { unset('unsetRefreshCookies', reply, 'refresh') },
     jwks: () => verifier.keys.jwks,
     rotateKeys (keys) { verifier.replaceKeys(loadRotatedKeys(settings, keys)) },
     async revokeToken (tokenOrClaims) {

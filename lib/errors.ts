@@ -35,6 +35,7 @@ const table = {
   FST_JWT_DEVICE_REFRESH_SKIPPED: { status: 503, message: 'The browser could not refresh its session', challenge: null },
   FST_JWT_STORE_UNAVAILABLE: { status: 503, message: 'Token store unavailable', challenge: null },
   FST_JWT_KEYS_UNAVAILABLE: { status: 503, message: 'Token keys unavailable', challenge: null },
+  FST_JWT_INTROSPECTION_UNAVAILABLE: { status: 503, message: 'Token introspection unavailable', challenge: null },
   FST_JWT_COOKIE_TOO_LARGE: { status: 500, message: '%s', challenge: null },
   FST_JWT_NOT_REGISTERED: { status: 500, message: '%s', challenge: null },
   FST_JWT_BAD_OPTION: { status: 500, message: '%s', challenge: null }
@@ -68,6 +69,8 @@ export interface Challenger {
   readonly realm?: string | undefined
   /** The authentication scheme of bearer tokens (RFC 9110 §11.1). Default: `Bearer`. */
   readonly scheme?: string | undefined
+  /** The URL of the metadata of this API (RFC 9728 §5.1). */
+  readonly resourceMetadata?: string | undefined
   /** The algorithms of proofs, if tokens may be bound to a key, and whether they must be (RFC 9449 §7.1). */
   readonly dpop?: { readonly algorithms: readonly string[], readonly required: boolean } | null
 }
@@ -78,9 +81,10 @@ interface Challenges {
   readonly dpop: string
 }
 
-function buildChallenges ({ realm, scheme = 'Bearer', dpop = null }: Challenger, { challenge: error, proof }: ErrorRow, reason: string, scope: string | undefined): Challenges {
+function buildChallenges ({ realm, scheme = 'Bearer', resourceMetadata, dpop = null }: Challenger, { challenge: error, proof }: ErrorRow, reason: string, scope: string | undefined): Challenges {
   const common: string[] = []
   if (realm !== undefined) common.push(`realm=${quoted(realm)}`)
+  if (resourceMetadata !== undefined) common.push(`resource_metadata=${quoted(resourceMetadata)}`)
   const own: string[] = []
   if (error !== '') own.push(`error="${error}"`, `error_description=${description(reason)}`)
   if (scope !== undefined) own.push(`scope=${description(scope)}`)

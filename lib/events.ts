@@ -35,7 +35,7 @@ export interface JwtEvents {
 interface Log { readonly level: 'debug' | 'info' | 'warn', readonly line: string }
 
 /** The log line of each event. A possible theft is a warning. What any request can cause is `debug`, which is off by default. */
-const logs: { readonly [Name in keyof JwtEvents]: Log } = {
+const lines: { readonly [Name in keyof JwtEvents]: Log } = {
   'token.refused': { level: 'debug', line: 'JWT refused' },
   'token.revoked': { level: 'info', line: 'Token revoked' },
   'refresh.reused': { level: 'warn', line: 'Refresh token reused, session ended' },
@@ -47,23 +47,26 @@ const logs: { readonly [Name in keyof JwtEvents]: Log } = {
   'device.refused': { level: 'debug', line: 'Device refused' }
 }
 
-const channels = Object.fromEntries(Object.keys(logs).map(name =>
+const channels = Object.fromEntries(Object.keys(lines).map(name =>
   [name, channel(`fastify-jwt-extended:${name}`)])) as Record<keyof JwtEvents, Channel>
 
 /** Publishes an event on its channel and writes its log line. @internal */
 export function publish<Name extends keyof JwtEvents> (name: Name, event: JwtEvents[Name], log: FastifyBaseLogger): void {
   const listeners = channels[name]
   if (listeners.hasSubscribers) listeners.publish(event)
-  const { level, line } = logs[name]
+  const { level, line } = lines[name]
   const fields: object = event
   log[level](fields, line)
 }
 
+/** Whether a logger writes lines of a level. `isLevelEnabled` is a method of Pino's, which an app's own logger may lack. @internal */
+export function logs (log: FastifyBaseLogger & { isLevelEnabled?: (level: string) => boolean }, level: string): boolean {
+  return log.isLevelEnabled?.(level) ?? true
+}
+
 /** Publishes `token.refused`. Builds it only for a listener, so that bad tokens are as cheap as good ones. @internal */
 export function publishRefused (code: JwtErrorCode, request: FastifyRequest): void {
-  const log: FastifyBaseLogger & { isLevelEnabled?: (level: string) => boolean } = request.log
-  // A method of Pino's, which an app's own logger may lack.
-  const logged = log.isLevelEnabled?.(logs['token.refused'].level) ?? true
-  if (!logged && !channels['token.refused'].hasSubscribers) return
+  const { log } = request
+  if (!logs(log, lines['token.refused'].level) && !channels['token.refused'].hasSubscribers) return
   publish('token.refused', { code, requestId: request.id, method: request.method, route: request.routeOptions.url }, log)
 }

@@ -13,9 +13,12 @@ import { redactQueryToken } from './authenticate/log-redaction.ts'
 import { implicitRefreshHook } from './cookies/implicit-refresh.ts'
 import { documentRoutes } from './openapi/document-routes.ts'
 import { protect } from './authenticate/protect.ts'
+import { refuseUndefinedHooks } from './authenticate/undefined-hooks.ts'
+import { warnOfLoneGuards } from './guards/lone-guards.ts'
 import { createTokenIssuer } from './jwt/create.ts'
 import { createTokenVerifier } from './jwt/verifier.ts'
 import { addJwksRoute } from './keys/jwks-route.ts'
+import { addMetadataRoute } from './resource/metadata-route.ts'
 import { createJwtDecorator } from './app-jwt.ts'
 import { warnOfMemory } from './stores/memory-warning.ts'
 import { MemoryStore } from './stores/memory.ts'
@@ -117,10 +120,11 @@ function bindDevices (fastify: FastifyInstance, registration: Registration, sess
   fastify.addHook('onSend', createEndReplaced(registration, sessions))
 }
 
-async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
+async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
   if (Object.hasOwn(fastify, 'jwt')) {
     throw badOption('register', "came a second time in the same context (or @fastify/jwt has taken the name 'jwt'); register again inside an encapsulated context to have other options there")
   }
+  refuseUndefinedHooks(fastify)
   const registration = await createRegistration(fastify, options)
   const { settings, verifier } = registration
 
@@ -144,11 +148,21 @@ async function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): P
   protect(fastify, registration)
   documentRoutes(fastify, registration)
   if (registration.sessions !== null && settings.deviceBinding !== false) bindDevices(fastify, registration, registration.sessions, settings.deviceBinding)
+  warnOfLoneGuards(fastify, registration)
+  if (settings.resourceMetadata !== null) addMetadataRoute(fastify, settings.resourceMetadata, settings)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)
   fastify.addHook('onSend', challengeOnSend)
   if (settings.dpop && settings.dpop.nonceLife !== null) fastify.addHook('onSend', nonceOnSend)
+}
+
+function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
+  // `app.register(jwt({ … }))`, say. At once, since Fastify would wait for a promise.
+  if (typeof (fastify as Partial<FastifyInstance> | undefined)?.decorateRequest !== 'function') {
+    throw new TypeError('The plugin was called where it is only named: write await app.register(jwt, { … })')
+  }
+  return addTo(fastify, options)
 }
 
 /**

@@ -7,6 +7,9 @@ const routeLine = /^([│├└─\s]*)(.*?)(?: \(([A-Z, -]+)\)(?: \{.*)?)?$/
 /** The hooks of the route above: a phase, and the names of the functions as JSON. */
 const hookLine = /^[│\s]*• \((onRequest|preValidation|preHandler)\) (\[.*\])$/
 
+/** A hook or guard of this package, or another function by its name. */
+export type Printed = Asked | string
+
 /**
  * Reads what `fastify.printRoutes({ includeHooks: true })` prints: the hooks and guards of this package on each route, those that
  * `addHook` has given it included.
@@ -15,16 +18,22 @@ const hookLine = /^[│\s]*• \((onRequest|preValidation|preHandler)\) (\[.*\])
  *   that is printed in another way is missing.
  */
 export function readPrintedHooks (tree: string): ReadonlyMap<string, ReadonlyArray<readonly Asked[]>> {
-  const hooks = new Map<string, Asked[][]>()
+  const isOurs = (hook: Printed): hook is Asked => typeof hook !== 'string'
+  return new Map([...readAllPrintedHooks(tree)].map(([route, lists]) => [route, lists.map(list => list.filter(isOurs))]))
+}
+
+/** The same, with the hooks of others by their names. */
+export function readAllPrintedHooks (tree: string): ReadonlyMap<string, ReadonlyArray<readonly Printed[]>> {
+  const hooks = new Map<string, Printed[][]>()
   /** The parts of the path that is being read, each with the column in which it begins. */
   const parts: { readonly column: number, readonly path: string }[] = []
   /** The lists of the routes on the line above. */
-  let current: Asked[][] = []
+  let current: Printed[][] = []
 
   for (const line of tree.split('\n')) {
     const [, , names] = hookLine.exec(line) ?? []
     if (names !== undefined) {
-      const asked = (JSON.parse(names) as string[]).flatMap(name => readHookName(name.replace(/\(\)$/, '')) ?? [])
+      const asked = (JSON.parse(names) as string[]).map(name => name.replace(/\(\)$/, '')).map(name => readHookName(name) ?? name)
       for (const route of current) route.push(...asked)
       continue
     }
@@ -34,7 +43,7 @@ export function readPrintedHooks (tree: string): ReadonlyMap<string, ReadonlyArr
     const path = (parts.at(-1)?.path ?? '') + part
     parts.push({ column: drawn.length, path })
     current = methods.split(', ').map(method => {
-      const route: Asked[] = []
+      const route: Printed[] = []
       const name = `${method} ${path}`
       const others = hooks.get(name)
       if (others === undefined) hooks.set(name, [route])

@@ -67,7 +67,7 @@ app.get('/live', { websocket: true, onRequest: jwtRequired }, (socket, request) 
 })
 
 app.post<{ Body: { username: string } }>('/login', { preHandler: crossOriginProtection }, async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   app.jwt.setSessionCookies(reply, await app.jwt.createSession(request.body.username))
   return { login: true }
 })

@@ -23,8 +23,8 @@ const login = {
 }
 
 app.post<{ Body: Login }>('/login', { schema: { body: login } }, async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does. It is asked for again when a
-  // device is named, so that nobody can log devices out without it.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does, also if a device is named, so that nobody can log
+  // devices out without it.
   const { username, device, logOut } = request.body
   reply.header('cache-control', 'no-store')
   const devices = await app.jwt.listSessions(username)

@@ -27,7 +27,7 @@ await app.register(jwt, {
 })
 
 app.post<{ Body: { username: string, device: string } }>('/login', async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   const { username, device } = request.body
   reply.header('cache-control', 'no-store')
   return await app.jwt.createSession(username, { metadata: { device } })

@@ -70,7 +70,7 @@ await server.register(jwt, {
 })
 
 server.post<{ Body: { username: string } }>('/login', { preHandler: crossOriginProtection }, async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   server.jwt.setSessionCookies(reply, await server.jwt.createSession(request.body.username))
   return { login: true }
 })

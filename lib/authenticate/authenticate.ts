@@ -11,7 +11,7 @@ import { refuseRevoked } from './revocation.ts'
 import type { FastifyRequest } from 'fastify'
 import type { PreparedHook, Registration } from '../registration.ts'
 import type { MaybePromise } from '../types/claims.ts'
-import type { VerifiedToken } from '../types/verified-token.ts'
+import type { OpaqueToken, VerifiedToken } from '../types/verified-token.ts'
 import type { Attempt, Check, Step } from './attempt.ts'
 import type { HookOptions } from './hook-options.ts'
 import type { Locator } from './locate.ts'
@@ -99,10 +99,16 @@ function checkOrigin (attempt: Attempt): void {
   if (locatorOf(attempt).cookie !== null) refuseCrossOrigin(attempt.request, attempt.check.registration.settings)
 }
 
+/** An opaque refresh token, parsed; `null` for a token of another issuer that is as long, and for any other. */
+function readOpaque ({ token, check: { registration: { sessions, settings } } }: Attempt): OpaqueToken | null {
+  const parsed = sessions?.parseOpaque(token) ?? null
+  return settings.introspection === null || parsed?.genuine === true ? parsed : null
+}
+
 /** A JWT by its signature, claims and times; an opaque refresh token by its session. */
 export function verify (attempt: Attempt): MaybePromise<void> {
   const { token, request, check: { type, registration: { verifier, sessions } } } = attempt
-  const opaque = token.length === opaqueTokenLength && sessions !== null ? sessions.parseOpaque(token) : null
+  const opaque = token.length === opaqueTokenLength ? readOpaque(attempt) : null
   if (opaque !== null && type === 'access') throw wrongType(attempt.check)
   const result = opaque === null || sessions === null ? verifier.verify(token, request) : sessions.verifyOpaque(token, opaque)
   if (!('claims' in result)) return result.then(verified => { attempt.verified = verified })

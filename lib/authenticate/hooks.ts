@@ -42,6 +42,12 @@ function fail (request: FastifyRequest, thrown: unknown, done: HookHandlerDoneFu
   done(faultOf(thrown))
 }
 
+/** Stops at `preHandler: jwtRequired()`, which Fastify would take for no hook at all. @throws {TypeError} @internal */
+export function requireFastify (done: unknown, example: string): void {
+  if (typeof done === 'function') return
+  throw new TypeError(`A hook such as ${example} was called where it is only named: write preHandler: ${example}, and inside a handler await request.verifyJwt()`)
+}
+
 /** Ends a hook that has no promise to wait for, or when it is settled. */
 function finish (pending: MaybePromise<void>, request: FastifyRequest, done: HookHandlerDoneFunction): void {
   if (pending === undefined) pass(request, done)
@@ -74,6 +80,7 @@ export function verifyJwt (options: VerifyOptions = {}): JwtHook {
   let last: { readonly server: FastifyInstance, readonly prepared: PreparedHook } | undefined
 
   const hook: JwtHook = function (request, _reply, done) {
+    requireFastify(done, 'jwtRequired')
     let pending: MaybePromise<void>
     try {
       const { server } = request
@@ -119,6 +126,7 @@ export async function verifyRequest (this: FastifyRequest, options: VerifyOption
  * @throws `FST_JWT_CSRF`
  */
 export const crossOriginProtection: JwtHook = function (request, _reply, done) {
+  requireFastify(done, 'crossOriginProtection')
   try {
     const { settings } = nearest(request)
     // A route of ours decides for itself.

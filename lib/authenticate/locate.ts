@@ -20,6 +20,8 @@ export interface Locator {
   find (request: FastifyRequest): string | undefined
   /** What else stands in this place besides the token that was found. */
   others (request: FastifyRequest, found: string): string[]
+  /** Why no token was found in this place, for the log. Nothing of a value stands in it. */
+  describe (request: FastifyRequest): string
 }
 
 /** Without the white space of RFC 9110 §5.6.3 around it; `trim` would take off a no-break space, too. */
@@ -66,6 +68,14 @@ function headerLocator ({ headerName, errors }: Settings, headerType: string, bo
     cookie: null,
     bound,
     others: noOthers,
+    describe ({ headers }) {
+      const value = headers[headerName]
+      if (typeof value !== 'string') return `no header ${headerName}`
+      if (headerType === '' || value === '') return `header ${headerName} is empty`
+      // Of anything else, the first word may be a secret.
+      const scheme = /^([a-z][a-z-]{0,15}) /i.exec(value)?.[1]
+      return `header ${headerName} ${scheme === undefined ? 'has no scheme' : `has the scheme '${scheme}'`}, and takes '${headerType} <token>'`
+    },
     find (request) {
       const value = request.headers[headerName]
       if (value === undefined) return undefined
@@ -98,6 +108,7 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
     location: 'cookies',
     cookie: type,
     bound: false,
+    describe: ({ headers }) => headers.cookie === undefined ? `no cookies (${name} is looked for)` : `no cookie ${name} among the cookies`,
     find (request) {
       const cookies = request.cookies ?? request.server.parseCookie(request.headers.cookie ?? '')
       // A hook of the app may have put anything there.
@@ -115,6 +126,14 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
   }
 }
 
+/** Of a request without a token: a cookie of ours where cookies are no location. */
+export function describeIgnoredCookies ({ tokenLocation, accessCookieName, refreshCookieName }: Settings, { headers }: FastifyRequest): string[] {
+  if (tokenLocation.includes('cookies')) return []
+  const names = (headers.cookie ?? '').split(';').map(pair => pair.split('=', 1)[0]?.trim())
+  return [accessCookieName, refreshCookieName].filter(name => names.includes(name))
+    .map(name => `cookie ${name} came, but tokenLocation lacks 'cookies'`)
+}
+
 function queryLocator (settings: Settings): Locator {
   const { queryStringName: name, queryStringValuePrefix: prefix, errors } = settings
   return {
@@ -122,6 +141,7 @@ function queryLocator (settings: Settings): Locator {
     cookie: null,
     bound: false,
     others: noOthers,
+    describe: () => `no query parameter ${name}`,
     find (request) {
       const value = fieldOf(request.query, name)
       if (value === undefined || value === '') return undefined
@@ -140,6 +160,7 @@ function jsonLocator (settings: Settings, type: TokenType): Locator {
     cookie: null,
     bound: false,
     others: noOthers,
+    describe: request => isJson(request) ? `no field ${name} in the body` : 'no JSON body',
     find (request) {
       if (!isJson(request)) return undefined
       const value = fieldOf(request.body, name)
@@ -197,6 +218,7 @@ function extractLocator (extractToken: NonNullable<Settings['extractToken']>, ty
     cookie: null,
     bound: false,
     others: noOthers,
+    describe: () => 'extractToken returned none',
     find (request) {
       const token: unknown = extractToken(request, type)
       if (token === undefined || token === null || token === '') return undefined

@@ -1,9 +1,9 @@
 import { after } from '../after.ts'
 import { kAuthentication } from '../authentication.ts'
-import { publishRefused } from '../events.ts'
+import { logs, publishRefused } from '../events.ts'
 import { isForOwnRoute } from '../own-route.ts'
 import { readPayload } from '../jwt/unverified.ts'
-import { reportUnreadBody } from './locate.ts'
+import { describeIgnoredCookies, reportUnreadBody } from './locate.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { JwtError } from '../types/errors.ts'
 import type { Attempt, Check } from './attempt.ts'
@@ -74,12 +74,20 @@ function skippedRefresh ({ check: { registration: { settings: { deviceBinding, e
   return code === 'FST_JWT_MISSING_TOKEN' || code === 'FST_JWT_EXPIRED' ? errors.FST_JWT_DEVICE_REFRESH_SKIPPED() : null
 }
 
+/** Says in the log which places were looked at, and what stood there. */
+function reportMissing ({ check: { locators, registration: { settings } }, request }: Attempt): void {
+  if (!logs(request.log, 'debug')) return
+  const places = [...locators.map(locator => locator.describe(request)), ...describeIgnoredCookies(settings, request)]
+  request.log.debug(`No JWT was found: ${places.join('; ')}`)
+}
+
 /** The end of a request without a token that passes. */
 export function conclude (attempt: Attempt, refusal: JwtError): MaybePromise<void> {
   const { check: { optional, registration: { sessions } }, request } = attempt
   const missing = refusal.code === 'FST_JWT_MISSING_TOKEN'
   return after(sessions?.endReused(refusal, request.log), () => {
-    if (!missing) publishRefused(refusal.code, request)
+    if (missing) reportMissing(attempt)
+    else publishRefused(refusal.code, request)
     const refused = mayBeInBody(attempt) || optional === false || (optional === 'strict' && !missing)
     if (refused && !isForOwnRoute(request)) throw skippedRefresh(attempt, refusal) ?? refusal
     request[kAuthentication] = undefined

@@ -2,6 +2,7 @@ import { badOption, conceal } from '../errors.ts'
 import { readPayload } from '../jwt/unverified.ts'
 import { opaqueCsrfToken, parseOpaqueToken } from '../sessions/opaque-tokens.ts'
 import type { CookieSerializeOptions } from '@fastify/cookie'
+import { requireUnsent } from './setter-arguments.ts'
 import { keepPrivate } from './shared-cache.ts'
 import type { FastifyReply, onSendHookHandler } from 'fastify'
 import type { Settings } from '../options/settings.ts'
@@ -35,9 +36,11 @@ const maxCookieAge = 400 * 24 * 60 * 60
 
 /** Sets and clears token cookies. */
 export interface TokenCookies {
-  /** Sets the cookie of a token, and its CSRF cookie. @throws `FST_JWT_COOKIE_TOO_LARGE`, `FST_JWT_BAD_OPTION` */
+  /** @throws `FST_JWT_BAD_OPTION` if a reply can set no cookies. */
+  requireCookies (reply: FastifyReply): void
+  /** Sets the cookie of a token, and its CSRF cookie. @throws `FST_JWT_COOKIE_TOO_LARGE` */
   set (reply: FastifyReply, type: TokenType, token: string): void
-  /** Clears the cookie, and its CSRF cookie, with the attributes they are set with. @throws `FST_JWT_BAD_OPTION` */
+  /** Clears the cookie, and its CSRF cookie, with the attributes they are set with. */
   unset (reply: FastifyReply, type: TokenType): void
   /** @throws `FST_JWT_COOKIE_TOO_LARGE` if browsers would drop the cookie of a token. */
   checkSize (type: TokenType, token: string): void
@@ -102,8 +105,11 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     return Math.min(Math.max(Math.ceil(payload['exp'] - Date.now() / 1000), 0), maxCookieAge)
   }
 
+  /** Where cookies are a location, whatever cannot set one is no reply. */
+  const areLocation = settings.tokenLocation.includes('cookies')
+
   function requireCookies (reply: FastifyReply): void {
-    if (typeof reply.setCookie !== 'function') {
+    if (!areLocation && typeof reply === 'object' && typeof reply.setCookie !== 'function') {
       throw conceal(badOption('tokenLocation', "lacks 'cookies', so that no cookie can be set; add it"))
     }
   }
@@ -154,8 +160,10 @@ export function createTokenCookies (settings: Settings): TokenCookies {
   }
 
   return {
+    requireCookies,
+
     set (reply, type, token) {
-      requireCookies(reply)
+      requireUnsent(reply)
       warnOfPlainHttp(reply)
       const { name, attributes, csrfName, csrfAttributes, defaultAge } = plans[type]
       const maxAge = ageOf(token, defaultAge)
@@ -168,7 +176,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     },
 
     unset (reply, type) {
-      requireCookies(reply)
+      requireUnsent(reply)
       const { name, attributes, csrfName, csrfAttributes } = plans[type]
       clearOne(reply, name, attributes)
       if (withCsrfCookies) clearOne(reply, csrfName, csrfAttributes)

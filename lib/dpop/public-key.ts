@@ -1,13 +1,14 @@
 import { createPublicKey } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
-import { requiredMembers, thumbprintOf } from '../keys/thumbprint.ts'
+import { requiredMembers, thumbprintMembers, thumbprintOf } from '../keys/thumbprint.ts'
 
 /** Members of private and secret keys (RFC 7518 §6). */
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const
 
 /** A public key with its thumbprint (RFC 7638); `null` unless a JWK is one, in the one form that has this thumbprint. */
 export function readPublicJwk (jwk: unknown): { key: KeyObject, thumbprint: string } | null {
-  if (typeof jwk !== 'object' || jwk === null || privateMembers.some(name => Object.hasOwn(jwk, name))) return null
+  if (typeof jwk !== 'object' || jwk === null || !thumbprintMembers.has((jwk as JsonWebKey).kty)) return null
+  if (privateMembers.some(name => Object.hasOwn(jwk, name))) return null
   let key: KeyObject
   try {
     key = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })

@@ -55,16 +55,15 @@ export function checkIssuerAndAudience (claims: Readonly<Record<string, unknown>
 }
 
 /**
- * Checks what can't change in a token whose signature was verified, and gives its claims in the form the
- * app sees. What does change, time, is `checkTimes`.
+ * Checks what can't change in the claims of a token, and gives them in the form the app sees. What does change, time, is
+ * `checkTimes`.
  *
  * A missing `type` reads as `access` and a missing `fresh` as `false`, as in tokens of other libraries.
  *
- * @param token What the claims were read from.
- * @param payload The parsed claims set; it becomes the result, frozen.
- * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong, or `malformed` where the claims are no UTF-8.
+ * @param payload The parsed claims set; it becomes the result.
+ * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong.
  */
-export function toClaims (token: string, payload: Record<string, unknown>, settings: Settings): JwtClaims {
+export function readClaims (payload: Record<string, unknown>, settings: Settings): JwtClaims {
   const refuse = settings.errors.FST_JWT_INVALID_TOKEN
   const identity = readIdentity(payload[settings.identityClaim])
   if (identity === null) throw refuse(settings.identityClaim)
@@ -93,8 +92,19 @@ export function toClaims (token: string, payload: Record<string, unknown>, setti
   checkIssuerAndAudience(payload, settings)
   // Who stole it could use it if it passed without a proof.
   if (settings.dpop === null && boundKeyOf(payload) !== null) throw bindingNotSupported(settings.errors)
-  if (!freezeUtf8(token, 1, payload)) throw refuse('malformed')
   return payload as JwtClaims
+}
+
+/**
+ * The claims of a token whose signature was verified, checked and frozen.
+ *
+ * @param token What the claims were read from.
+ * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong, or `malformed` if the claims are no UTF-8.
+ */
+export function toClaims (token: string, payload: Record<string, unknown>, settings: Settings): JwtClaims {
+  const claims = readClaims(payload, settings)
+  if (!freezeUtf8(token, 1, claims)) throw settings.errors.FST_JWT_INVALID_TOKEN('malformed')
+  return claims
 }
 
 /** Whether an access token is fresh: for good, or still, by the clock as it is now. */

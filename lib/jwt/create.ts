@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { after, isPromise } from '../after.ts'
 import { unsupportedCall } from '../errors.ts'
 import { thumbprintFrom } from '../dpop/public-key.ts'
-import { toSeconds } from '../options/validators.ts'
+import { toSeconds, unitRemedy } from '../options/validators.ts'
 import { ownedClaims } from '../options/settings.ts'
 import { checkCallOptionNames } from '../options/unknown.ts'
 import { isUsableType } from './explicit-typing.ts'
@@ -66,7 +66,7 @@ function isPlainObject (value: unknown): value is Record<string, unknown> {
 /** Reads `expiresIn` or `fresh` as seconds. */
 function readDuration (value: Duration, name: string): number {
   const seconds = toSeconds(value)
-  if (seconds === undefined) throw new TypeError(`'${name}' takes seconds or a duration such as '15m', got ${typeof value === 'object' ? 'an object' : JSON.stringify(value)}`)
+  if (seconds === undefined) throw new TypeError(`'${name}' takes seconds or a duration such as '15m', got ${typeof value === 'object' ? 'an object' : JSON.stringify(value)}${unitRemedy(value)}`)
   return seconds
 }
 

@@ -5,6 +5,7 @@ import { checkAlgorithms, loadKeys, noKeys } from '../keys/local.ts'
 import { createIssuerKeys } from '../keys/remote/issuer-keys.ts'
 import { createRemoteJwkSet } from '../keys/remote/remote-jwk-set.ts'
 import { wrongIssuer } from './claims.ts'
+import { createIntrospectionVerifier } from '../resource/introspection.ts'
 import { createExternalVerifier } from './verify-external.ts'
 import { createIssuerSources } from './issuer-sources.ts'
 import { createLocalVerifier } from './verify.ts'
@@ -102,15 +103,35 @@ function remoteSource (settings: Settings, from: JwkSetLocation, path: string, a
   }), settings, accessOnly)
 }
 
+/** Asks another issuer, of every token, or of those that no key can verify. */
+function createAskingVerifier (settings: Settings, introspection: NonNullable<Settings['introspection']>): TokenVerifier {
+  const alone = externalKeysOption(settings) === null && localKeysOption(settings) === undefined
+  if (!alone) return createIntrospectionVerifier(settings, introspection, createKeyVerifier(settings), false)
+  checkWithoutOwnKeys(settings, 'introspection')
+  for (const name of ['algorithm', 'decodeAlgorithms'] as const) {
+    if (settings.keyOptions[name] !== undefined) throw badOption(name, 'is about keys, and none is given; leave it out')
+  }
+  if (settings.requireAccessTokenType) throw badOption('requireAccessTokenType', 'is about JWTs, and the issuer is asked about every token; leave it out')
+  return createIntrospectionVerifier(settings, introspection, createLocalVerifier(settings, checkNonceKeys(noKeys, settings)), true)
+}
+
 /**
- * The verifier of a registration: of our own keys, another issuer's, several issuers', or of those that `decodeKey`
- * gives.
+ * The verifier of a registration: of our own keys, another issuer's, several issuers', of those that `decodeKey` gives, or by asking
+ * an issuer.
  *
  * @throws `FST_JWT_BAD_OPTION`
  */
 export function createTokenVerifier (settings: Settings): TokenVerifier {
+  return settings.introspection === null ? createKeyVerifier(settings) : createAskingVerifier(settings, settings.introspection)
+}
+
+function createKeyVerifier (settings: Settings): TokenVerifier {
   const found = externalKeysOption(settings)
-  if (found === null) return createLocalVerifier(settings, checkOwnKeys(loadKeys(settings.keyOptions), settings))
+  if (found === null) {
+    const keys = checkOwnKeys(loadKeys(settings.keyOptions), settings)
+    if (settings.requireAccessTokenType && keys.signing !== null) throw badOption('requireAccessTokenType', 'is about tokens of other issuers, and only those of our own keys are accepted; leave it out')
+    return createLocalVerifier(settings, keys)
+  }
 
   const ownName = localKeysOption(settings)
   checkTogether(settings, ownName, found)

@@ -1,21 +1,15 @@
-import { kOwnRoute } from '../own-route.ts'
-import type { FastifyInstance, FastifySchema } from 'fastify'
+import { publicRoute } from '../own-route.ts'
+import type { FastifyInstance } from 'fastify'
 import type { TokenVerifier } from '../jwt/verify.ts'
 
 /** Seconds for which a verifier may cache the keys. A new key should be published for as long before it signs. */
 const maxAge = 300
 
-/** `hide` keeps the route out of the document of @fastify/swagger. */
-const schema: FastifySchema & { hide: boolean } = { hide: true }
-
 /** Serves the current public keys as a JWK Set (RFC 7517 §5, §8.5.1), to everyone. */
 export function addJwksRoute (fastify: FastifyInstance, url: string, verifier: TokenVerifier): void {
   fastify.route({
-    method: 'GET',
+    ...publicRoute,
     url,
-    exposeHeadRoute: true,
-    config: { jwt: false, [kOwnRoute]: true },
-    schema,
     handler (_request, reply) {
       reply
         .header('content-type', 'application/jwk-set+json')

@@ -8,9 +8,9 @@ export const thumbprintMembers: ReadonlyMap<unknown, readonly string[]> = new Ma
   ['OKP', ['crv', 'kty', 'x']]
 ])
 
-/** The members of a public key that its thumbprint hashes, and no others. */
+/** The members of a public key of a known type that its thumbprint hashes, and no others. */
 export function requiredMembers (jwk: JsonWebKey): Record<string, unknown> {
-  return Object.fromEntries((thumbprintMembers.get(jwk.kty) ?? []).map(name => [name, jwk[name]]))
+  return Object.fromEntries((thumbprintMembers.get(jwk.kty) as readonly string[]).map(name => [name, jwk[name]]))
 }
 
 /** The SHA-256 thumbprint of a public key (RFC 7638), in base64url. */

@@ -1,9 +1,11 @@
 import { createErrors, badOption, errorCodes } from '../errors.ts'
 import { isTenant } from '../keys/remote/issuer-template.ts'
 import { proofOptions } from './dpop.ts'
+import { introspection, resourceMetadata } from './resource.ts'
 import { checkOptionNames } from './unknown.ts'
 import * as validate from './validators.ts'
 import type { ResolvedProofOptions } from './dpop.ts'
+import type { ResolvedMetadata } from './resource.ts'
 import type { Validator } from './validators.ts'
 import type { Errors } from '../errors.ts'
 import type { Messages } from '../types/errors.ts'
@@ -243,6 +245,10 @@ const table = {
   // `null`: bound tokens are refused.
   dpop: option(validate.orFalse(proofOptions)),
 
+  resourceMetadata: option(resourceMetadata),
+  requireAccessTokenType: option(validate.boolean, false),
+  introspection: option(introspection),
+
   // `null`: as the registration above says.
   protect: option(validate.boolean),
   skipPaths: option(validate.list(skipPath), []),
@@ -292,7 +298,8 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
   settings['errors'] = createErrors((settings['messages'] ?? {}), {
     realm: settings['realm'] as string ?? undefined,
     scheme: settings['headerType'] as string || undefined,
-    dpop: settings['dpop'] as ResolvedProofOptions || null
+    dpop: settings['dpop'] as ResolvedProofOptions || null,
+    resourceMetadata: (settings['resourceMetadata'] as ResolvedMetadata | null)?.url
   })
   settings['decodeIssuer'] ??= settings['issuer'] === null ? null : [settings['issuer']]
   settings['decodeAudience'] ??= settings['audience']
@@ -305,6 +312,9 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
 export const ownedClaims = [
   'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'persistent', 'bound', 'auth_time'
 ] as const
+
+/** Options that say how cookies are set, or how they are protected. `trustedOrigins` is for `crossOriginProtection`, too. */
+const cookieOnly = /^(?:cookie|sessionCookie$|csrf|(?:access|refresh)(?:Csrf|Cookie))/
 
 /** Checks the options that depend on each other. */
 function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>): void {
@@ -351,6 +361,11 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
     for (const name of ['refreshReuseInterval', 'refreshUntilUsed', 'refreshTokenFormat', 'sessionMaxAge', 'maxSessions', 'deviceBinding']) {
       if (given.get(name) !== undefined) throw badOption(name, 'needs a store for sessions; leave store out, or give one')
     }
+  }
+  // With `extractToken`, an app may set cookies that it reads itself.
+  if (!cookies && settings.extractToken === null) {
+    const idle = [...given].find(([name, value]) => value !== undefined && cookieOnly.test(name))?.[0]
+    if (idle !== undefined) throw badOption(idle, "is about cookies, which are no location here, so that it does nothing; add 'cookies' to tokenLocation, or leave it out")
   }
 }
 

@@ -15,6 +15,15 @@ const otherNames = new Map<string, readonly (keyof JwtExtendedOptions | keyof Na
   expiresIn: ['accessExpires', 'refreshExpires'],
   clockTolerance: ['leeway'],
   cookie: ['tokenLocation', 'accessCookieName'],
+  cookies: ['tokenLocation'],
+  onlyCookie: ['tokenLocation'],
+  csrf: ['csrfProtection'],
+  allowedIss: ['decodeIssuer'],
+  allowedAud: ['decodeAudience'],
+  iss: ['issuer'],
+  aud: ['audience'],
+  cache: ['cacheSize'],
+  passphrase: ['privateKey'],
   trusted: ['isRevoked'],
   formatUser: ['userLookup']
 }))
@@ -51,10 +60,34 @@ function closest (name: string, known: readonly string[]): string | undefined {
   return best?.candidate
 }
 
-function joined (names: readonly string[]): string {
+/** The words of a name: `access`, `expires` of `accessExpires` and `ACCESS_EXPIRES`. */
+function wordsOf (name: string): string[] {
+  return name.replace(/([a-z\d])([A-Z])/g, '$1 $2').toLowerCase().match(/[a-z\d]+/g) ?? []
+}
+
+/** As many names are suggested at most. */
+const maxSuggestions = 3
+
+/** Known names that hold the unknown one, or whose words it holds with others between: the shortest of them. */
+function related (name: string, known: readonly string[]): readonly string[] {
+  const words = new Set(wordsOf(name.slice(0, 100)))
+  const text = [...words].join('').replace(/^jwt/, '')
+  return known
+    .filter(candidate => {
+      const parts = wordsOf(candidate)
+      return (text.length >= 4 && normalized(candidate).includes(text)) || (parts.length > 1 && parts.every(part => words.has(part)))
+    })
+    .sort((a, b) => a.length - b.length)
+    .slice(0, maxSuggestions)
+}
+
+/** If there are more names than that, nobody reads a list of them. */
+const shortList = 12
+
+function joined (names: readonly string[], conjunction = 'and'): string {
   const quoted = names.map(name => `'${name}'`)
   const last = quoted.pop()
-  return quoted.length === 0 ? `${last}` : `${quoted.join(', ')} and ${last}`
+  return quoted.length === 0 ? `${last}` : `${quoted.join(', ')} ${conjunction} ${last}`
 }
 
 /** What to write instead of an unknown name: our name for it, the name that was probably meant, or a list of all. */
@@ -62,7 +95,9 @@ export function remedyFor (name: string, known: readonly string[]): string {
   const ours = otherNames.get(name)
   if (ours?.every(option => known.includes(option)) === true) return `use ${joined(ours)}`
   const meant = closest(name, known)
-  return meant === undefined ? `the options are ${known.join(', ')}` : `did you mean '${meant}'?`
+  if (meant !== undefined) return `did you mean '${meant}'?`
+  const suggestions = known.length > shortList ? related(name, known) : []
+  return suggestions.length > 0 ? `did you mean ${joined(suggestions, 'or')}?` : `the options are ${known.join(', ')}`
 }
 
 /**

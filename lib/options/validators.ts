@@ -104,10 +104,16 @@ export function toSeconds (value: unknown): number | undefined {
   return milliseconds === undefined || !Number.isFinite(milliseconds) ? undefined : milliseconds / 1000
 }
 
+/** How a number without a unit is written, if a text holds one; else nothing. */
+export function unitRemedy (value: unknown): string {
+  const digits = typeof value === 'string' ? /^\s*(\d+(?:\.\d+)?)\s*$/.exec(value)?.[1] : undefined
+  return digits === undefined ? '' : `: '${digits}' has no unit; write ${digits} or '${digits}s'`
+}
+
 function secondsFrom (minimum: number, takes: string): Validator<number> {
   return (value, option) => {
     const seconds = toSeconds(value)
-    if (seconds === undefined || seconds < minimum) throw wrongKind(option, value, takes)
+    if (seconds === undefined || seconds < minimum) throw badOption(option, `takes ${takes}, got ${describe(value)}${unitRemedy(value)}`)
     return seconds
   }
 }

@@ -56,8 +56,10 @@ export function createRotateSession (
     const { verified: { claims, foreign }, stored, provenKey } = authentication
     const { type, sid, jti, gen = 0, auth_time: login } = claims
     if (type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
-    // A refresh token of no session: made by createRefreshToken, say.
-    if (sid === undefined || jti === undefined || login === undefined) throw errors.FST_JWT_INVALID_TOKEN('sid')
+    if (sid === undefined || jti === undefined || login === undefined) {
+      request.log.warn('rotateSession got a refresh token of no session. createRefreshToken makes such a token; one that can be rotated comes from createSession')
+      throw errors.FST_JWT_INVALID_TOKEN('sid')
+    }
     return { sid, tokenId: jti, generation: gen, ours: foreign !== true, times: claims, stored, provenKey }
   }
 

@@ -146,6 +146,8 @@ export interface JwtExtended {
    *
    * @throws `FST_JWT_COOKIE_TOO_LARGE` above 4,096 bytes; `FST_JWT_BAD_OPTION` if `tokenLocation` lacks `'cookies'` and
    *   `@fastify/cookie` is not registered.
+   * @throws {TypeError} For anything but a reply and an access token.
+   * @throws {Error} If the reply was sent already.
    */
   setAccessCookies (reply: FastifyReply, token: string): void
   /** Sets the refresh cookie, and under double submit its CSRF cookie. Errors as of `setAccessCookies`. */

@@ -54,6 +54,8 @@ export type JwtErrorCode =
   | 'FST_JWT_STORE_UNAVAILABLE'
   /** The keys of the issuer could not be fetched (503). */
   | 'FST_JWT_KEYS_UNAVAILABLE'
+  /** The issuer could not be asked about a token (503). */
+  | 'FST_JWT_INTROSPECTION_UNAVAILABLE'
   /** A cookie is larger than browsers accept (500). */
   | 'FST_JWT_COOKIE_TOO_LARGE'
   /** The plugin is not registered in this context (500); the `cause` says so. */

@@ -4,11 +4,17 @@ import type { FoundLocation, JwtHook, VerifyOptions } from './hooks.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** Tokens, cookies and sessions. There once `await app.register(jwt, { … })` is done; `undefined` before. */
     jwt: JwtExtended
+    /** The hook of the same name that the package exports. `undefined` before the plugin is registered: import it. */
     jwtRequired: JwtHook
+    /** The hook of the same name that the package exports. `undefined` before the plugin is registered: import it. */
     jwtOptional: JwtHook
+    /** The hook of the same name that the package exports. `undefined` before the plugin is registered: import it. */
     freshJwtRequired: JwtHook
+    /** The hook of the same name that the package exports. `undefined` before the plugin is registered: import it. */
     refreshTokenRequired: JwtHook
+    /** The function of the same name that the package exports. `undefined` before the plugin is registered: import it. */
     verifyJwt: (options?: VerifyOptions) => JwtHook
   }
 

@@ -343,6 +343,61 @@ export interface PossessionOptions {
   dpop?: false | 'allowed' | 'required' | ProofOptions
 }
 
+/** What the metadata of a resource server says (RFC 9728 §2). Members that are not listed here may be given, too. */
+export interface ResourceMetadata {
+  /** The URL of this API, as its clients and its tokens' `aud` have it: `https:`, or `http:` on a loopback host. */
+  resource: string
+  /** Issuers of the tokens that are accepted. Default: those of the `issuers` option. */
+  authorization_servers?: readonly string[]
+  /** Scopes that a client may ask for. */
+  scopes_supported?: readonly string[]
+  /** Default: `['header']`, if bearer tokens are accepted there. */
+  bearer_methods_supported?: readonly string[]
+  /** The name of this API, for people. */
+  resource_name?: string
+  /** The URL of its documentation. */
+  resource_documentation?: string
+  readonly [member: string]: unknown
+}
+
+/** How another issuer is asked about its tokens (RFC 7662). */
+export interface IntrospectionOptions {
+  /** The introspection endpoint: `https:`, or `http:` on a loopback host. */
+  url: string
+  /** Who asks, by HTTP Basic (RFC 6749 §2.3.1). */
+  clientId: string
+  /** The secret of that client. */
+  clientSecret: string
+  /** Issuers accepted, if an answer must name one. Default: any. */
+  issuer?: string | readonly string[]
+  /** Audiences accepted: one that the answer names must be among them. Default: `decodeAudience`. */
+  audience?: string | readonly string[]
+  /** How long an answer is used again, at most: no longer than its `exp` and its `Cache-Control` allow. Default: 0, each request asks. */
+  maxAge?: Duration
+  /** Takes the place of `fetch`. Default: the `fetch` of Node.js. */
+  fetch?: (url: string, init: { method: 'POST', body: string, headers: Record<string, string>, signal: AbortSignal, redirect: 'error' }) =>
+  Promise<Pick<Response, 'status' | 'redirected' | 'body' | 'headers'>>
+}
+
+/** An API whose tokens other issuers make. */
+export interface ResourceServerOptions {
+  /**
+   * Serve the metadata of this API at its well-known path (RFC 9728), and name it in challenges, so that a client finds out where to
+   * get a token. Default: not served.
+   */
+  resourceMetadata?: ResourceMetadata
+  /**
+   * Accept from other issuers only what says that it is an access token: `typ: at+jwt`, with a `client_id` (RFC 9068). So no ID token
+   * of the same issuer passes. Default: `false`.
+   */
+  requireAccessTokenType?: boolean
+  /**
+   * Ask an issuer about tokens that are no JWT (RFC 7662). Without keys and `issuers`, it is asked about every token. Default: nobody
+   * is asked.
+   */
+  introspection?: IntrospectionOptions
+}
+
 /** Protection of whole apps, and what answers say. */
 export interface RouteOptions {
   /**
@@ -366,4 +421,4 @@ export interface RouteOptions {
 /** The options of the plugin. An unknown one, or a value of the wrong kind, stops start-up. */
 export interface JwtExtendedOptions extends
   KeyOptions, TokenOptions, LocationOptions, CookieOptions, CsrfOptions, CallbackOptions, SessionOptions,
-  PossessionOptions, RouteOptions {}
+  PossessionOptions, ResourceServerOptions, RouteOptions {}

@@ -1,54 +1,11 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
 import { plainEnvironment } from '../helpers/example-process.ts'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
-const modules = await realpath(join(root, 'node_modules'))
-const run = (file: string, args: string[], cwd: string) => promisify(execFile)(file, args, {
-  cwd, env: plainEnvironment({ npm_config_offline: 'true', npm_config_update_notifier: 'false' })
-})
-
-const temporary = await realpath(await mkdtemp(join(tmpdir(), 'fastify-jwt-extended-')))
-t.teardown(() => rm(temporary, { recursive: true, force: true }))
-
-interface Manifest { name: string, version: string, dependencies: Record<string, string> }
-const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest
-
-/** Packs what was last built into dist/: building here would change it under the other tests. */
-async function pack (): Promise<{ tarball: string, files: string[] }> {
-  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--loglevel=error', '--pack-destination', temporary], root)
-  const [packed] = JSON.parse(stdout) as Array<{ filename: string, files: Array<{ path: string }> }>
-  return { tarball: join(temporary, packed?.filename ?? ''), files: (packed?.files ?? []).map(({ path }) => path) }
-}
-
-const { tarball, files } = await pack()
-
-/**
- * An empty project with the tarball installed, and its dependencies linked from ours: no network.
- *
- * @param type What package.json says of its modules; `null` for nothing.
- */
-async function project (name: string, type: 'module' | 'commonjs' | null, sources: Record<string, string>): Promise<string> {
-  const directory = join(temporary, name)
-  const installed = join(directory, 'node_modules', manifest.name)
-  await mkdir(installed, { recursive: true })
-  await run('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed], directory)
-  for (const dependency of [...Object.keys(manifest.dependencies), 'fastify', '@types/node']) {
-    const link = join(directory, 'node_modules', dependency)
-    await mkdir(dirname(link), { recursive: true })
-    await symlink(join(modules, dependency), link, 'junction')
-  }
-  await writeFile(join(directory, 'package.json'), JSON.stringify({ name, private: true, ...(type === null ? {} : { type }) }))
-  for (const [file, source] of Object.entries(sources)) await writeFile(join(directory, file), source)
-  return directory
-}
+import { createProject, files, root, run, typechecks } from '../helpers/packed-package.ts'
 
 const app = `
   await app.register(jwt, { secretKey: 'a secret that is long enough for HS256', tokenLocation: ['headers', 'cookies'] })
@@ -68,6 +25,13 @@ const app = `
 const answer = [{ user: 'user123' }, { user: 'user123' }, 401]
 
 const typed = (head: string) => `${head}
+import { RedisStore } from 'fastify-jwt-extended/redis'
+import { SqliteStore } from 'fastify-jwt-extended/sqlite'
+import { testStore } from 'fastify-jwt-extended/store-contract'
+declare module 'fastify-jwt-extended' {
+  interface JwtClaims { tenant: string }
+  interface JwtUser { name: string }
+}
 const app = Fastify()
 async function main (): Promise<void> {
   await app.register(jwt, { secretKey: 'a secret that is long enough for HS256', tokenLocation: ['headers', 'cookies'], accessExpires: '15m' })
@@ -82,6 +46,16 @@ async function main (): Promise<void> {
     app.jwt.setAccessCookies(reply, token)
     return app.jwt.verifyToken(token)
   })
+  const store = new SqliteStore(undefined as never)
+  await app.register(jwt, { secretKey: 'x', store })
+  app.get('/tenant', async request => {
+    const tenant: string | undefined = request.jwtClaims?.tenant
+    const name: string | undefined = request.jwtUser?.name
+    // @ts-expect-error The app has said that it is a string.
+    const wrong: number | undefined = request.jwtClaims?.tenant
+    return { tenant, name, wrong }
+  })
+  testStore(() => {}, () => new RedisStore(undefined as never))
   // @ts-expect-error No such option.
   await app.register(jwt, { secretKey: 'x', secret: 'y' })
   // @ts-expect-error No such location.
@@ -97,61 +71,97 @@ void main
 `
 const names = 'jwtRequired, verifyJwt, type JwtClaims'
 // Without skipLibCheck: our declarations are checked, too.
-const tsconfig = (include: string) => JSON.stringify({
+const tsconfig = (include: string, options: Record<string, unknown> = {}) => JSON.stringify({
   compilerOptions: {
-    module: 'nodenext', target: 'es2023', lib: ['es2023'], types: ['node'], strict: true, exactOptionalPropertyTypes: true, noEmit: true
+    module: 'nodenext', target: 'es2023', lib: ['es2023'], types: ['node'], strict: true, exactOptionalPropertyTypes: true, noEmit: true, ...options
   },
   include: [include]
 })
-
-async function typechecks (directory: string): Promise<string> {
-  try {
-    return (await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', '.'], directory)).stdout
-  } catch (error) {
-    return (error as { stdout: string }).stdout
-  }
-}
 
 t.test('the tarball holds what is built and what a reader needs, and nothing else', async t => {
   for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'docs/getting-started.md', 'dist/index.js', 'dist/index.d.ts']) {
     t.ok(files.includes(path), path)
   }
-  const strangers = files.filter(path => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[\w-]+\.md|dist\/[\w./-]+\.(js|d\.ts|js\.map|d\.ts\.map))$/.test(path))
+  const strangers = files.filter(path => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[\w-]+\.md|dist\/[\w./-]+\.(js|d\.ts)|dist\/(browser\/)?package\.json)$/.test(path))
   t.strictSame(strangers, [])
 })
 
-t.test('it works in an empty ESM project, with types', async t => {
-  const directory = await project('esm', 'module', {
-    'app.js': `import Fastify from 'fastify'\nimport jwt, { jwtRequired } from 'fastify-jwt-extended'\nconst app = Fastify()\n${app}`,
-    'app.ts': typed(`import Fastify from 'fastify'\nimport jwt, { ${names} } from 'fastify-jwt-extended'`),
-    'tsconfig.json': tsconfig('*.ts')
-  })
+t.test('it works in an empty ESM project', async t => {
+  const directory = await createProject('esm', {
+    'app.js': `import Fastify from 'fastify'\nimport jwt, { jwtRequired } from 'fastify-jwt-extended'\nconst app = Fastify()\n${app}`
+  }, { type: 'module' })
   const { stdout, stderr } = await run(process.execPath, ['app.js'], directory)
   t.strictSame(JSON.parse(stdout), answer)
   t.equal(stderr, '')
-  t.equal(await typechecks(directory), '')
 })
 
-t.test('it works in an empty CommonJS project, with types', async t => {
-  const directory = await project('cjs', 'commonjs', {
-    'app.js': 'const Fastify = require(\'fastify\')\nconst { default: jwt, jwtRequired } = require(\'fastify-jwt-extended\')\n' +
-      `const app = Fastify()\nasync function main () {${app}}\nmain()`,
-    'whole.js': 'const Fastify = require(\'fastify\')\nconst jwt = require(\'fastify-jwt-extended\')\nconst { jwtRequired } = jwt\n' +
-      `const app = Fastify()\nasync function main () {${app}}\nmain()`,
-    'app.ts': typed(`import Fastify from 'fastify'\nimport jwt, { ${names} } from 'fastify-jwt-extended'`),
-    'tsconfig.json': tsconfig('*.ts')
-  })
-  for (const file of ['app.js', 'whole.js']) {
-    const { stdout } = await run(process.execPath, [file], directory)
+t.test('it works in an empty CommonJS project', async t => {
+  const program = (head: string) => `const Fastify = require('fastify')\n${head}\nconst app = Fastify()\nasync function main () {${app}}\nmain()`
+  const directory = await createProject('cjs', {
+    'default.js': program("const { default: jwt, jwtRequired } = require('fastify-jwt-extended')"),
+    'whole.js': program("const jwt = require('fastify-jwt-extended')\nconst { jwtRequired } = jwt")
+  }, { type: 'commonjs' })
+  for (const file of ['default.js', 'whole.js']) {
+    const { stdout, stderr } = await run(process.execPath, [file], directory)
     t.strictSame(JSON.parse(stdout), answer, file)
+    t.equal(stderr, '')
   }
-  t.equal(await typechecks(directory), '')
 })
+
+t.test('`require` and `import` load one copy, with every export by name', async t => {
+  const directory = await createProject('one-copy', {
+    'compare.mjs': `
+      import { createRequire } from 'node:module'
+      import * as imported from 'fastify-jwt-extended'
+      const required = createRequire(import.meta.url)('fastify-jwt-extended')
+      // The last is put there by fastify-plugin.
+      const names = Object.keys(required).filter(name => name !== 'fastifyJwtExtended')
+      console.log(JSON.stringify({
+        names,
+        missing: names.filter(name => imported[name] !== required[name]),
+        defaults: [imported.default === required, required.default === required]
+      }))`
+  })
+  const { names: found = [], missing, defaults } = JSON.parse((await run(process.execPath, ['compare.mjs'], directory)).stdout) as Record<string, unknown[]>
+  const index = await import('../../lib/index.ts')
+  t.strictSame(Object.keys(index).filter(name => !found.includes(name)), [], 'all that lib/index.ts exports')
+  t.strictSame(missing, [])
+  t.strictSame(defaults, [true, true])
+})
+
+t.test('every entry can be imported, and required where no ES module can be', async t => {
+  const entries = { '': 'jwtRequired', '/redis': 'RedisStore', '/sqlite': 'SqliteStore', '/postgres': 'PostgresStore', '/store-contract': 'testStore' }
+  const all = Object.entries(entries)
+  const directory = await createProject('entries', {
+    'all.cjs': all.map(([entry, name]) => `console.log(typeof require('fastify-jwt-extended${entry}').${name})`).join('\n'),
+    'all.mjs': all.map(([entry, name]) => `import { ${name} } from 'fastify-jwt-extended${entry}'\nconsole.log(typeof ${name})`).join('\n')
+  })
+  const expected = 'function\n'.repeat(all.length)
+  t.equal((await run(process.execPath, ['--no-experimental-require-module', 'all.cjs'], directory)).stdout, expected)
+  t.equal((await run(process.execPath, ['all.mjs'], directory)).stdout, expected)
+})
+
+const modes: Array<{ name: string, type: 'module' | 'commonjs', head?: string, options: Record<string, unknown> }> = [
+  { name: 'ES modules of Node', type: 'module', options: { module: 'nodenext' } },
+  { name: 'CommonJS of Node', type: 'commonjs', options: { module: 'node16' } },
+  { name: 'CommonJS with import and require', type: 'commonjs', head: "import Fastify = require('fastify')\nimport jwt = require('fastify-jwt-extended')\nimport { jwtRequired, verifyJwt, type JwtClaims } from 'fastify-jwt-extended'", options: { module: 'nodenext' } },
+  { name: 'CommonJS with esModuleInterop, resolved as TypeScript once did', type: 'commonjs', options: { module: 'commonjs', moduleResolution: 'node10', esModuleInterop: true, ignoreDeprecations: '6.0' } },
+  { name: 'a bundler', type: 'module', options: { module: 'esnext', moduleResolution: 'bundler' } }
+]
+for (const { name, type, head, options } of modes) {
+  t.test(`it has types for ${name}, claims of the app's own included`, async t => {
+    const directory = await createProject(`types-${name.replace(/\W/g, '-')}`, {
+      'app.ts': typed(head ?? `import Fastify from 'fastify'\nimport jwt, { ${names} } from 'fastify-jwt-extended'`),
+      'tsconfig.json': tsconfig('*.ts', options)
+    }, { type })
+    t.equal(await typechecks(directory), '')
+  })
+}
 
 t.test('the example of the README, pasted into an empty folder, works in JavaScript and in TypeScript at its strictest', async t => {
   const [, example = ''] = /^```ts\n([\s\S]*?)^```$/m.exec(await readFile(join(root, 'README.md'), 'utf8')) ?? []
   t.match(example, 'await app.listen({ port: 3000 })')
-  const directory = await project('readme', null, {
+  const directory = await createProject('readme', {
     // All as it stands there, but for a port that is certainly free, and a line that tells which.
     'app.mjs': `${example.replace('port: 3000', 'port: 0')}\nconsole.log(app.server.address().port)`,
     'app.mts': example,
@@ -180,7 +190,7 @@ t.test('the example of the README, pasted into an empty folder, works in JavaScr
 })
 
 t.test('the client for browsers has its types where there is no Node, and no type of the server comes with it', async t => {
-  const directory = await project('browser', 'module', {
+  const directory = await createProject('browser', {
     'page.ts': `import { createFetch, type CreateFetchOptions } from 'fastify-jwt-extended/browser'
 const options: CreateFetchOptions = { refresh: '/session/refresh', csrf: { accessCsrfCookieName: 'csrf' }, onSignedOut () { location.assign('/') } }
 const api: typeof fetch = createFetch(options)
@@ -194,17 +204,17 @@ createFetch({ refresh: '/session/refresh', retries: 3 })
       compilerOptions: { module: 'esnext', moduleResolution: 'bundler', target: 'es2022', lib: ['es2022', 'dom'], types: [], strict: true, exactOptionalPropertyTypes: true, noEmit: true },
       include: ['*.ts']
     })
-  })
+  }, { type: 'module' })
   t.equal(await typechecks(directory), '')
 })
 
 t.test('the plugin has the name that other plugins may depend on', async t => {
-  const directory = await project('named', 'module', {
+  const directory = await createProject('named', {
     'app.js': `import Fastify from 'fastify'
 import jwt from 'fastify-jwt-extended'
 const app = Fastify()
 await app.register(jwt, { secretKey: 'a secret that is long enough for HS256' })
 console.log(app.hasPlugin('fastify-jwt-extended'))`
-  })
+  }, { type: 'module' })
   t.equal((await run(process.execPath, ['app.js'], directory)).stdout, 'true\n')
 })

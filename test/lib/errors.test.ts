@@ -37,6 +37,7 @@ const table: Array<[code: JwtErrorCode, status: number, message: string | null, 
   ['FST_JWT_DEVICE_REFRESH_SKIPPED', 503, 'The browser could not refresh its session', null],
   ['FST_JWT_STORE_UNAVAILABLE', 503, 'Token store unavailable', null],
   ['FST_JWT_KEYS_UNAVAILABLE', 503, 'Token keys unavailable', null],
+  ['FST_JWT_INTROSPECTION_UNAVAILABLE', 503, 'Token introspection unavailable', null],
   ['FST_JWT_COOKIE_TOO_LARGE', 500, null, null],
   ['FST_JWT_NOT_REGISTERED', 500, null, null],
   ['FST_JWT_BAD_OPTION', 500, null, null]

@@ -34,7 +34,7 @@ export function showDevices (list, devices, signOut) {
     const about = element('div', {},
       title,
       // Text, never markup: a user agent is whatever its sender likes.
-      element('p', { className: 'user-agent', title: device.userAgent, textContent: device.userAgent || 'No user agent' }),
+      element('p', { className: 'user-agent', title: device.userAgent, textContent: device.userAgent }),
       element('p', {}, 'Signed in ', dateOf(device.createdAt), ' · last used ', dateOf(device.lastUsedAt), ` · ${device.ip}`))
     const item = element('li', {}, about)
     if (!device.current) {

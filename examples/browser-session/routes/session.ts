@@ -79,7 +79,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox<{ accounts: Accounts, refreshCook
   async function startSession (reply: FastifyReply, name: string, oldSession: string | undefined): Promise<void> {
     const { ip, headers } = reply.request
     const tokens = await app.jwt.createSession(name, {
-      metadata: { ip, userAgent: headers['user-agent']?.slice(0, 300) ?? '' }
+      metadata: { ip, userAgent: headers['user-agent']?.slice(0, 300) ?? 'unknown' }
     })
     if (oldSession !== undefined) await app.jwt.revokeSession(oldSession)
     app.jwt.setSessionCookies(reply, tokens)

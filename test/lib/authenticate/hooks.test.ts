@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
 import type { Test } from 'tap'
-import jwt, { freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt } from '../../../lib/index.ts'
+import jwt, { crossOriginProtection, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, role, verifyJwt } from '../../../lib/index.ts'
 import type { JwtHook } from '../../../lib/index.ts'
 import { bearer, otherSecretKey, passes, protectedApp, refusals, refused, secretKey, seen } from '../../helpers/protected-app.ts'
 import { claims, forge } from '../../helpers/forge.ts'
@@ -457,4 +457,18 @@ t.test('hooks work with @fastify/auth', async t => {
   await passes(t, app, { url: '/', headers: bearer(app.jwt.createAccessToken('user123', { fresh: true })) }, 'user123', 'first')
   await passes(t, app, { url: '/', headers: bearer(app.jwt.createRefreshToken('user123')) }, 'user123', 'second')
   await refused(t, app, { url: '/', headers: bearer(app.jwt.createAccessToken('user123')) }, refusals.refreshRequired, 'neither')
+})
+
+t.test('a hook or guard that is called where it is named stops at once, and says how it is written', async t => {
+  const call = (hook: unknown) => { (hook as () => void)() }
+  t.throws(() => { call(jwtRequired) }, { name: 'TypeError', message: /write preHandler: jwtRequired/ })
+  t.throws(() => { call(verifyJwt()) }, { name: 'TypeError', message: /await request\.verifyJwt\(\)/ })
+  t.throws(() => { call(crossOriginProtection) }, { name: 'TypeError', message: /write preHandler: crossOriginProtection/ })
+  t.throws(() => { call(role('admin')) }, { name: 'TypeError', message: /write preHandler: role\('admin'\)/ })
+})
+
+t.test('the plugin that is called where it is named stops at once, and says how it is registered', async t => {
+  for (const given of [{ secretKey }, undefined]) {
+    t.throws(() => { (jwt as unknown as (options: unknown) => void)(given) }, { name: 'TypeError', message: /await app\.register\(jwt, \{ … \}\)/ })
+  }
 })

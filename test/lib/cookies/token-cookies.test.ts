@@ -1,4 +1,5 @@
 import cookie from '@fastify/cookie'
+import newestCookie from 'fastify-cookie-newest'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyServerOptions } from 'fastify'
 import t from 'tap'
@@ -277,7 +278,7 @@ t.test('@fastify/cookie is registered when cookies are a location, and only then
   }
 })
 
-t.test('@fastify/cookie is reused when it is there, whatever its options', async t => {
+t.test('@fastify/cookie is reused when it is there, whatever its version and options', async t => {
   const secret = 'a secret for the cookies of the app itself'
   const table: Record<string, cookie.FastifyCookieOptions> = {
     'no options': {},
@@ -294,10 +295,15 @@ t.test('@fastify/cookie is reused when it is there, whatever its options', async
     'another domain by default': { parseOptions: { domain: 'other.example' } },
     'an expiry by default': { parseOptions: { expires: new Date(0) } }
   }
-  for (const [name, options] of Object.entries(table)) {
+  const versions = Object.entries(table).flatMap(([name, options]) => [
+    // Before 11.1.1, this one writes no cookies at all without its hook.
+    ...(options.hook === false ? [] : [{ name, options, plugin: cookie }]),
+    { name: `${name}, the newest`, options, plugin: newestCookie }
+  ])
+  for (const { name, options, plugin } of versions) {
     const app = Fastify() as unknown as FastifyInstance
     t.teardown(() => app.close())
-    await app.register(cookie, options)
+    await app.register(plugin, options)
     await app.register(jwt, { secretKey, tokenLocation: 'cookies' })
     app.get('/login', login(app))
     app.get('/protected', { onRequest: app.jwtRequired }, async request => ({ identity: request.jwtIdentity }))

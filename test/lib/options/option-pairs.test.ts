@@ -7,6 +7,16 @@ import { resolveOptions } from '../../../lib/options/settings.ts'
 const secretKey = 'a secret of more than thirty-two bytes'
 const doubleSubmit = { csrfProtection: 'double-submit', tokenLocation: 'cookies' } as const
 
+t.test('a duration without a unit says how both readings are written', async t => {
+  for (const accessExpires of ['900', ' 1.5 ']) {
+    t.throws(() => resolveOptions({ secretKey, accessExpires }), { code: 'FST_JWT_BAD_OPTION', message: new RegExp(`option 'accessExpires' takes seconds .*'${accessExpires.trim()}' has no unit; write ${accessExpires.trim()} or '${accessExpires.trim()}s'$`) })
+  }
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(jwt, { secretKey })
+  t.throws(() => app.jwt.createAccessToken('user123', { expiresIn: '900' }), { name: 'TypeError', message: /'900' has no unit; write 900 or '900s'$/ })
+})
+
 /** Options that can't work, by what the message names first. */
 const refused: ReadonlyArray<[option: string, options: object, remedy: RegExp]> = [
   ['skipPaths[0]', { protect: true, skipPaths: ['login'] }, /begins with \//],
@@ -26,6 +36,10 @@ const refused: ReadonlyArray<[option: string, options: object, remedy: RegExp]> 
   ['csrfCheckForm', { csrfCheckForm: true, csrfProtection: false }, /double-submit/],
   ['accessCsrfFieldName', { accessCsrfFieldName: 'x' }, /double-submit/],
   ['implicitRefresh', { implicitRefresh: 60 }, /'cookies'/],
+  ...[
+    { accessCookieName: 'at' }, { refreshCookiePath: '/session' }, { cookieDomain: 'example.com' }, { cookieSamesite: 'Strict' }, { cookieHttponly: true }, { sessionCookie: false },
+    { csrfProtection: 'fetch-metadata' }, { csrfProtection: false }, { csrfMethods: ['POST'] }, { csrfProtection: 'double-submit', csrfInCookies: true }
+  ].map(options => [Object.keys(options)[0] as string, { ...options, tokenLocation: ['headers', 'json'] }, /add 'cookies' to tokenLocation, or leave it out/] as [string, object, RegExp]),
   ['implicitRefresh', { implicitRefresh: 60, tokenLocation: 'cookies', accessExpires: false }, /nothing to renew/],
   ['implicitRefresh', { implicitRefresh: 900, tokenLocation: 'cookies' }, /shorter than accessExpires/],
   ['store', { store: {} }, /no method denyToken/],
@@ -73,6 +87,11 @@ t.test('decodeToken tells a misspelt option or type from a bad token', async t =
   t.throws(() => app.jwt.decodeToken(token, { type: 'acces' as 'access' }), { name: 'TypeError', message: /'access', 'refresh' or 'any'/ })
   t.throws(() => app.jwt.decodeToken(token, { allowExpire: true } as object), { name: 'TypeError', message: /allowExpire/ })
   await app.close()
+})
+
+t.test('options about cookies are taken with extractToken, which may read what the app sets, and an undefined one is none', async t => {
+  t.equal(resolveOptions({ secretKey, extractToken: () => undefined, accessCookieName: 'at' }).accessCookieName, 'at')
+  t.ok(resolveOptions({ secretKey, cookieDomain: undefined, trustedOrigins: ['https://app.example.com'] } as object))
 })
 
 t.test('a cookie with a token that does not expire is kept as long as browsers keep any, 400 days', async t => {

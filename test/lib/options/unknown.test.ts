@@ -42,11 +42,26 @@ for (const [given, ours] of [
   ['decode', "use 'decodeAlgorithms', 'decodeIssuer', 'decodeAudience' and 'leeway'"],
   ['cookie', "use 'tokenLocation' and 'accessCookieName'"],
   ['algorithms', "use 'algorithm' and 'decodeAlgorithms'"],
+  ['cookies', "use 'tokenLocation'"],
+  ['aud', "use 'audience'"],
+  ['csrf', "use 'csrfProtection'"],
   ['trusted', "use 'isRevoked'"],
   ['formatUser', "use 'userLookup'"]
 ] as const) {
   t.test(`the option ${given} of another package is translated`, async t => {
     t.equal(await startUpError({ [given]: 'x' }), `${prefix} '${given}' is unknown; ${ours}`)
+  })
+}
+
+for (const [given, meant] of [
+  ['cookieName', "'accessCookieName', 'refreshCookieName' or 'accessCsrfCookieName'"],
+  ['accessTokenExpires', "'accessExpires'"],
+  ['JWT_REFRESH_TOKEN_EXPIRES', "'refreshExpires'"],
+  ['sameSite', "'cookieSamesite'"],
+  ['jwtSecretKey', "'secretKey'"]
+] as const) {
+  t.test(`the option ${given} suggests what its words are part of`, async t => {
+    t.equal(await startUpError({ [given]: 'x' }), `${prefix} '${given}' is unknown; did you mean ${meant}?`)
   })
 }
 

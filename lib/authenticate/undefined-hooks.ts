@@ -1,0 +1,28 @@
+import { subscribe } from 'node:diagnostics_channel'
+import { badOption } from '../errors.ts'
+import type { FastifyInstance, RouteOptions } from 'fastify'
+
+const phases = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as const
+
+/** The first hook of an instance that is `undefined`: its phase and its route. */
+const found = new WeakMap<FastifyInstance, string>()
+
+function look (instance: FastifyInstance, route: RouteOptions): void {
+  // Of a hook that is left out, the name is left out, too.
+  const phase = phases.find(phase => Object.hasOwn(route, phase) && route[phase] === undefined)
+  if (phase !== undefined && !found.has(instance)) found.set(instance, `${phase}' of route '${route.url}`)
+}
+
+// Fastify takes a hook that is `undefined` for none, and `app.jwtRequired` is `undefined` until the plugin has been loaded: such a route
+// would be open to everyone. Routes that are declared before that are seen through this channel alone.
+subscribe('fastify.initialization', message => {
+  const { fastify } = message as { fastify: FastifyInstance }
+  fastify.addHook('onRoute', function (route) { look(this, route) })
+})
+
+/** Stops start-up if a route of this instance was declared with a hook that is `undefined`. @throws `FST_JWT_BAD_OPTION` */
+export function refuseUndefinedHooks (fastify: FastifyInstance): void {
+  const hook = found.get(fastify)
+  if (hook === undefined) return
+  throw badOption(hook, "is undefined, which Fastify takes for no hook, so that the route would be open: app.jwtRequired is not there before the plugin is. Import the hook, as in import jwt, { jwtRequired } from 'fastify-jwt-extended', or await app.register(jwt, { … }) before the routes")
+}
