@@ -72,7 +72,7 @@ export function deviceProof (options: DeviceProofOptions = {}): JwtHook {
     const claims = provedClaims(request, settings)
     // Of a token from elsewhere, a browser can't get the next.
     if (claims === null || request[kAuthentication]?.location !== 'cookies') throw settings.errors.FST_JWT_FORBIDDEN(denial.message)
-    return Date.now() / 1000 - (claims.iat ?? 0) > maxAge
+    return Date.now() / 1000 - Number(claims.iat) > maxAge
   }
 
   function sendBack (request: FastifyRequest, reply: FastifyReply): void {
