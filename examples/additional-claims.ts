@@ -21,16 +21,15 @@ const app = Fastify()
 await app.register(jwt, {
   // Without JWT_SECRET_KEY a random secret, and all logins end with this process.
   secretKey: process.env.JWT_SECRET_KEY ?? randomBytes(32),
-  // For every token made, access and refresh. It is asked when the token is made: what it says holds as long as the
-  // token does, so put nothing here that may change sooner than an access token expires. And nothing secret: a token is
-  // signed, not encrypted, and whoever holds it can read it.
+  // For every token, access and refresh. It is called when the token is made, so add nothing that may change before the token expires.
+  // Add nothing secret either: a token is signed, not encrypted, and whoever has it can read it.
   additionalClaims: identity => ({ plan: accounts.get(identity)?.plan ?? 'free' }),
   // Into the header, for a gateway that routes by it, say, without reading the claims.
   additionalHeaders: () => ({ region: 'north' })
 })
 
 app.post<{ Body: { username: string } }>('/login', async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   const { username } = request.body
   reply.header('Cache-Control', 'no-store')
   // For this token alone. It would win over a claim of the same name from additionalClaims.

@@ -17,14 +17,13 @@ await app.register(jwt, { secretKey: process.env.JWT_SECRET_KEY ?? randomBytes(3
 interface Login { username: string, administrator?: boolean }
 
 app.post<{ Body: Login }>('/login', async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does. And look up who is an
-  // administrator, rather than ask.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does, and look up who is an administrator.
   const { username, administrator = false } = request.body
   reply.header('Cache-Control', 'no-store')
   return { access_token: app.jwt.createAccessToken(username, { claims: { administrator } }) }
 })
 
-/** A hook in one piece: request.verifyJwt rejects as the hook would answer, and whoever calls it need not catch that. */
+/** A hook of its own. request.verifyJwt rejects with what a hook would answer, so there is nothing to catch. */
 async function administratorRequired (request: FastifyRequest, reply: FastifyReply) {
   await request.verifyJwt({ type: 'access' })
   if (request.jwtClaims?.administrator !== true) {
@@ -33,7 +32,7 @@ async function administratorRequired (request: FastifyRequest, reply: FastifyRep
 }
 app.get('/administration', { preHandler: administratorRequired }, async request => ({ administrator: request.jwtIdentity }))
 
-/** A hook that comes after jwtRequired, and may rely on what that has attached. */
+/** A hook that comes after jwtRequired, and uses what that has attached. */
 async function ownerRequired (request: FastifyRequest<{ Params: { user: string } }>, reply: FastifyReply) {
   if (request.params.user !== request.jwtIdentity) {
     // To a stranger this page does not exist.
@@ -42,7 +41,7 @@ async function ownerRequired (request: FastifyRequest<{ Params: { user: string }
 }
 app.get<{ Params: { user: string } }>('/users/:user/letters', { preHandler: [jwtRequired, ownerRequired] }, async () => ({ letters: [] }))
 
-// A decision in the middle of a handler: only some of what the route gives is for members.
+// A decision in the middle of a handler: only a part of the answer is for members.
 app.get<{ Querystring: { drafts?: string } }>('/articles', async request => {
   if (request.query.drafts === undefined) return { articles: ['published'] }
   await request.verifyJwt()

@@ -1,7 +1,7 @@
 // Revoked tokens in a table of the app's own, with what the app wants to know about them.
 //
-// The store does this unasked: app.jwt.revokeToken(request.jwtClaims) is all it takes, in memory or with a RedisStore. The
-// isRevoked option is for an app that has such a table already, or keeps more in it.
+// You don't need this to revoke tokens: app.jwt.revokeToken(request.jwtClaims) does it, in any store. The isRevoked option is for an
+// app that has such a table already, or keeps more in it.
 //
 //   npm run build && node --import ./scripts/typescript.js examples/denylist-callback.ts
 import { randomBytes } from 'node:crypto'
@@ -17,15 +17,15 @@ const app = Fastify()
 await app.register(jwt, {
   // Without JWT_SECRET_KEY a random secret, and all logins end with this process.
   secretKey: process.env.JWT_SECRET_KEY ?? randomBytes(32),
-  // The callback alone decides: nothing is kept twice.
+  // Only the callback decides, so no store is needed.
   store: false,
-  // Asked for each token whose signature, type and times are right. A query in a real app, so it may be async; when it
-  // throws, nobody passes. A token with no id could never be revoked, so it does not pass either.
+  // Called for each token whose signature, type and times are right. It may be async, for a query. If it throws, nobody passes. A token
+  // without an id could never be revoked, so it does not pass.
   isRevoked: async ({ jti }) => jti === undefined || table.has(jti)
 })
 
 app.post<{ Body: { username: string } }>('/login', async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   const { username } = request.body
   reply.header('Cache-Control', 'no-store')
   return { access_token: app.jwt.createAccessToken(username), refresh_token: app.jwt.createRefreshToken(username) }
@@ -38,8 +38,8 @@ app.post('/refresh', { preHandler: refreshTokenRequired }, async (request, reply
   return { access_token: app.jwt.createAccessToken(request.jwtIdentity as string) }
 })
 
-// One route for both: a client logs out with its access token and again with its refresh token, or the latter would go
-// on making new access tokens. Sessions (app.jwt.createSession) end both at once.
+// One route for both: a client logs out with its access token, and again with its refresh token, or that could still get new access
+// tokens. Sessions (app.jwt.createSession) end both at once.
 app.delete('/logout', { preHandler: verifyJwt({ type: 'any' }) }, async request => {
   const { jti = '', type, identity, exp = 0 } = request.jwtClaims ?? {}
   table.set(jti, { jti, type: String(type), identity: String(identity), revokedAt: new Date(), expiresAt: new Date(exp * 1000) })

@@ -1,22 +1,32 @@
-// "Where you're logged in": the sessions of a user, with log out for one and for all others.
+// "Where you're logged in": lists the sessions of a user, and logs out one or all others.
 //
 //   npm run build && node --import ./scripts/typescript.js examples/device-list.ts
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
 import Fastify from 'fastify'
 import jwt, { freshJwtRequired, jwtRequired } from 'fastify-jwt-extended'
+import { SqliteStore } from 'fastify-jwt-extended/sqlite'
+import { openDatabase } from './browser-session/database.ts'
 
 // Behind a proxy set `trustProxy`, or every device has the address of the proxy.
 const app = Fastify()
+// Sessions outlive a restart; their tokens do so, too, if JWT_SECRET_KEY is set.
+const database = await openDatabase(join(process.env.DATA_FOLDER ?? '.', 'device-list.db'))
+const store = new SqliteStore(database)
+app.addHook('onClose', async () => {
+  store.close()
+  database.close()
+})
 await app.register(jwt, {
+  store,
   // Without JWT_SECRET_KEY a random secret, and all logins end with this process.
   secretKey: process.env.JWT_SECRET_KEY ?? randomBytes(32)
 })
 
 app.post<{ Body: { username: string } }>('/login', async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   const { accessToken, refreshToken } = await app.jwt.createSession(request.body.username, {
-    // What helps a user to tell devices apart. A client chooses its user agent, so it gets a limit here, and is escaped
-    // wherever it is shown.
+    // What helps a user to tell devices apart. A client chooses its user agent, so limit its length here, and escape it where you show it.
     metadata: { device: request.headers['user-agent']?.slice(0, 200) ?? 'unknown', address: request.ip }
   })
   reply.header('Cache-Control', 'no-store')
@@ -37,7 +47,7 @@ app.delete<{ Params: { id: string } }>('/sessions/:id', { preHandler: jwtRequire
   return { ended: 1 }
 })
 
-// Fresh: a thief with a stolen token must not be the one who logs everybody else out.
+// Fresh: a thief with a stolen token must not log everybody else out.
 app.delete('/sessions', { preHandler: freshJwtRequired }, async request => ({
   ended: await app.jwt.revokeAllSessions(request.jwtIdentity as string, { except: request.jwtClaims?.sid })
 }))

@@ -1,4 +1,4 @@
-// Fresh tokens: what matters most asks for a password given lately, everything else does not.
+// Fresh tokens: what matters most needs a password of a moment ago, and everything else does not.
 //
 //   npm run build && node --import ./scripts/typescript.js examples/freshness.ts
 import { randomBytes } from 'node:crypto'
@@ -10,12 +10,11 @@ const app = Fastify()
 await app.register(jwt, { secretKey: process.env.JWT_SECRET_KEY ?? randomBytes(32), accessExpires: '1h' })
 
 app.post<{ Body: { username: string } }>('/login', async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   const { username } = request.body
   reply.header('Cache-Control', 'no-store')
   return {
-    // The password was given just now. fresh: true would hold for the whole hour of the token; fresh: '5m' for five
-    // minutes of it, and then the token goes on as one that is not fresh.
+    // The password was given just now. With fresh: true the token would be fresh for its whole hour; with '5m' it is so for five minutes.
     access_token: app.jwt.createAccessToken(username, { fresh: '5m' }),
     refresh_token: app.jwt.createRefreshToken(username)
   }
@@ -23,8 +22,8 @@ app.post<{ Body: { username: string } }>('/login', async (request, reply) => {
 
 app.post('/refresh', { preHandler: refreshTokenRequired }, async (request, reply) => {
   reply.header('Cache-Control', 'no-store')
-  // Nobody gave a password for this one, so it is not fresh: whoever stole a refresh token can read, and cannot lock the
-  // owner out. fresh is false unless it is asked for.
+  // Nobody gave a password for this one, so it is not fresh, which is the default. Whoever has stolen a refresh token can't lock the
+  // owner out with it.
   return { access_token: app.jwt.createAccessToken(request.jwtIdentity as string) }
 })
 

@@ -10,7 +10,7 @@ await app.register(jwt, {
   // Without JWT_SECRET_KEY a random secret, and all logins end with this process.
   secretKey: process.env.JWT_SECRET_KEY ?? randomBytes(32),
   tokenLocation: 'cookies',
-  // Who is away for an hour is logged out. Who is not gets a new cookie with the first answer in the second half hour.
+  // A user who is away for an hour is logged out. Others get a new cookie with the first answer in the second half hour.
   accessExpires: process.env.ACCESS_EXPIRES ?? '1h',
   implicitRefresh: process.env.IMPLICIT_REFRESH ?? '30m',
   // However much the site is used, after so long a password is asked for again. No refresh token is made here: this is
@@ -18,14 +18,14 @@ await app.register(jwt, {
   refreshExpires: '7 days'
 })
 
-// crossOriginProtection: no other site can log its visitors in here, under an account of its own.
+// With crossOriginProtection, no other site can log its visitors in here as somebody else.
 app.post<{ Body: { username: string } }>('/login', { preHandler: crossOriginProtection }, async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   app.jwt.setAccessCookies(reply, app.jwt.createAccessToken(request.body.username, { fresh: true }))
   return { login: true }
 })
 
-// A renewal is not made for an answer that sets or clears token cookies itself.
+// An answer that sets or clears token cookies itself is not given a renewed one.
 app.post('/logout', { preHandler: jwtRequired }, async (_request, reply) => {
   app.jwt.unsetAccessCookies(reply)
   return { logout: true }

@@ -1,5 +1,5 @@
-// Two servers: one lets people in and signs their tokens, the other has what they came for. The second knows the first's
-// URL and nothing else: no secret, no key, and no restart when keys change.
+// Two servers: on one users log in, and it signs their tokens; the other has the notes that they want to read. The second one knows
+// only the URL of the first: it has no secret and no key, and needs no restart when keys change.
 //
 //   npm run build && node --import ./scripts/typescript.js examples/issuer-and-resource-server.ts
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
@@ -9,7 +9,7 @@ import type { NamedKey } from 'fastify-jwt-extended'
 
 // The name of the issuer, written into each token as `iss`: the URL that others reach it at.
 const issuerUrl = process.env.ISSUER_URL ?? 'http://127.0.0.1:3001'
-// Whom the tokens are for, `aud`: a token for another server of the same issuer is no good here.
+// Whom the tokens are for (`aud`): a token for another server of the same issuer is refused here.
 const audience = 'notes'
 
 /* The issuer */
@@ -29,13 +29,12 @@ issuer.get('/.well-known/openid-configuration', async () => ({ issuer: issuerUrl
 
 issuer.post<{ Body: { username: string } }>('/login', async (request, reply) => {
   reply.header('Cache-Control', 'no-store')
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   return { access_token: issuer.jwt.createAccessToken(request.body.username) }
 })
 
-// A rotation, here when somebody asks for it; else a timer or an administrator would. The old key still verifies what it
-// has signed, until the next rotation drops it: wait at least the life of a token in between. After a key has leaked
-// there is no waiting: rotate to the new one alone.
+// A rotation. Here it is a request; usually a timer or an administrator starts it. The old key verifies what it has signed until the
+// next rotation drops it, so wait at least as long as a token is valid. If a key has leaked, don't wait: rotate to the new one alone.
 issuer.post<{ Querystring: { leaked?: string } }>('/rotate', async request => {
   const [current] = keys
   keys = request.query.leaked === undefined && current !== undefined ? [newKey(), current] : [newKey()]

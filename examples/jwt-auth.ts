@@ -12,12 +12,12 @@ const users = new Map([
   ['user123', { salt: 'KcXLS5Q8aMcebRoh4MWAVA', hash: 'T7-iNDogTC627gZ5NxRH7bjBgpHbuRn2HwUcLdAC9zg' }],
   ['user456', { salt: 'sor5syW8GH_4Kt_7XfmDWQ', hash: 'bBfcy6hWitJotqs6nDRnnwbs7cP95QKTDeUi2wbkOTs' }]
 ])
-// What an unknown user is compared with: no password has this hash.
+// Compared with the password of an unknown user: no password has this hash.
 const nobody = { salt: randomBytes(16).toString('base64url'), hash: randomBytes(32).toString('base64url') }
 
 const derive = promisify<string, Buffer, number, Buffer>(scrypt)
 
-/** Takes as long for a user there is not as for a wrong password, so that names cannot be found out by the clock. */
+/** Takes as long for an unknown user as for a wrong password, so that nobody can find out names by the time it takes. */
 async function passwordMatches (username: string, password: string): Promise<boolean> {
   const { salt, hash } = users.get(username) ?? nobody
   const expected = Buffer.from(hash, 'base64url')
@@ -40,7 +40,7 @@ if (typeof secretKey !== 'string') console.warn('JWT_SECRET_KEY is not set: usin
 const app = Fastify()
 await app.register(jwt, {
   secretKey,
-  // A stolen access token is good for this long: short, since refreshing costs the client one request.
+  // A stolen access token is good for this long. Keep it short: to refresh is one request.
   accessExpires: '15m',
   refreshExpires: '30 days'
 })
@@ -51,7 +51,7 @@ app.post<{ Body: Credentials }>('/login', { schema: { body: credentials } }, asy
     // The same answer for a wrong name and a wrong password.
     return reply.code(401).send({ statusCode: 401, error: 'Unauthorized', message: 'Wrong username or password' })
   }
-  // RFC 6749 §5.1: an answer that holds tokens is not to be kept by any cache.
+  // No cache may keep an answer with a token in it (RFC 6749 §5.1).
   reply.header('Cache-Control', 'no-store')
   return {
     // Fresh: the password was given just now.
@@ -72,7 +72,7 @@ app.get('/feed', { preHandler: jwtOptional }, async request => ({
   feed: request.jwtIdentity === null ? 'public' : `personalized for ${request.jwtIdentity}`
 }))
 
-// What a thief of a refresh token must not do: only the token of a login passes.
+// Only the token of a login passes, and not one that a stolen refresh token has brought.
 app.post('/change-password', { preHandler: freshJwtRequired }, async () => ({ status: 'password changed' }))
 
 const url = await app.listen({ port: Number(process.env.PORT ?? 3000), host: process.env.HOST ?? '127.0.0.1' })

@@ -1,4 +1,4 @@
-// Login by cookie, for a web site: the browser keeps both tokens where no script of a page can read them.
+// Login by cookie, for a site: the browser keeps both tokens where no script can read them.
 //
 //   npm run build && node --import ./scripts/typescript.js examples/jwt-cookies.ts
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
@@ -11,12 +11,12 @@ const users = new Map([
   ['user123', { salt: 'KcXLS5Q8aMcebRoh4MWAVA', hash: 'T7-iNDogTC627gZ5NxRH7bjBgpHbuRn2HwUcLdAC9zg' }],
   ['user456', { salt: 'sor5syW8GH_4Kt_7XfmDWQ', hash: 'bBfcy6hWitJotqs6nDRnnwbs7cP95QKTDeUi2wbkOTs' }]
 ])
-// What an unknown user is compared with: no password has this hash.
+// Compared with the password of an unknown user: no password has this hash.
 const nobody = { salt: randomBytes(16).toString('base64url'), hash: randomBytes(32).toString('base64url') }
 
 const derive = promisify<string, Buffer, number, Buffer>(scrypt)
 
-/** Takes as long for a user there is not as for a wrong password, so that names cannot be found out by the clock. */
+/** Takes as long for an unknown user as for a wrong password, so that nobody can find out names by the time it takes. */
 async function passwordMatches (username: string, password: string): Promise<boolean> {
   const { salt, hash } = users.get(username) ?? nobody
   const expected = Buffer.from(hash, 'base64url')
@@ -41,12 +41,12 @@ const app = Fastify()
 await app.register(jwt, {
   secretKey,
   tokenLocation: 'cookies',
-  // The refresh token travels to the one route that needs it, and with no other request.
+  // The browser sends the refresh token to the one route that needs it, and nowhere else.
   refreshCookiePath: '/refresh'
 })
 
-// Nobody is logged in yet, so no token stands between this route and a foreign page that would log its
-// visitors in as someone else: the check of where the request came from is asked for by name.
+// There is no token yet, and so no CSRF check. Without crossOriginProtection, a page of another site could log its visitors in here
+// as somebody else.
 app.post<{ Body: Credentials }>('/login', {
   preHandler: crossOriginProtection, schema: { body: credentials }
 }, async (request, reply) => {
@@ -68,9 +68,10 @@ app.post('/refresh', { preHandler: refreshTokenRequired }, async (request, reply
   return { refresh: true }
 })
 
-// Open to those whose token has expired, too: the cookies are cleared either way.
-app.post('/logout', { preHandler: crossOriginProtection }, async (_request, reply) => {
-  app.jwt.unsetJwtCookies(reply)
+// Refuses the access token from now on, and clears the cookies. The refresh token is not sent here, so a copy of it would still be good:
+// examples/rotation-cookies.ts ends it, too.
+app.post('/logout', { preHandler: crossOriginProtection }, async (request, reply) => {
+  await app.jwt.clearSession(request, reply)
   return { logout: true }
 })
 

@@ -19,7 +19,7 @@ const secretKey = process.env.JWT_SECRET_KEY ?? randomBytes(32)
 await app.register(jwt, { secretKey, tokenLocation: 'cookies' })
 
 app.post<{ Body: { username: string } }>('/login', { preHandler: crossOriginProtection }, async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   app.jwt.setSessionCookies(reply, await app.jwt.createSession(request.body.username))
   return { login: true }
 })
@@ -39,7 +39,7 @@ await app.register(async staff => {
   await staff.register(jwt, {
     secretKey,
     tokenLocation: 'cookies',
-    // A token of the site is none of these, whatever cookie it is put in.
+    // A token of the site does not pass here, also not in a cookie of this name.
     audience: 'staff',
     accessCookieName: 'staff_access',
     refreshCookieName: 'staff_refresh',

@@ -20,7 +20,7 @@ function on<Name extends keyof JwtEvents> (name: Name, listener: (event: JwtEven
 
 on('token.refused', ({ code }) => { count(`jwt_refused_total{code="${code}"}`) })
 on('token.revoked', () => { count('jwt_tokens_revoked_total') })
-// The one to be woken by: somebody else has a refresh token of this user.
+// Worth an alarm: somebody else has a refresh token of this user.
 on('refresh.reused', () => { count('jwt_refresh_reused_total') })
 on('session.started', () => { count('jwt_sessions_started_total') })
 on('session.rotated', ({ repeated }) => { count(`jwt_sessions_rotated_total{repeated="${repeated}"}`) })
@@ -31,7 +31,7 @@ const app = Fastify()
 await app.register(jwt, { secretKey: process.env.JWT_SECRET_KEY ?? randomBytes(32) })
 
 app.post<{ Body: { username: string } }>('/login', async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   reply.header('Cache-Control', 'no-store')
   return app.jwt.createSession(request.body.username)
 })
@@ -41,7 +41,7 @@ app.post('/refresh', { preHandler: refreshTokenRequired }, async (request, reply
 })
 app.get('/protected', { preHandler: jwtRequired }, async request => ({ user: request.jwtIdentity }))
 
-// For the scraper alone: keep it off the public side.
+// For the scraper only: don't publish this route.
 app.get('/metrics', async (_request, reply) => {
   reply.type('text/plain; version=0.0.4')
   return [...counters].map(([series, value]) => `${series} ${value}\n`).join('')

@@ -10,18 +10,17 @@ const app = Fastify()
 await app.register(jwt, { secretKey: process.env.JWT_SECRET_KEY ?? randomBytes(32) })
 
 app.post<{ Body: { username: string } }>('/login', async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   reply.header('Cache-Control', 'no-store')
   return { access_token: app.jwt.createAccessToken(request.body.username) }
 })
 
-// A page that anyone may see and that greets who is known: an expired token makes a visitor of its holder.
+// A page for everybody, which greets those who are logged in. Who has an expired token is a visitor.
 app.get('/feed', { preHandler: jwtOptional }, async request => (
   request.jwtIdentity === null ? { feed: 'public' } : { feed: `personalized for ${request.jwtIdentity}` }
 ))
 
-// Where a client should learn that its token has expired, and refresh it, rather than be served as a stranger: only
-// no token at all makes a visitor, a bad one is refused. This is Flask-JWT-Extended's jwt_required(optional=True).
+// Without a token one is a visitor, but a bad token is refused, so that the client learns that it must refresh. This is Flask-JWT-Extended's jwt_required(optional=True).
 app.get('/cart', { preHandler: verifyJwt({ optional: 'strict' }) }, async request => ({ cart: request.jwtIdentity ?? 'of a visitor' }))
 
 const url = await app.listen({ port: Number(process.env.PORT ?? 3000), host: process.env.HOST ?? '127.0.0.1' })

@@ -1,4 +1,4 @@
-// Tokens on Fastify in one file: a login gives one out, a route asks for one.
+// Tokens in one file: a login returns one, and a route requires one.
 //
 //   npm run build && node --import ./scripts/typescript.js examples/quickstart.ts
 import { randomBytes } from 'node:crypto'
@@ -13,7 +13,7 @@ if (typeof secretKey !== 'string') console.warn('JWT_SECRET_KEY is not set: usin
 const app = Fastify()
 await app.register(jwt, { secretKey })
 
-// Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+// This lets everybody in: check a password first, as examples/jwt-auth.ts does.
 app.post('/login', async () => ({ access_token: app.jwt.createAccessToken('user123') }))
 
 app.get('/protected', { preHandler: jwtRequired }, async request => ({ user: request.jwtIdentity }))

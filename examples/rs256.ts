@@ -1,4 +1,4 @@
-// Tokens signed with a private key, and the public one for whoever wants to verify them: no secret is shared.
+// Tokens signed with a private key. Others verify them with the public key, and no secret is shared.
 //
 //   npm run build && node --import ./scripts/typescript.js examples/rs256.ts
 import { generateKeyPairSync } from 'node:crypto'
@@ -21,7 +21,7 @@ await app.register(jwt, {
 
 app.post<{ Body: { username: string } }>('/login', async (request, reply) => {
   reply.header('Cache-Control', 'no-store')
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   return { access_token: app.jwt.createAccessToken(request.body.username) }
 })
 

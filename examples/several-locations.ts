@@ -9,18 +9,18 @@ const app = Fastify()
 await app.register(jwt, {
   // Without JWT_SECRET_KEY a random secret, and all logins end with this process.
   secretKey: process.env.JWT_SECRET_KEY ?? randomBytes(32),
-  // In order of precedence: the first place that holds a token decides, and a bad token there is not made up for by a good
-  // one in the next. Only a token from a cookie is checked for CSRF, since only that is sent by a browser unasked.
+  // In order of precedence: the first place that holds a token decides, also if that token is bad and a later one is good. Only a token
+  // in a cookie is checked for CSRF, since only cookies are sent by a browser on its own.
   tokenLocation: ['headers', 'cookies', 'json']
 })
 
 app.post<{ Body: { username: string } }>('/login', async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   const accessToken = app.jwt.createAccessToken(request.body.username)
   app.jwt.setAccessCookies(reply, accessToken)
   return {
     access_token: accessToken,
-    // A link can be seen over a shoulder, and stays in histories and logs: it gets a token that is good for a minute.
+    // A link stays in histories and logs, so its token is good for one minute.
     download: `/report?jwt=${app.jwt.createAccessToken(request.body.username, { expiresIn: '1m' })}`
   }
 })

@@ -32,13 +32,13 @@ interface TenantParams { tenant: string }
 const app = Fastify()
 await app.register(jwt, {
   decodeAlgorithms: ['EdDSA'],
-  // By what the route says, not by what the token says: a token is good for one tenant because that tenant's key has
-  // signed it, whatever is written in it. Nothing found is a 401.
+  // The route says which key, and not the token: a token is good for a tenant if that tenant's key has signed it. If no key is found,
+  // the answer is a 401.
   decodeKey: async (_header, _claims, request) => findPublicKey((request.params as TenantParams).tenant)
 })
 
 app.get<{ Params: TenantParams }>('/:tenant/notes', { preHandler: jwtRequired }, async request => ({
-  // Two tenants may each have an ada: who she is, is both names together.
+  // Each of two tenants may have an ada, so a user is both names together.
   notes: [`a note of ${request.jwtIdentity} at ${request.params.tenant}`]
 }))
 
@@ -50,7 +50,7 @@ app.post<{ Params: TenantParams, Body: { username: string } }>('/:tenant/login',
   return { access_token: customer.tokenFor(request.body.username) }
 })
 
-// The contract has ended: from here on no token of that tenant passes.
+// The contract has ended: from now on no token of that tenant passes.
 app.delete<{ Params: TenantParams }>('/:tenant', async (request, reply) => {
   publicKeys.delete(request.params.tenant)
   return reply.code(204).send()

@@ -31,13 +31,13 @@ await app.register(jwt, {
   // So that createAccessToken can be given a user. The id goes into the token, never the whole object: what is in a token
   // can be read by its holder, and grows old.
   userIdentity: user => (user as User).id,
-  // Asked for each request that needs a token, after all else about it has been checked. undefined or null is a 401: a
-  // user that was deleted is out at once, though the token has not expired.
+  // Called for each request that needs a token, after all other checks. undefined or null is a 401: a deleted user is refused at once,
+  // although the token has not expired.
   userLookup: claims => findUser(Number(claims.identity))
 })
 
 app.post<{ Body: { id: number } }>('/login', async (request, reply) => {
-  // Whoever asks is let in: check a password before this line, as examples/jwt-auth.ts does.
+  // This lets everybody in: check a password first, as examples/jwt-auth.ts does.
   const user = await findUser(request.body.id)
   if (user === undefined) return reply.code(401).send({ statusCode: 401, error: 'Unauthorized', message: 'Wrong user' })
   reply.header('Cache-Control', 'no-store')

@@ -6,6 +6,7 @@ import { loadRotatedKeys } from './jwt/verifier.ts'
 import { checkCallOptionNames } from './options/unknown.ts'
 import { readHeader, readPayload } from './jwt/unverified.ts'
 import { createEndHeldSession } from './sessions/clear-session.ts'
+import { kCookiesOf } from './sessions/device-binding/announce.ts'
 import { checkReplyArgument, checkSessionArguments, checkTokenArguments } from './cookies/setter-arguments.ts'
 import type { EndHeldSession } from './sessions/clear-session.ts'
 import type { DecodeTokenOptions, JwtExtended, SessionTokens } from './types/app-jwt.ts'
@@ -25,7 +26,7 @@ function checkDecodeOptions (options: DecodeTokenOptions): void {
 
 /** Creates `app.jwt`. */
 export function createJwtDecorator (registration: Registration): JwtExtended {
-  const { settings, verifier, issuer, cookies, sessions } = registration
+  const { settings, verifier, issuer, cookies, sessions, proofs, announce } = registration
   const { errors } = settings
   let endHeldSession: EndHeldSession | undefined
 
@@ -54,6 +55,10 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     cookies.requireCookies(reply)
     checkTokenArguments(type, reply, token)
     cookies.set(reply, type, token)
+    if (type === 'refresh' || announce === null) return
+    announce(reply, token)
+    const sid = readPayload(token)?.['sid']
+    if (typeof sid === 'string') reply[kCookiesOf] = sid
   }
 
   function setSessionCookies (reply: FastifyReply, session: SessionTokens): void {
@@ -69,8 +74,8 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
       sessions?.endOwn(sessionId, reply.log).catch((cause: unknown) => { reply.log.error({ err: cause }, 'A session whose cookies are too large could not be ended') })
       throw error
     }
-    cookies.set(reply, 'access', accessToken)
-    cookies.set(reply, 'refresh', refreshToken)
+    setTokenCookies('access', reply, accessToken)
+    setTokenCookies('refresh', reply, refreshToken)
   }
 
   function unset (call: string, reply: FastifyReply, ...types: TokenType[]): void {
@@ -82,6 +87,7 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
   function unsetJwtCookies (reply: FastifyReply): void {
     // curl up to 7.88 deletes only the last of several cookies cleared in one response: let that be the access cookie.
     unset('unsetJwtCookies', reply, 'refresh', 'access')
+    if (announce !== null) reply[kCookiesOf] = null
   }
 
   /** The claims of a token that may have expired; `null` for an opaque one that is refused for good already. */
@@ -135,6 +141,10 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
       const claims = await readExpired(tokenOrClaims, sessions)
       // To log out twice is no error.
       if (claims !== null) await sessions.revokeToken(claims)
+    },
+    async verifyDpopProof (request) {
+      if (proofs === null) throw unsupportedCall('dpop', "is off, so that there is no proof to verify; set it to 'allowed' or 'required'")
+      return proofs.keyOf(request)
     },
     createSession: async (subject, options) => requireSessions().create(subject, options),
     async authenticate (token, options = {}) { return authenticateToken(registration, token, options) },

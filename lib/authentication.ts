@@ -10,6 +10,8 @@ export interface Authentication {
   readonly user: JwtUser | null
   /** The session of a refresh token, as the store has answered it. */
   readonly stored: StoredSession | null
+  /** The thumbprint of the key that a proof was checked with; `null` for a token that is bound to none. */
+  readonly provenKey: string | null
 }
 
 export const kAuthentication = Symbol.for('fastify-jwt-extended.authentication.1')

@@ -1,9 +1,12 @@
 import createError from '@fastify/error'
 import type { JwtError, JwtErrorCode, Messages } from './types/errors.ts'
 
+interface ErrorRow { readonly status: number, readonly message: string, readonly challenge: string | null, readonly proof?: true }
+
 /**
- * Every error of this package: its status, its message (`%s` stands for the reason), and the `error` of its Bearer challenge
- * (RFC 6750 §3.1): `''` for a challenge without one, `null` for no challenge.
+ * Every error of this package: its status, its message (`%s` stands for the reason), and the `error` of its challenge
+ * (RFC 6750 §3.1, RFC 9449 §7.1): `''` for a challenge without one, `null` for no challenge. `proof`: the challenge is about a proof,
+ * whatever scheme the token came with.
  */
 const table = {
   FST_JWT_MISSING_TOKEN: { status: 401, message: 'Missing JWT token', challenge: '' },
@@ -18,17 +21,25 @@ const table = {
   FST_JWT_REVOKED: { status: 401, message: 'Token has been revoked', challenge: 'invalid_token' },
   FST_JWT_REUSED: { status: 401, message: 'Refresh token has been reused', challenge: 'invalid_token' },
   FST_JWT_STALE: { status: 401, message: 'Token is stale', challenge: 'invalid_token' },
+  FST_JWT_DPOP_PROOF: { status: 401, message: 'Invalid DPoP proof: %s', challenge: 'invalid_dpop_proof', proof: true },
+  FST_JWT_DPOP_NONCE: { status: 401, message: 'DPoP nonce required', challenge: 'use_dpop_nonce', proof: true },
+  FST_JWT_DPOP_BINDING: { status: 401, message: '%s', challenge: 'invalid_token' },
   FST_JWT_USER_NOT_FOUND: { status: 401, message: 'User not found', challenge: 'invalid_token' },
   FST_JWT_CLAIMS_REJECTED: { status: 403, message: 'Token claims rejected', challenge: null },
   FST_JWT_CSRF: { status: 403, message: '%s', challenge: null },
   FST_JWT_FORBIDDEN: { status: 403, message: '%s', challenge: 'insufficient_scope' },
   FST_JWT_TOO_MANY_SESSIONS: { status: 403, message: 'Too many sessions', challenge: null },
+  FST_JWT_DEVICE_BOUND: { status: 403, message: 'The session is bound to a device, and its refresh token alone refreshes nothing', challenge: null },
+  FST_JWT_DEVICE_PROOF_REQUIRED: { status: 403, message: 'A proof of the device is required', challenge: null },
+  FST_JWT_DEVICE_PROOF_INVALID: { status: 400, message: 'Invalid device proof: %s', challenge: null },
+  FST_JWT_DEVICE_REFRESH_SKIPPED: { status: 503, message: 'The browser could not refresh its session', challenge: null },
   FST_JWT_STORE_UNAVAILABLE: { status: 503, message: 'Token store unavailable', challenge: null },
   FST_JWT_KEYS_UNAVAILABLE: { status: 503, message: 'Token keys unavailable', challenge: null },
+  FST_JWT_INTROSPECTION_UNAVAILABLE: { status: 503, message: 'Token introspection unavailable', challenge: null },
   FST_JWT_COOKIE_TOO_LARGE: { status: 500, message: '%s', challenge: null },
   FST_JWT_NOT_REGISTERED: { status: 500, message: '%s', challenge: null },
   FST_JWT_BAD_OPTION: { status: 500, message: '%s', challenge: null }
-} as const satisfies Record<JwtErrorCode, { status: number, message: string, challenge: string | null }>
+} satisfies Record<JwtErrorCode, ErrorRow> as Record<JwtErrorCode, ErrorRow>
 
 /** Every code. @internal */
 export const errorCodes = Object.keys(table) as JwtErrorCode[]
@@ -53,19 +64,46 @@ function description (value: string): string {
   return `"${value.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/g, '?')}"`
 }
 
-/** What the challenges of one registration have in common. */
-interface Challenger {
-  readonly realm: string | undefined
-  /** The authentication scheme (RFC 9110 §11.1). */
-  readonly scheme: string
+/** What the challenges of one registration have in common. @internal */
+export interface Challenger {
+  readonly realm?: string | undefined
+  /** The authentication scheme of bearer tokens (RFC 9110 §11.1). Default: `Bearer`. */
+  readonly scheme?: string | undefined
+  /** The URL of the metadata of this API (RFC 9728 §5.1). */
+  readonly resourceMetadata?: string | undefined
+  /** The algorithms of proofs, if tokens may be bound to a key, and whether they must be (RFC 9449 §7.1). */
+  readonly dpop?: { readonly algorithms: readonly string[], readonly required: boolean } | null
 }
 
-function buildChallenge ({ realm, scheme }: Challenger, error: string, reason: string, scope: string | undefined): string {
-  const parts: string[] = []
-  if (realm !== undefined) parts.push(`realm=${quoted(realm)}`)
-  if (error !== '') parts.push(`error="${error}"`, `error_description=${description(reason)}`)
-  if (scope !== undefined) parts.push(`scope=${description(scope)}`)
-  return parts.length === 0 ? scheme : `${scheme} ${parts.join(', ')}`
+/** The challenges of one error: for a request that used the scheme `DPoP`, and for any other. */
+interface Challenges {
+  readonly bearer: string
+  readonly dpop: string
+}
+
+function buildChallenges ({ realm, scheme = 'Bearer', resourceMetadata, dpop = null }: Challenger, { challenge: error, proof }: ErrorRow, reason: string, scope: string | undefined): Challenges {
+  const common: string[] = []
+  if (realm !== undefined) common.push(`realm=${quoted(realm)}`)
+  if (resourceMetadata !== undefined) common.push(`resource_metadata=${quoted(resourceMetadata)}`)
+  const own: string[] = []
+  if (error !== '') own.push(`error="${error}"`, `error_description=${description(reason)}`)
+  if (scope !== undefined) own.push(`scope=${description(scope)}`)
+  const algs = dpop === null ? [] : [`algs="${dpop.algorithms.join(' ')}"`]
+  const write = (scheme: string, parts: readonly string[]): string => parts.length === 0 ? scheme : `${scheme} ${parts.join(', ')}`
+
+  const bound = write('DPoP', [...common, ...own, ...algs])
+  if (proof === true || dpop?.required === true) return { bearer: bound, dpop: bound }
+  const bearer = write(scheme, [...common, ...own])
+  return { bearer: dpop === null ? bearer : `${bearer}, ${write('DPoP', [...common, ...algs])}`, dpop: bound }
+}
+
+/** On an error: its challenge for a request that used the scheme `DPoP`. */
+const kProofChallenge = Symbol('fastify-jwt-extended.proofChallenge')
+
+/** Gives a refusal the challenge of the scheme `DPoP`, which its request has used (RFC 9449 §7.1). @internal */
+export function challengeByProof (error: JwtError & { readonly [kProofChallenge]?: string }): void {
+  const challenge = error[kProofChallenge]
+  if (challenge !== undefined && error.headers !== undefined) error.headers['WWW-Authenticate'] = challenge
 }
 
 /** Writes the reason into a message. */
@@ -74,22 +112,24 @@ function fill (message: string, reason: string): string {
 }
 
 function maker (code: JwtErrorCode, messages: Messages, challenger: Challenger): MakeError {
-  const { message, challenge } = table[code]
+  const row = table[code]
+  const { message, challenge } = row
   const Constructor = constructors.get(code) as ReturnType<typeof createError>
   const textOf = typeof messages === 'function'
     ? (own: string, reason: string) => messages(code, { message: own, reason }) ?? own
     : (own: string, reason: string) => messages[code] === undefined ? own : fill(messages[code], reason)
   const takesReason = message.includes('%s')
-  const fixedChallenge = challenge === null ? null : buildChallenge(challenger, challenge, message, undefined)
+  const bound = challenger.dpop !== undefined && challenger.dpop !== null
+  const fixedChallenges = challenge === null ? null : buildChallenges(challenger, row, message, undefined)
 
   return function makeError (reason = '', scope) {
     const own = fill(message, reason)
     const error = new Constructor(textOf(own, reason)) as JwtError
-    if (challenge !== null && fixedChallenge !== null) {
+    if (fixedChallenges !== null) {
       // The description is always the package's own message: an override need not be ASCII.
-      error.headers = {
-        'WWW-Authenticate': takesReason || scope !== undefined ? buildChallenge(challenger, challenge, own, scope) : fixedChallenge
-      }
+      const { bearer, dpop } = takesReason || scope !== undefined ? buildChallenges(challenger, row, own, scope) : fixedChallenges
+      error.headers = { 'WWW-Authenticate': bearer }
+      if (bound) Object.defineProperty(error, kProofChallenge, { value: dpop })
     }
     return error
   }
@@ -99,13 +139,12 @@ function maker (code: JwtErrorCode, messages: Messages, challenger: Challenger):
  * Creates the errors of one registration.
  *
  * @param messages What replaces the package's own messages.
- * @param realm The `realm` of the challenges (RFC 9110 §11.5).
- * @param scheme Their authentication scheme.
+ * @param challenger What its challenges say.
  *
  * @internal
  */
-export function createErrors (messages: Messages = {}, realm?: string, scheme = 'Bearer'): Errors {
-  return Object.freeze(Object.fromEntries(errorCodes.map(code => [code, maker(code, messages, { realm, scheme })]))) as Errors
+export function createErrors (messages: Messages = {}, challenger: Challenger = {}): Errors {
+  return Object.freeze(Object.fromEntries(errorCodes.map(code => [code, maker(code, messages, challenger)]))) as Errors
 }
 
 /** The errors for when there is no registration: at start-up, and in hooks that find no plugin. @internal */

@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Channel } from 'node:diagnostics_channel'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { DeviceAlgorithm } from './types/device-binding.ts'
 import type { JwtErrorCode } from './types/errors.ts'
 
 /**
@@ -18,8 +19,17 @@ export interface JwtEvents {
   'session.started': { sessionId: string, identity: string }
   /** A refresh token was replaced. `repeated`: its successor was issued again, within `refreshReuseInterval`. */
   'session.rotated': { sessionId: string, identity: string, repeated: boolean }
-  /** A session was ended: by the app, since a refresh token was reused, at `sessionMaxAge`, or for a new one (`maxSessions`). */
-  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' | 'limit' }
+  /** A session was bound to the device of its browser: from now on its refresh token alone refreshes nothing. */
+  'device.bound': { sessionId: string, identity: string, algorithm: DeviceAlgorithm }
+  /** The device of a bound session has proved itself, and got new tokens. */
+  'device.refreshed': { sessionId: string, identity: string }
+  /** A device was refused. `registration`: it wanted to bind a session. `sessionId` is what the request says, unverified. */
+  'device.refused': { code: JwtErrorCode, reason: string, registration: boolean, sessionId: string | null, requestId: string }
+  /**
+   * A session was ended: by the app, since a refresh token was reused, at `sessionMaxAge`, or for a new one (`maxSessions`). With a store
+   * that replicates, also by another server, which knows the cause: `remote`.
+   */
+  'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' | 'limit' } | { sessionId: string, cause: null, remote: true }
 }
 
 interface Log { readonly level: 'debug' | 'info' | 'warn', readonly line: string }
@@ -31,7 +41,10 @@ const lines: { readonly [Name in keyof JwtEvents]: Log } = {
   'refresh.reused': { level: 'warn', line: 'Refresh token reused, session ended' },
   'session.started': { level: 'info', line: 'Session started' },
   'session.rotated': { level: 'debug', line: 'Refresh token rotated' },
-  'session.revoked': { level: 'info', line: 'Session revoked' }
+  'session.revoked': { level: 'info', line: 'Session revoked' },
+  'device.bound': { level: 'info', line: 'Session bound to a device' },
+  'device.refreshed': { level: 'debug', line: 'Bound session refreshed' },
+  'device.refused': { level: 'debug', line: 'Device refused' }
 }
 
 const channels = Object.fromEntries(Object.keys(lines).map(name =>

@@ -5,6 +5,7 @@ import cookie from '@fastify/cookie'
 import fp from 'fastify-plugin'
 import { createTokenCookies, keepCookiesPrivate } from './cookies/token-cookies.ts'
 import { badOption } from './errors.ts'
+import { publish } from './events.ts'
 import { resolveOptions } from './options/settings.ts'
 import { kJwt, kRegistration, registrationOf } from './registration.ts'
 import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './authenticate/hooks.ts'
@@ -17,16 +18,23 @@ import { warnOfLoneGuards } from './guards/lone-guards.ts'
 import { createTokenIssuer } from './jwt/create.ts'
 import { createTokenVerifier } from './jwt/verifier.ts'
 import { addJwksRoute } from './keys/jwks-route.ts'
+import { addMetadataRoute } from './resource/metadata-route.ts'
 import { createJwtDecorator } from './app-jwt.ts'
 import { warnOfMemory } from './stores/memory-warning.ts'
 import { MemoryStore } from './stores/memory.ts'
 import { joinStores } from './stores/split.ts'
+import { nonceOnSend } from './dpop/fresh-nonce.ts'
+import { createProofVerifier } from './dpop/verifier.ts'
+import { createAnnounce } from './sessions/device-binding/announce.ts'
+import { createEndReplaced } from './sessions/device-binding/replaced.ts'
+import { addDeviceBindingRoutes, deviceBindingPaths } from './sessions/device-binding/routes.ts'
 import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JwtExtendedOptions, OptionsWithKeys } from './types/options.ts'
 import type { Settings } from './options/settings.ts'
 import type { HookOptions } from './authenticate/hook-options.ts'
 import type { PreparedHook, Registration } from './registration.ts'
+import type { Sessions } from './sessions/sessions.ts'
 import type { Store } from './types/store.ts'
 
 /**
@@ -52,6 +60,8 @@ async function openStore (fastify: FastifyInstance, { store: given }: Settings):
   if (given !== null) {
     const store = 'denylist' in given ? joinStores(given) : given
     await store.open?.()
+    const end = store.onSessionEnd?.(sessionId => { publish('session.revoked', { sessionId, cause: null, remote: true }, fastify.log) })
+    if (end !== undefined) fastify.addHook('onClose', async () => { end() })
     return store
   }
   const above = registrationOf(fastify)?.store
@@ -68,11 +78,19 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const verifier = createTokenVerifier(settings)
   const issuer = createTokenIssuer(settings, verifier)
   const store = await openStore(fastify, settings)
+  const proofs = settings.dpop && store !== null ? createProofVerifier(settings, settings.dpop, store, () => verifier.keys.opaqueKeys) : null
   const cookies = createTokenCookies(settings)
   // Where tokens can only be kept in cookies, one that is too large must not leave a session behind.
   const onlyCookies = settings.extractToken === null && settings.tokenLocation.every(location => location === 'cookies')
   const prepared = new Map<HookOptions, PreparedHook>()
   let queryTokenHidden = false
+
+  const sessions = store === null
+    ? null
+    : createSessions({
+      settings, issuer, verifier, store, proofs, checkSize: onlyCookies ? cookies.checkSize : () => {}, checkCookie: cookies.checkSize, log: fastify.log
+    })
+  const binds = sessions !== null && settings.deviceBinding !== false
 
   const registration: Registration = Object.freeze({
     instance: fastify,
@@ -81,7 +99,9 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     issuer,
     cookies,
     store,
-    sessions: store === null ? null : createSessions(settings, issuer, verifier, store, onlyCookies ? cookies.checkSize : () => {}, fastify.log),
+    proofs,
+    sessions,
+    announce: binds ? createAnnounce(settings, cookies, sessions, deviceBindingPaths(fastify, settings).registration) : null,
     hideQueryToken () {
       if (!queryTokenHidden) redactQueryToken(registration)
       queryTokenHidden = true
@@ -93,6 +113,11 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
     }
   })
   return registration
+}
+
+function bindDevices (fastify: FastifyInstance, registration: Registration, sessions: Sessions): void {
+  addDeviceBindingRoutes(fastify, registration, sessions, deviceBindingPaths(fastify, registration.settings))
+  fastify.addHook('onSend', createEndReplaced(registration, sessions))
 }
 
 async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
@@ -124,11 +149,14 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
   })
   protect(fastify, registration)
   documentRoutes(fastify, registration)
+  if (registration.sessions !== null && settings.deviceBinding !== false) bindDevices(fastify, registration, registration.sessions)
   warnOfLoneGuards(fastify, registration)
+  if (settings.resourceMetadata !== null) addMetadataRoute(fastify, settings.resourceMetadata, settings)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
   if (settings.implicitRefresh !== false) fastify.addHook('onSend', implicitRefreshHook(registration, settings.implicitRefresh))
   if (settings.tokenLocation.includes('cookies')) fastify.addHook('onSend', keepCookiesPrivate)
   fastify.addHook('onSend', challengeOnSend)
+  if (settings.dpop && settings.dpop.nonceLife !== null) fastify.addHook('onSend', nonceOnSend)
 }
 
 function plugin (fastify: FastifyInstance, options: OptionsWithKeys): Promise<void> {

@@ -1,9 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { HookOptions } from './authenticate/hook-options.ts'
+import type { ProofVerifier } from './dpop/verifier.ts'
 import type { TokenCookies } from './cookies/token-cookies.ts'
 import type { TokenIssuer } from './jwt/create.ts'
 import type { TokenVerifier } from './jwt/verify.ts'
 import type { Settings } from './options/settings.ts'
+import type { Announce } from './sessions/device-binding/announce.ts'
 import type { Sessions } from './sessions/sessions.ts'
 import type { JwtExtended } from './types/app-jwt.ts'
 import type { MaybePromise } from './types/claims.ts'
@@ -29,6 +31,10 @@ export interface Registration {
   readonly store: Store | null
   /** `null` if the store option is false. */
   readonly sessions: Sessions | null
+  /** `null` without the `dpop` option. */
+  readonly proofs: ProofVerifier | null
+  /** Tells the browser of a login that it may bind the session to its device; `null` if nothing is bound. */
+  readonly announce: Announce | null
   /** Keeps tokens of the query string out of log and answers, from the first hook on that looks for one. @throws `FST_JWT_BAD_OPTION` */
   hideQueryToken (): void
   /** Fits a hook to this registration, once. @throws `FST_JWT_BAD_OPTION` */

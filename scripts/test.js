@@ -80,17 +80,33 @@ async function unit (options) {
   return testsIn('unit tests', ok, createReadStream(file))
 }
 
-/** Runs each file by itself: no coverage is wanted of them, and a second run of tap would take the coverage of the first away. */
-async function endToEnd () {
+/** Folders whose files share a process, since each start costs more than their tests do. */
+const shared = ['test/docs', 'test/e2e/works-with']
+
+/** The files that run together, by name. */
+function groups () {
   const files = ['e2e', 'docs'].flatMap(folder => readdirSync(new URL(`../test/${folder}/`, import.meta.url), { recursive: true })
-    .filter(file => file.endsWith('.test.ts')).map(file => `test/${folder}/${file.replaceAll('\\', '/')}`))
+    .filter(file => file.endsWith('.test.ts')).map(file => `test/${folder}/${file.replaceAll('\\', '/')}`)).sort()
+  const byName = new Map()
+  for (const file of files) {
+    const folder = file.slice(0, file.lastIndexOf('/'))
+    const name = shared.includes(folder) ? folder : file
+    byName.set(name, [...byName.get(name) ?? [], file])
+  }
   // Those with a browser take the longest.
-  files.sort((one, other) => Number(other.includes('/browser/')) - Number(one.includes('/browser/')))
+  return [...byName].sort(([one], [other]) => Number(other.includes('/browser')) - Number(one.includes('/browser')))
+}
+
+/** Runs the files that are no unit tests. tap does not: a second run of it would take the coverage of the first away. */
+async function endToEnd () {
+  const queue = groups()
   const tests = []
   const worker = async () => {
-    for (let file = files.shift(); file !== undefined; file = files.shift()) {
-      const { ok, stdout } = await run(file, process.execPath, ['--import', './scripts/typescript.js', file], { env: { ...process.env, TAP_TIMEOUT: '300' } })
-      tests.push(...await testsIn(file, ok, Readable.from([stdout])))
+    for (let group = queue.shift(); group !== undefined; group = queue.shift()) {
+      const [name, files] = group
+      const args = ['--import', './scripts/typescript.js', 'test/helpers/together.ts', ...files]
+      const { ok, stdout } = await run(name, process.execPath, args, { env: { ...process.env, TAP_TIMEOUT: '600' } })
+      tests.push(...await testsIn(name, ok, Readable.from([stdout])))
     }
   }
   await Promise.all([worker(), worker()])
@@ -104,7 +120,7 @@ const coverage = missing.length === 0 || process.env.CI !== undefined ? [] : ['-
 async function checks () {
   const outcomes = []
   // The package is packed as it was just built.
-  for (const name of ['lint', 'typecheck', 'check:unused']) outcomes.push(await npm(name))
+  for (const name of ['lint', 'typecheck', 'check:unused', 'docs']) outcomes.push(await npm(name))
   outcomes.push(await npm('check:package', { npm_config_ignore_scripts: 'true' }))
   return outcomes
 }

@@ -1,20 +1,17 @@
-// Puts the application together: one file a concern, so that it can be read, and tested, piece by piece.
+// Puts the application together. Each concern has a file of its own, so that it can be read and tested by itself.
 import http from 'node:http'
 import https from 'node:https'
 import Fastify from 'fastify'
 import helmet from '@fastify/helmet'
 import rateLimit from '@fastify/rate-limit'
 import jwt from 'fastify-jwt-extended'
-import { RedisStore } from 'fastify-jwt-extended/redis'
-import { Redis } from 'ioredis'
 import { hashPassword } from './passwords.ts'
-import { MemoryUsers, RedisUsers } from './users.ts'
+import { openStorage } from './storage.ts'
 import { adminRoutes } from './routes/admin.ts'
 import { authRoutes } from './routes/auth.ts'
 import { profileRoutes } from './routes/profile.ts'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
-import type { Users } from './users.ts'
 
 export async function buildApp (config: Config): Promise<FastifyInstance> {
   const { tls } = config
@@ -24,15 +21,11 @@ export async function buildApp (config: Config): Promise<FastifyInstance> {
     serverFactory: handler => tls === null ? http.createServer(handler) : https.createServer(tls, handler)
   })
 
-  const redis = config.redisUrl === null ? null : new Redis(config.redisUrl)
-  if (redis !== null) {
-    redis.on('error', error => { app.log.error({ err: error }, 'Redis') })
-    app.addHook('onClose', async () => { await redis.quit() })
-  }
-  const users: Users = redis === null ? new MemoryUsers() : new RedisUsers(redis)
+  const { users, store, redis, close } = await openStorage(config, app.log)
+  app.addHook('onClose', close)
 
   if (config.production) {
-    // A request that has come in the clear has told its token to everybody on the way: it is not answered.
+    // A request over plain HTTP has shown its token to everybody on the way, so it is refused.
     app.addHook('onRequest', async (request, reply) => {
       if (request.protocol !== 'https') return reply.code(403).send({ statusCode: 403, error: 'Forbidden', message: 'HTTPS required' })
     })
@@ -52,10 +45,10 @@ export async function buildApp (config: Config): Promise<FastifyInstance> {
     sessionMaxAge: '30 days',
     // A refresh token is a random string here: whoever reads the store can't present one.
     refreshTokenFormat: 'opaque',
-    ...(redis === null ? {} : { store: new RedisStore(redis) }),
-    // An account that has been deleted is out at once, and not when its token expires.
+    store,
+    // The user of a deleted account is refused at once, and not when the token expires.
     userLookup: claims => users.find(claims.identity),
-    // Every route needs an access token, the forgotten ones too; what is open says so.
+    // Every route needs an access token, unless it says that it is open.
     protect: true
   })
 

@@ -1,5 +1,7 @@
 // All settings from the environment, checked once, so that a mistake stops the start and not the first login.
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 export interface Config {
   host: string
@@ -7,13 +9,15 @@ export interface Config {
   production: boolean
   /** A long random string, the same for all processes: `openssl rand -base64 64`. */
   secretKey: string
-  /** Certificate and key, when this process ends TLS itself. */
+  /** Certificate and key, if this process ends TLS itself. */
   tls: { key: Buffer, cert: Buffer } | null
   /** Whether a proxy in front ends TLS and sets X-Forwarded-*; an address or a range of it. */
   trustProxy: string | false
-  /** Where users, sessions and counters are kept; `null`: in memory, for development. */
+  /** Where users, sessions and counters are kept if there are several machines; `null` for the file. */
   redisUrl: string | null
-  /** An account that is created when it is not there yet, so that somebody can promote others. */
+  /** The SQLite file of users and sessions, for one machine. */
+  databaseFile: string
+  /** An account that is created if it does not exist, so that somebody can promote others. */
   admin: { email: string, password: string } | null
 }
 
@@ -36,7 +40,6 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
   if (production && tls === null && trustProxy === false) {
     throw new Error('Tokens must not travel in the clear: set TLS_CERT_FILE and TLS_KEY_FILE, or TRUST_PROXY to the address of the proxy that ends TLS')
   }
-  if (production && redisUrl === null) throw new Error('REDIS_URL is not set: what is kept in memory is lost at a restart, and not shared between processes')
 
   return {
     host: env['HOST'] ?? '127.0.0.1',
@@ -46,6 +49,7 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
     tls,
     trustProxy,
     redisUrl,
+    databaseFile: join(env['DATA_FOLDER'] ?? fileURLToPath(new URL('data', import.meta.url)), 'auth-system.db'),
     admin: env['ADMIN_EMAIL'] === undefined
       ? null
       : { email: env['ADMIN_EMAIL'].trim().toLowerCase(), password: need('ADMIN_PASSWORD', 'it belongs to ADMIN_EMAIL') }

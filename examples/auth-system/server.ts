@@ -7,7 +7,7 @@ import { readConfig } from './config.ts'
 const config = readConfig(process.env)
 const app = await buildApp(config)
 
-// What is being answered is answered before the process ends.
+// Requests that have come in are answered before the process ends.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { app.close().catch(error => { console.error(error) }) })
 
 const url = await app.listen({ host: config.host, port: config.port })

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import type { Database } from '../browser-session/database.ts'
 
 export interface User {
   email: string
@@ -16,28 +17,45 @@ export interface Users {
   list (): Promise<User[]>
 }
 
-/** For development: gone at a restart. */
-export class MemoryUsers implements Users {
-  readonly #users = new Map<string, User>()
+/** In an SQLite file, for one machine. Roles have a table of their own, so that granting one is a single atomic statement. */
+export class SqliteUsers implements Users {
+  readonly #statements
 
-  async add (user: User): Promise<boolean> {
-    if (this.#users.has(user.email)) return false
-    this.#users.set(user.email, user)
+  constructor (database: Database) {
+    database.exec(`
+      CREATE TABLE IF NOT EXISTS users (email TEXT PRIMARY KEY, name TEXT NOT NULL, password_hash TEXT NOT NULL);
+      CREATE TABLE IF NOT EXISTS user_roles (email TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (email, role))`)
+    this.#statements = {
+      add: database.prepare('INSERT INTO users (email, name, password_hash) VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
+      find: database.prepare('SELECT name, password_hash FROM users WHERE email = ?'),
+      roles: database.prepare('SELECT role FROM user_roles WHERE email = ? ORDER BY role'),
+      grant: database.prepare('INSERT INTO user_roles (email, role) SELECT email, ? FROM users WHERE email = ? ON CONFLICT DO NOTHING'),
+      list: database.prepare('SELECT email FROM users ORDER BY email')
+    }
+  }
+
+  async add ({ email, name, passwordHash, roles }: User): Promise<boolean> {
+    if (this.#statements.add.run(email, name, passwordHash).changes === 0) return false
+    for (const role of roles) this.#statements.grant.run(role, email)
     return true
   }
 
   async find (email: string): Promise<User | undefined> {
-    return this.#users.get(email)
+    const row = this.#statements.find.get(email) as { name: string, password_hash: string } | undefined
+    if (row === undefined) return undefined
+    const roles = (this.#statements.roles.all(email) as Array<{ role: string }>).map(({ role }) => role)
+    return { email, name: row.name, passwordHash: row.password_hash, roles }
   }
 
   async grant (email: string, role: string): Promise<User | undefined> {
-    const user = this.#users.get(email)
-    if (user !== undefined) user.roles = [...new Set([...user.roles, role])]
-    return user
+    this.#statements.grant.run(role, email)
+    return await this.find(email)
   }
 
   async list (): Promise<User[]> {
-    return [...this.#users.values()]
+    const rows = this.#statements.list.all() as Array<{ email: string }>
+    const users = await Promise.all(rows.map(({ email }) => this.find(email)))
+    return users.filter(user => user !== undefined)
   }
 }
 

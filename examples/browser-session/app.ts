@@ -12,8 +12,10 @@ import type { Storage } from './storage.ts'
 
 /** The whole site, ready to listen. */
 export async function createApp (config: Config, { accounts, store, redis }: Storage): Promise<FastifyInstance> {
-  const https = config.trustProxy !== null
-  const app = Fastify({
+  const https = config.trustProxy !== null || config.tls !== null
+  const refreshCookie = https ? '__Secure-refresh' : 'refresh'
+  const app: FastifyInstance = Fastify({
+    ...(config.tls === null ? {} : { https: config.tls }),
     logger: { level: config.logLevel },
     // Whose X-Forwarded-Proto and -Host are believed. Believe everybody's, and anybody can choose them.
     trustProxy: config.trustProxy ?? false
@@ -63,20 +65,24 @@ export async function createApp (config: Config, { accounts, store, redis }: Sto
     sessionMaxAge: '90 days',
     store,
 
+    // A browser that can binds its session to a key that never leaves the device: copied cookies end within 15 minutes. It needs
+    // HTTPS, and an access token that lives for five minutes at least.
+    deviceBinding: https && config.accessExpires >= 300,
+
     // A browser takes a `__Host-` cookie from this very host only, over HTTPS, for all paths: no sub-domain can plant
     // one. On http://localhost it would drop it without a word, so there the names are plain.
     cookieSecure: https,
     accessCookieName: https ? '__Host-access' : 'access',
     // The refresh token goes to the routes that need it, and with no other request. Signing out is one of them: it ends
     // the session even when the access token has expired. A path of its own rules out `__Host-`, see the README.
-    refreshCookieName: https ? '__Secure-refresh' : 'refresh',
+    refreshCookieName: refreshCookie,
     refreshCookiePath: '/session',
     // The pages are the same for everybody, and their scripts ask for what is personal; so nothing that is reached by a
     // link from elsewhere needs a cookie, and the strictest setting costs nothing.
     cookieSamesite: 'Strict'
   })
 
-  await app.register(sessionRoutes, { prefix: '/session', accounts })
+  await app.register(sessionRoutes, { prefix: '/session', accounts, refreshCookie })
   await app.register(accountRoutes, { prefix: '/account', accounts })
   await app.register(deviceRoutes, { prefix: '/devices' })
   await app.register(pages)

@@ -16,8 +16,10 @@ export interface Config {
   databaseUrl: string | null
   /** The SQLite file of sessions and accounts. */
   databaseFile: string
-  /** Addresses of the proxy that ends TLS in front of this process; `null` for plain HTTP, on localhost. */
+  /** Addresses of the proxy that ends TLS in front of this process; `null` for none. */
   trustProxy: string | null
+  /** Key and certificate in PEM, if this process ends TLS itself; `null` for plain HTTP, on localhost or behind a proxy. */
+  tls: { key: Buffer, cert: Buffer } | null
   /** Life of an access token, in seconds. */
   accessExpires: number
   /** How long a refresh token that was just replaced still gets its successor, in seconds. */
@@ -44,10 +46,17 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
     databaseUrl,
     databaseFile: join(folder, 'site.db'),
     trustProxy: env['TRUST_PROXY'] || null,
+    tls: readTls(env['TLS_KEY'] || null, env['TLS_CERT'] || null),
     accessExpires: count(env, 'ACCESS_EXPIRES', 15 * 60),
     reuseInterval: count(env, 'REUSE_INTERVAL', 10),
     attemptsPerMinute: count(env, 'ATTEMPTS_PER_MINUTE', 10)
   }
+}
+
+function readTls (key: string | null, cert: string | null): Config['tls'] {
+  if (key === null && cert === null) return null
+  if (key === null || cert === null) throw new Error('TLS_KEY and TLS_CERT go together: the PEM files of a private key and its certificate')
+  return { key: readFileSync(key), cert: readFileSync(cert) }
 }
 
 /** The secret of the last start, or a new one. A site in production keeps its secret in a safer place than beside its data. */

@@ -9,7 +9,7 @@ import jwt, { jwtRequired, scope } from 'fastify-jwt-extended'
 import { authenticate, users } from './users.ts'
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 
-/** What a token may be used for, and how the documentation puts it. */
+/** What a token may be used for, and what the documentation says of it. */
 const scopes = { me: 'Read your own profile', items: 'Read your items' }
 /** Seconds. */
 const expiresIn = 30 * 60
@@ -69,7 +69,7 @@ export async function buildApp (secretKey: string | Buffer): Promise<FastifyInst
       }
     },
     onSend: async (_request, reply) => { reply.header('cache-control', 'no-store').header('pragma', 'no-cache') },
-    // A field that is missing or comes twice, and what is no form, is an invalid_request.
+    // A missing field, a field that comes twice, and a body that is no form are an invalid_request.
     errorHandler (error: FastifyError, _request, reply) {
       const { statusCode = 500 } = error
       if (statusCode >= 500 || statusCode === 429) return reply.send(error)

@@ -12,10 +12,10 @@ export const users = new Map<string, User>([
   ['user456', { fullName: 'The second user', passwordHash: await hashPassword('wrong donkey charger rivet'), scopes: ['me'] }]
 ])
 
-// What an unknown user is compared with: the hash of a password nobody has.
+// Compared with the password of an unknown user: the hash of a password that nobody has.
 const nobody = await hashPassword(randomBytes(32).toString('base64'))
 
-/** The user, or `undefined` after the same time for a wrong password as for a name there is not. */
+/** The user, or `undefined`. Takes as long for an unknown name as for a wrong password. */
 export async function authenticate (username: string, password: string): Promise<User | undefined> {
   const user = users.get(username)
   const matches = await verify(user?.passwordHash ?? nobody, password)

@@ -22,6 +22,8 @@ export interface Attempt {
   /** The session of a refresh token. */
   stored: StoredSession | null
   user: JwtUser | null
+  /** The key that the token is bound to, if its proof has been checked. */
+  provenKey: string | null
   /** Why no token has passed so far. */
   refusal: JwtError | null
   /** How much that refusal says, so that it does not depend on the order of tokens; see `refusal.ts`. */

@@ -22,6 +22,7 @@ export async function authenticateToken (registration: Registration, token: stri
     checkType,
     options.fresh && checkFresh,
     checkRevocation,
+    registration.proofs !== null && (({ verified }) => { registration.proofs?.refuseWithoutRequest((verified as VerifiedToken).claims) }),
     settings.verifyClaims !== null && checkClaims,
     settings.userLookup !== null && lookUpUser
   ]

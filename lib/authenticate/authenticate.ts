@@ -11,7 +11,7 @@ import { refuseRevoked } from './revocation.ts'
 import type { FastifyRequest } from 'fastify'
 import type { PreparedHook, Registration } from '../registration.ts'
 import type { MaybePromise } from '../types/claims.ts'
-import type { VerifiedToken } from '../types/verified-token.ts'
+import type { OpaqueToken, VerifiedToken } from '../types/verified-token.ts'
 import type { Attempt, Check, Step } from './attempt.ts'
 import type { HookOptions } from './hook-options.ts'
 import type { Locator } from './locate.ts'
@@ -31,6 +31,7 @@ export function prepareHook (options: HookOptions, registration: Registration): 
     checkType,
     options.fresh && checkFresh,
     !options.skipRevocationCheck && checkRevocation,
+    registration.proofs !== null && checkPossession,
     settings.verifyClaims !== null && checkClaims,
     settings.userLookup !== null && lookUpUser,
     attach
@@ -53,7 +54,7 @@ function authenticate (check: Check, request: FastifyRequest): MaybePromise<void
 }
 
 export function newAttempt (check: Check, request: FastifyRequest, token: string): Attempt {
-  return { check, request, step: 0, place: 0, token, others: null, verified: null, stored: null, user: null, refusal: null, rank: -1, waited: false }
+  return { check, request, step: 0, place: 0, token, others: null, verified: null, stored: null, user: null, provenKey: null, refusal: null, rank: -1, waited: false }
 }
 
 function proceed (attempt: Attempt): MaybePromise<void> {
@@ -98,10 +99,16 @@ function checkOrigin (attempt: Attempt): void {
   if (locatorOf(attempt).cookie !== null) refuseCrossOrigin(attempt.request, attempt.check.registration.settings)
 }
 
+/** An opaque refresh token, parsed; `null` for a token of another issuer that is as long, and for any other. */
+function readOpaque ({ token, check: { registration: { sessions, settings } } }: Attempt): OpaqueToken | null {
+  const parsed = sessions?.parseOpaque(token) ?? null
+  return settings.introspection === null || parsed?.genuine === true ? parsed : null
+}
+
 /** A JWT by its signature, claims and times; an opaque refresh token by its session. */
 export function verify (attempt: Attempt): MaybePromise<void> {
   const { token, request, check: { type, registration: { verifier, sessions } } } = attempt
-  const opaque = token.length === opaqueTokenLength && sessions !== null ? sessions.parseOpaque(token) : null
+  const opaque = token.length === opaqueTokenLength ? readOpaque(attempt) : null
   if (opaque !== null && type === 'access') throw wrongType(attempt.check)
   const result = opaque === null || sessions === null ? verifier.verify(token, request) : sessions.verifyOpaque(token, opaque)
   if (!('claims' in result)) return result.then(verified => { attempt.verified = verified })
@@ -131,6 +138,13 @@ export function checkRevocation (attempt: Attempt): MaybePromise<void> {
   return answer === undefined ? undefined : after(answer, stored => { attempt.stored = stored ?? null })
 }
 
+/** Proof of possession (RFC 9449 §7.1), of a token that is bound to a key. Last of what the token itself must pass, since a proof is used up by it. */
+function checkPossession (attempt: Attempt): MaybePromise<void> {
+  const { token, request, check: { registration: { proofs } } } = attempt
+  const proven = proofs?.checkToken(request, token, verifiedOf(attempt).claims, locatorOf(attempt)) ?? null
+  return proven === null ? undefined : after(proven, key => { attempt.provenKey = key })
+}
+
 export function checkClaims (attempt: Attempt): MaybePromise<void> {
   const { request, check: { registration: { settings: { verifyClaims, errors } } } } = attempt
   const { claims, header } = verifiedOf(attempt)
@@ -150,13 +164,13 @@ export function lookUpUser (attempt: Attempt): MaybePromise<void> {
 
 /** The only place where a request gets an identity. Time is judged after the last wait. */
 function attach (attempt: Attempt): void {
-  const { request, user, stored, check, waited } = attempt
+  const { request, user, stored, provenKey, check, waited } = attempt
   const verified = verifiedOf(attempt)
   if (waited) {
     checkTimes(verified.claims, check.registration.settings)
     if (check.fresh) checkFresh(attempt)
   }
-  request[kAuthentication] = { verified, location: locatorOf(attempt).location, user, stored }
+  request[kAuthentication] = { verified, location: locatorOf(attempt).location, user, stored, provenKey }
 }
 
 /** Goes on with another token if one may still pass; else refuses the request, or lets it in as nobody. */

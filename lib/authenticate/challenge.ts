@@ -1,4 +1,4 @@
-import { isJwtError } from '../errors.ts'
+import { challengeByProof, isJwtError } from '../errors.ts'
 import type { FastifyRequest, onSendHookHandler } from 'fastify'
 import type { JwtError } from '../types/errors.ts'
 
@@ -13,7 +13,9 @@ declare module 'fastify' {
 
 /** Remembers why a request is refused. */
 export function rememberRefusal (request: FastifyRequest, error: unknown): void {
-  if (isJwtError(error) && error.headers !== undefined) request[kRefusal] = error
+  if (!isJwtError(error) || error.headers === undefined) return
+  if (/^\s*dpop(\s|$)/i.test(request.headers.authorization ?? '')) challengeByProof(error)
+  request[kRefusal] = error
 }
 
 /** Forgets it, since another hook has let the request in: one of `@fastify/auth`, say. */

@@ -1,5 +1,6 @@
 import { badOption, conceal, defaultErrors } from '../errors.ts'
 import { hookName } from '../hook-name.ts'
+import { isForOwnRoute } from '../own-route.ts'
 import { registrationOf } from '../registration.ts'
 import { forgetRefusal, rememberRefusal } from './challenge.ts'
 import { resolveHookOptions } from './hook-options.ts'
@@ -136,7 +137,8 @@ export const crossOriginProtection: JwtHook = forEveryServer(function crossOrigi
   requireFastify(done, 'crossOriginProtection')
   try {
     const { settings } = nearest(request)
-    checkFetchMetadata(request, settings.trustedOrigins, settings.errors)
+    // A route of ours decides for itself.
+    if (!isForOwnRoute(request)) checkFetchMetadata(request, settings.trustedOrigins, settings.errors)
   } catch (error) {
     done(faultOf(error))
     return

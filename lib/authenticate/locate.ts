@@ -10,6 +10,8 @@ export interface Locator {
   readonly location: FoundLocation
   /** The cookie's token type if the token comes in a cookie, which a browser sends by itself; else `null`. */
   readonly cookie: TokenType | null
+  /** Whether the token comes with the scheme `DPoP` (RFC 9449 §7.1). */
+  readonly bound: boolean
   /**
    * The token in this place, or `undefined` if there is none.
    *
@@ -37,9 +39,8 @@ function isSpace (code: number): boolean {
 
 const noOthers = (): string[] => []
 
-/** `Bearer <token>` (RFC 6750 §2.1) in a header; the scheme without regard to case (RFC 9110 §11.1). */
-function headerLocator (settings: Settings): Locator {
-  const { headerName, headerType, errors } = settings
+/** `Bearer <token>` (RFC 6750 §2.1) or `DPoP <token>` in a header; the scheme without regard to case (RFC 9110 §11.1). */
+function headerLocator ({ headerName, errors }: Settings, headerType: string, bound: boolean): Locator {
   const prefix = headerType === '' ? '' : `${headerType} `
   const lowerCaseScheme = headerType.toLowerCase()
 
@@ -65,6 +66,7 @@ function headerLocator (settings: Settings): Locator {
   return {
     location: 'headers',
     cookie: null,
+    bound,
     others: noOthers,
     describe ({ headers }) {
       const value = headers[headerName]
@@ -105,6 +107,7 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
   return {
     location: 'cookies',
     cookie: type,
+    bound: false,
     describe: ({ headers }) => headers.cookie === undefined ? `no cookies (${name} is looked for)` : `no cookie ${name} among the cookies`,
     find (request) {
       const cookies = request.cookies ?? request.server.parseCookie(request.headers.cookie ?? '')
@@ -136,6 +139,7 @@ function queryLocator (settings: Settings): Locator {
   return {
     location: 'queryString',
     cookie: null,
+    bound: false,
     others: noOthers,
     describe: () => `no query parameter ${name}`,
     find (request) {
@@ -154,6 +158,7 @@ function jsonLocator (settings: Settings, type: TokenType): Locator {
   return {
     location: 'json',
     cookie: null,
+    bound: false,
     others: noOthers,
     describe: request => isJson(request) ? `no field ${name} in the body` : 'no JSON body',
     find (request) {
@@ -211,6 +216,7 @@ function extractLocator (extractToken: NonNullable<Settings['extractToken']>, ty
   return {
     location: 'extractToken',
     cookie: null,
+    bound: false,
     others: noOthers,
     describe: () => 'extractToken returned none',
     find (request) {
@@ -229,7 +235,10 @@ function extractLocator (extractToken: NonNullable<Settings['extractToken']>, ty
 }
 
 const byLocation: Record<TokenLocation, (settings: Settings, types: readonly TokenType[]) => Locator[]> = {
-  headers: settings => [headerLocator(settings)],
+  headers: settings => [
+    headerLocator(settings, settings.headerType, false),
+    ...(settings.dpop ? [headerLocator(settings, 'DPoP', true)] : [])
+  ],
   cookies: (settings, types) => types.map(type => cookieLocator(settings, type)),
   queryString: settings => [queryLocator(settings)],
   json: (settings, types) => types.map(type => jsonLocator(settings, type))

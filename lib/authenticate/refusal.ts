@@ -1,7 +1,7 @@
 import { after } from '../after.ts'
 import { kAuthentication } from '../authentication.ts'
 import { logs, publishRefused } from '../events.ts'
-import { asksForPublicKeys } from '../keys/jwks-route.ts'
+import { isForOwnRoute } from '../own-route.ts'
 import { readPayload } from '../jwt/unverified.ts'
 import { describeIgnoredCookies, reportUnreadBody } from './locate.ts'
 import type { MaybePromise } from '../types/claims.ts'
@@ -66,6 +66,14 @@ function mayBeInBody ({ check: { locators }, place, request }: Attempt): boolean
   return locators.slice(0, place).some(({ location }) => location === 'json') && reportUnreadBody(request)
 }
 
+/**
+ * A browser that could not refresh a bound session sends the request without its cookie, and says so: the user is signed in still.
+ */
+function skippedRefresh ({ check: { registration: { settings: { deviceBinding, errors } } }, request }: Attempt, { code }: JwtError): JwtError | null {
+  if (deviceBinding === false || request.headers['secure-session-skipped'] === undefined) return null
+  return code === 'FST_JWT_MISSING_TOKEN' || code === 'FST_JWT_EXPIRED' ? errors.FST_JWT_DEVICE_REFRESH_SKIPPED() : null
+}
+
 /** Says in the log which places were looked at, and what stood there. */
 function reportMissing ({ check: { locators, registration: { settings } }, request }: Attempt): void {
   if (!logs(request.log, 'debug')) return
@@ -81,7 +89,7 @@ export function conclude (attempt: Attempt, refusal: JwtError): MaybePromise<voi
     if (missing) reportMissing(attempt)
     else publishRefused(refusal.code, request)
     const refused = mayBeInBody(attempt) || optional === false || (optional === 'strict' && !missing)
-    if (refused && !asksForPublicKeys(request)) throw refusal
+    if (refused && !isForOwnRoute(request)) throw skippedRefresh(attempt, refusal) ?? refusal
     request[kAuthentication] = undefined
   })
 }

@@ -12,12 +12,29 @@ import type { VerifiedToken } from '../types/verified-token.ts'
 /**
  * Refuses a token that the store or the `isRevoked` option calls revoked.
  *
+ * @param ask Whether the store has to be asked, although it could answer from memory: for a token that another one is made of.
  * @returns The session of a refresh token, nothing for any other; a promise only if the store or the callback returned one.
  * @throws `FST_JWT_REVOKED`, `FST_JWT_STALE`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
  */
-export function refuseRevoked (registration: Registration, request: FastifyRequest, verified: VerifiedToken): MaybePromise<StoredSession | undefined> {
-  const stored = askStore(registration, verified)
+export function refuseRevoked (
+  registration: Registration, request: FastifyRequest, verified: VerifiedToken, ask = false
+): MaybePromise<StoredSession | undefined> {
+  const stored = !ask && passesFromMemory(registration, verified) ? undefined : askStore(registration, verified)
   return registration.settings.isRevoked === null ? stored : askApp(stored, registration, request, verified)
+}
+
+/**
+ * Whether an access token needs no question, since the store holds its denials in memory. Of a session it asks once for each pair of
+ * tokens: whether it is there, and to write down that the pair is used.
+ *
+ * @throws `FST_JWT_REVOKED`
+ */
+function passesFromMemory ({ store, sessions, settings: { errors } }: Registration, { claims }: VerifiedToken): boolean {
+  if (store?.judge === undefined || claims.type === 'refresh') return false
+  const { jti = null, sid = null, gen: generation, iat: issuedAt } = claims
+  const verdict = store.judge({ jti, sid, generation, issuedAt })
+  if (verdict === 'denied') throw errors.FST_JWT_REVOKED()
+  return verdict === 'passes' && (sid === null || generation === undefined || sessions?.isKnown(sid, generation) === true)
 }
 
 /** Asks the store, synchronously if it can answer so. It fails closed: no answer is a 503. */
@@ -48,7 +65,7 @@ function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { si
   if (typeof answer !== 'object' || answer === null) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
   if (gen === undefined) return
   if (gen < answer.staleBefore) throw errors.FST_JWT_STALE()
-  if (gen === answer.generation && !answer.used) sessions.markUsed(sid as string, answer)
+  sessions.learn(sid as string, gen, answer)
 }
 
 /** What the app says itself. Only `false` is a pass: a forgotten `return` must not open doors. */

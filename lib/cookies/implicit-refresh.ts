@@ -4,7 +4,7 @@ import { registrationOf } from '../registration.ts'
 import { ownedClaims } from '../options/settings.ts'
 import { after } from '../after.ts'
 import { refuseRevoked } from '../authenticate/revocation.ts'
-import { asksForPublicKeys } from '../keys/jwks-route.ts'
+import { isForOwnRoute } from '../own-route.ts'
 import { mayBeShared } from './shared-cache.ts'
 import type { FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
 import type { Settings } from '../options/settings.ts'
@@ -68,7 +68,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     // Renewing another issuer's token would turn it into one of ours.
     if (verified === undefined || verified.foreign === true || location !== 'cookies' || verified.claims.type !== 'access') return null
     // Nobody else may get the cookie of this user (RFC 9111 §7.3), and caches merge a 304 into what they have.
-    if (reply.statusCode === 304 || reply.statusCode >= 400 || mayBeShared(reply) || asksForPublicKeys(request)) return null
+    if (reply.statusCode === 304 || reply.statusCode >= 400 || mayBeShared(reply) || isForOwnRoute(request)) return null
     if (hasTokenCookies(reply) || registrationOf(request.server) !== registration) return null
     const { claims } = verified
     const { exp, auth_time: login = claims.iat } = claims
@@ -86,10 +86,10 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
       return
     }
     const { verified, login, until } = found
-    // The handler may have revoked the token.
+    // The handler may have revoked the token, and another server, too: the store is asked, since a new token outlives its mistake.
     let pending: MaybePromise<void>
     try {
-      pending = after(refuseRevoked(registration, request, verified), () =>
+      pending = after(refuseRevoked(registration, request, verified, true), () =>
         after(extendSession(verified, until), () => {
           const token = renewed(verified, login, until)
           // The claims of an older configuration may be refused today.

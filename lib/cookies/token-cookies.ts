@@ -44,6 +44,10 @@ export interface TokenCookies {
   unset (reply: FastifyReply, type: TokenType): void
   /** @throws `FST_JWT_COOKIE_TOO_LARGE` if browsers would drop the cookie of a token. */
   checkSize (type: TokenType, token: string): void
+  /** Whether the cookies of a reply are Secure. */
+  isSecure (reply: FastifyReply): boolean
+  /** Name and attributes of the access cookie on a reply, as `Set-Cookie` spells them, without Max-Age. */
+  describeAccess (reply: FastifyReply): { name: string, attributes: string }
   /** The double-submit CSRF token of a token, unverified; `null` if it has none. */
   csrfOf (token: string): string | null
 }
@@ -110,6 +114,11 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     }
   }
 
+  /** As @fastify/cookie decides it. */
+  function isSecure (reply: FastifyReply): boolean {
+    return settings.cookieSecure === 'auto' ? reply.request.protocol === 'https' : settings.cookieSecure
+  }
+
   function warnOfPlainHttp (reply: FastifyReply): void {
     if (warned || settings.cookieSecure !== 'auto' || process.env['NODE_ENV'] !== 'production' || reply.request.protocol === 'https') return
     warned = true
@@ -172,6 +181,14 @@ export function createTokenCookies (settings: Settings): TokenCookies {
       clearOne(reply, name, attributes)
       if (withCsrfCookies) clearOne(reply, csrfName, csrfAttributes)
       touch(reply)
+    },
+
+    isSecure,
+
+    describeAccess (reply) {
+      const { name, attributes } = plans.access
+      // The function that writes Set-Cookie writes this, so that the two can't differ.
+      return { name, attributes: reply.server.serializeCookie(name, '', { ...attributes, secure: isSecure(reply) }).slice(`${name}=; `.length) }
     },
 
     checkSize (type, token) { checkOne(plans[type].name, token) },

@@ -115,6 +115,7 @@ function asksForToken (requirement: Requirement): boolean {
     case 'role':
     case 'permission':
     case 'scope':
+    case 'device':
     case 'custom': return false
   }
 }

@@ -20,6 +20,7 @@ export function describe (requirement: Requirement, nested = false): string {
     case 'permission':
     case 'scope': return describeNames(requirement.kind, requirement.names, requirement.match)
     case 'token': return describeToken(requirement.options)
+    case 'device': return 'a session bound to its device'
     case 'custom': return 'a check of the application'
     case 'not': return `not (${describe(requirement.of)})`
     case 'anyOf':

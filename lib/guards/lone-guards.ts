@@ -17,6 +17,7 @@ function verifies (requirement: Requirement): boolean {
     case 'role':
     case 'permission':
     case 'scope':
+    case 'device':
     case 'custom': return false
   }
 }

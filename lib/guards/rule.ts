@@ -1,5 +1,5 @@
 import { after, isPromise } from '../after.ts'
-import { asksForPublicKeys } from '../keys/jwks-route.ts'
+import { isForOwnRoute } from '../own-route.ts'
 import { kAuthentication } from '../authentication.ts'
 import { hookName } from '../hook-name.ts'
 import { forEveryServer, nearest, requireFastify, runAsHook } from '../authenticate/hooks.ts'
@@ -76,7 +76,7 @@ export function checkOrRestore (rule: Rule, request: FastifyRequest, settings: S
 }
 
 function enforce (request: FastifyRequest, rule: Rule): MaybePromise<void> {
-  if (asksForPublicKeys(request)) return
+  if (isForOwnRoute(request)) return
   const { settings } = nearest(request)
   return after(checkOrRestore(rule, request, settings), denial => {
     if (denial === null) return

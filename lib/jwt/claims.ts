@@ -1,3 +1,4 @@
+import { boundKeyOf } from '../dpop/bound-key.ts'
 import { freezeUtf8 } from './freeze.ts'
 import { readIdentity } from './identity.ts'
 import type { Errors } from '../errors.ts'
@@ -37,6 +38,11 @@ export function wrongIssuer (got: unknown, expected: readonly string[], errors: 
   return wrongClaim('issuer', got, expected, errors)
 }
 
+/** The refusal of a bound token if there is no `dpop` option. */
+export function bindingNotSupported (errors: Errors): JwtError {
+  return errors.FST_JWT_DPOP_BINDING('Token is bound to a key, which is not supported here')
+}
+
 /**
  * Checks who issued a token and whom it is for (RFC 7519 §4.1.1, §4.1.3).
  *
@@ -49,16 +55,15 @@ export function checkIssuerAndAudience (claims: Readonly<Record<string, unknown>
 }
 
 /**
- * Checks what can't change in a token whose signature was verified, and gives its claims in the form the
- * app sees. What does change, time, is `checkTimes`.
+ * Checks what can't change in the claims of a token, and gives them in the form the app sees. What does change, time, is
+ * `checkTimes`.
  *
  * A missing `type` reads as `access` and a missing `fresh` as `false`, as in tokens of other libraries.
  *
- * @param token What the claims were read from.
- * @param payload The parsed claims set; it becomes the result, frozen.
- * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong, or `malformed` where the claims are no UTF-8.
+ * @param payload The parsed claims set; it becomes the result.
+ * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong.
  */
-export function toClaims (token: string, payload: Record<string, unknown>, settings: Settings): JwtClaims {
+export function readClaims (payload: Record<string, unknown>, settings: Settings): JwtClaims {
   const refuse = settings.errors.FST_JWT_INVALID_TOKEN
   const identity = readIdentity(payload[settings.identityClaim])
   if (identity === null) throw refuse(settings.identityClaim)
@@ -85,8 +90,21 @@ export function toClaims (token: string, payload: Record<string, unknown>, setti
   if (!isOptional(payload['sub'], 'string') && !isFiniteNumber(payload['sub'])) throw refuse('sub')
   if (!isOptional(payload['iss'], 'string')) throw refuse('issuer')
   checkIssuerAndAudience(payload, settings)
-  if (!freezeUtf8(token, 1, payload)) throw refuse('malformed')
+  // Who stole it could use it if it passed without a proof.
+  if (settings.dpop === null && boundKeyOf(payload) !== null) throw bindingNotSupported(settings.errors)
   return payload as JwtClaims
+}
+
+/**
+ * The claims of a token whose signature was verified, checked and frozen.
+ *
+ * @param token What the claims were read from.
+ * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong, or `malformed` if the claims are no UTF-8.
+ */
+export function toClaims (token: string, payload: Record<string, unknown>, settings: Settings): JwtClaims {
+  const claims = readClaims(payload, settings)
+  if (!freezeUtf8(token, 1, claims)) throw settings.errors.FST_JWT_INVALID_TOKEN('malformed')
+  return claims
 }
 
 /** Whether an access token is fresh: for good, or still, by the clock as it is now. */

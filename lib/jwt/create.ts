@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { after, isPromise } from '../after.ts'
 import { unsupportedCall } from '../errors.ts'
+import { thumbprintFrom } from '../dpop/public-key.ts'
 import { toSeconds, unitRemedy } from '../options/validators.ts'
 import { ownedClaims } from '../options/settings.ts'
 import { checkCallOptionNames } from '../options/unknown.ts'
@@ -19,7 +20,10 @@ export interface ReservedClaims {
   sid?: string
   gen?: number
   persistent?: boolean
+  bound?: boolean
   auth_time?: number
+  /** The thumbprint of the key that the token is bound to, the `jkt` of its `cnf` claim. */
+  jkt?: string
   /** Seconds since the epoch; now if left out. */
   iat?: number
   /** Seconds since the epoch, instead of `expiresIn`; `null` for none. */
@@ -49,8 +53,8 @@ export interface TokenIssuer {
   renew (identity: string, claims: AdditionalClaims, reserved: ReservedClaims & { exp: number }): string
 }
 
-const accessOptionNames = ['expiresIn', 'fresh', 'claims', 'headers']
-const refreshOptionNames = ['expiresIn', 'claims', 'headers']
+const accessOptionNames = ['expiresIn', 'fresh', 'claims', 'headers', 'dpopKey']
+const refreshOptionNames = ['expiresIn', 'claims', 'headers', 'dpopKey']
 
 const owned: ReadonlySet<string> = new Set(ownedClaims)
 const protectedHeaders: ReadonlySet<string> = new Set(['alg', 'kid', 'crit', 'b64'])
@@ -84,6 +88,8 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
   // Implicit refresh ends a certain time after the login, so that tokens must say when that was.
   const withAuthTime = settings.implicitRefresh !== false
   const audienceClaim = audience?.length === 1 ? audience[0] : audience
+  // Who may write `cnf` binds tokens to keys.
+  const binds = typeof settings.dpop === 'object' && settings.dpop !== null
   const noClaims: AdditionalClaims = Object.freeze({})
 
   function identityOf (subject: Identity | object): string {
@@ -95,7 +101,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
   function checkClaims (claims: unknown, source: string): AdditionalClaims {
     if (!isPlainObject(claims)) throw new TypeError(`${source} must be a plain object of claims`)
     for (const name of Object.keys(claims)) {
-      if (owned.has(name) || name === identityClaim) {
+      if (owned.has(name) || name === identityClaim || (name === 'cnf' && binds)) {
         throw new TypeError(`${source} can't hold the claim '${name}', which this package sets`)
       }
     }
@@ -109,6 +115,13 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     }
     if (!isUsableType(headers['typ'])) throw new TypeError(`${source} can't hold this 'typ': it takes 'JWT', 'at+jwt', or one without '+jwt', since other tokens are refused`)
     return headers
+  }
+
+  /** The key that a token is to be bound to. @throws {TypeError} */
+  function readKey (key: CreateAccessTokenOptions['dpopKey']): string | undefined {
+    if (key === undefined || key === null) return undefined
+    if (!binds) throw unsupportedCall('dpop', "is off, so that no token can be bound to a key; set it to 'allowed' or 'required'")
+    return thumbprintFrom(key)
   }
 
   function askForClaims (identity: string, type: TokenType, subject: unknown): MaybePromise<AdditionalClaims> {
@@ -147,9 +160,11 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     if (issuer !== null) payload['iss'] = issuer
     if (audience !== null) payload['aud'] = audienceClaim
     if (withCsrf) payload['csrf'] = reserved?.csrf ?? randomUUID()
+    if (token.jkt !== undefined) payload['cnf'] = { jkt: token.jkt }
     if (reserved?.sid !== undefined) payload['sid'] = reserved.sid
     if (reserved?.gen !== undefined) payload['gen'] = reserved.gen
     if (reserved?.persistent !== undefined) payload['persistent'] = reserved.persistent
+    if (reserved?.bound !== undefined) payload['bound'] = reserved.bound
     if (reserved?.auth_time !== undefined) payload['auth_time'] = reserved.auth_time
     else if (withAuthTime) payload['auth_time'] = now
     const signed = signing.sign(token.claims === noClaims ? payload : { ...payload, ...token.claims }, token.headers)
@@ -175,6 +190,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
       exp: reserved?.exp !== undefined ? reserved.exp : expiresIn === false ? null : timeAfter(now, readDuration(expiresIn, 'expiresIn')),
       claims: others === noClaims ? own : { ...others, ...own },
       headers: gatherHeaders(identity, type, subject, options.headers),
+      jkt: reserved?.jkt ?? readKey(options.dpopKey),
       reserved
     })
   }
@@ -187,7 +203,7 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
     refresh: (identity, options = {}, reserved, subject = identity, additional) =>
       issue('refresh', identity, checkCallOptionNames(options, refreshOptionNames), reserved, subject, additional),
     renew: (identity, claims, reserved) => sign({
-      type: 'access', identity, now: Math.floor(Date.now() / 1000), fresh: false, exp: reserved.exp, claims, headers: undefined, reserved
+      type: 'access', identity, now: Math.floor(Date.now() / 1000), fresh: false, exp: reserved.exp, claims, headers: undefined, jkt: undefined, reserved
     })
   }
 }
@@ -203,5 +219,6 @@ interface TokenParts {
   readonly exp: number | null
   readonly claims: AdditionalClaims
   readonly headers: Record<string, unknown> | undefined
+  readonly jkt: string | undefined
   readonly reserved: ReservedClaims | undefined
 }

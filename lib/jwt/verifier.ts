@@ -5,6 +5,7 @@ import { checkAlgorithms, loadKeys, noKeys } from '../keys/local.ts'
 import { createIssuerKeys } from '../keys/remote/issuer-keys.ts'
 import { createRemoteJwkSet } from '../keys/remote/remote-jwk-set.ts'
 import { wrongIssuer } from './claims.ts'
+import { createIntrospectionVerifier } from '../resource/introspection.ts'
 import { createExternalVerifier } from './verify-external.ts'
 import { createIssuerSources } from './issuer-sources.ts'
 import { createLocalVerifier } from './verify.ts'
@@ -55,6 +56,14 @@ function checkTogether (settings: Settings, own: string | undefined, found: stri
   }
 }
 
+/** Nonces of proofs are made with keys that sign, or with a secret of their own. @throws `FST_JWT_BAD_OPTION` */
+function checkNonceKeys (keys: KeySet, { dpop }: Settings): KeySet {
+  if (dpop && dpop.nonceLife !== null && dpop.nonceSecret === null && keys.signing === null) {
+    throw badOption('dpop.nonceSecret', 'is missing, and no key signs that nonces could be made with; make a secret with `openssl rand -base64 48`, the same for every server')
+  }
+  return keys
+}
+
 /** Keys of our own that have been loaded, with what else they must be good for. @throws `FST_JWT_BAD_OPTION` */
 function checkOwnKeys (keys: KeySet, settings: Settings): KeySet {
   if (settings.jwksPath !== null && keys.jwks.keys.length === 0) {
@@ -63,7 +72,7 @@ function checkOwnKeys (keys: KeySet, settings: Settings): KeySet {
   if (settings.decodeKey !== null && keys.signing === null) {
     throw badOption('decodeKey', "verifies every token, so that a public key beside it does nothing; leave that out, or give a 'privateKey' to sign with")
   }
-  return keys
+  return checkNonceKeys(keys, settings)
 }
 
 /**
@@ -94,20 +103,40 @@ function remoteSource (settings: Settings, from: JwkSetLocation, path: string, a
   }), settings, accessOnly)
 }
 
+/** Asks another issuer, of every token, or of those that no key can verify. */
+function createAskingVerifier (settings: Settings, introspection: NonNullable<Settings['introspection']>): TokenVerifier {
+  const alone = externalKeysOption(settings) === null && localKeysOption(settings) === undefined
+  if (!alone) return createIntrospectionVerifier(settings, introspection, createKeyVerifier(settings), false)
+  checkWithoutOwnKeys(settings, 'introspection')
+  for (const name of ['algorithm', 'decodeAlgorithms'] as const) {
+    if (settings.keyOptions[name] !== undefined) throw badOption(name, 'is about keys, and none is given; leave it out')
+  }
+  if (settings.requireAccessTokenType) throw badOption('requireAccessTokenType', 'is about JWTs, and the issuer is asked about every token; leave it out')
+  return createIntrospectionVerifier(settings, introspection, createLocalVerifier(settings, checkNonceKeys(noKeys, settings)), true)
+}
+
 /**
- * The verifier of a registration: of our own keys, another issuer's, several issuers', or of those that `decodeKey`
- * gives.
+ * The verifier of a registration: of our own keys, another issuer's, several issuers', of those that `decodeKey` gives, or by asking
+ * an issuer.
  *
  * @throws `FST_JWT_BAD_OPTION`
  */
 export function createTokenVerifier (settings: Settings): TokenVerifier {
+  return settings.introspection === null ? createKeyVerifier(settings) : createAskingVerifier(settings, settings.introspection)
+}
+
+function createKeyVerifier (settings: Settings): TokenVerifier {
   const found = externalKeysOption(settings)
-  if (found === null) return createLocalVerifier(settings, checkOwnKeys(loadKeys(settings.keyOptions), settings))
+  if (found === null) {
+    const keys = checkOwnKeys(loadKeys(settings.keyOptions), settings)
+    if (settings.requireAccessTokenType && keys.signing !== null) throw badOption('requireAccessTokenType', 'is about tokens of other issuers, and only those of our own keys are accepted; leave it out')
+    return createLocalVerifier(settings, keys)
+  }
 
   const ownName = localKeysOption(settings)
   checkTogether(settings, ownName, found)
   checkAlgorithms(settings.keyOptions)
-  const own = createLocalVerifier(settings, ownName === undefined ? noKeys : checkOwnKeys(loadKeys(settings.keyOptions, true), settings))
+  const own = createLocalVerifier(settings, ownName === undefined ? checkNonceKeys(noKeys, settings) : checkOwnKeys(loadKeys(settings.keyOptions, true), settings))
   const { decodeKey, issuers, jwksUri, errors } = settings
   if (decodeKey !== null) {
     const source = createCallbackKeys(settings, decodeKey)

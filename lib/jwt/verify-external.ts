@@ -1,4 +1,5 @@
 import { after } from '../after.ts'
+import { checkAccessTokenType } from './access-token-type.ts'
 import { isJwtError } from '../errors.ts'
 import { toClaims } from './claims.ts'
 import { createHeaderCheck } from './header.ts'
@@ -67,6 +68,7 @@ export function createExternalVerifier (
     // RFC 6749 §1.5: a refresh token is for the authorization server that has issued it. Taken here, another
     // issuer's would be exchanged for a token of our own.
     if (accessOnly && claims.type === 'refresh') throw errors.FST_JWT_INVALID_TOKEN('type')
+    if (settings.requireAccessTokenType) checkAccessTokenType(checkedHeader, claims, settings)
     return { header: checkedHeader, claims, foreign: true }
   }
 

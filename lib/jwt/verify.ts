@@ -1,3 +1,4 @@
+import { checkAccessTokenType } from './access-token-type.ts'
 import { toClaims } from './claims.ts'
 import { createHeaderCheck } from './header.ts'
 import { verifySignature } from './signature.ts'
@@ -73,7 +74,10 @@ export function createLocalVerifier (settings: Settings, initial: KeySet): Local
   function verifyNew (token: string): VerifiedToken {
     if (token.length > maxTokenLength) throw errors.FST_JWT_INVALID_TOKEN('length')
     const { header, payload } = verifySignature(token, candidates(token), errors)
-    return { header: checkHeader(token, header), claims: toClaims(token, payload, settings) }
+    const verified = { header: checkHeader(token, header), claims: toClaims(token, payload, settings) }
+    // Who signs nothing verifies the tokens of another issuer.
+    if (settings.requireAccessTokenType && keys.signing === null) checkAccessTokenType(verified.header, verified.claims, settings)
+    return verified
   }
 
   function recall (token: string): VerifiedToken | undefined {

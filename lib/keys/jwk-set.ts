@@ -1,24 +1,15 @@
-import { createHash, createPublicKey } from 'node:crypto'
+import { createPublicKey } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import { algorithmsOf, isWeak } from './algorithms.ts'
 import { algorithmOfJwk } from './asymmetric-key.ts'
+import { requiredMembers, thumbprintMembers, thumbprintOf } from './thumbprint.ts'
 import { createVerificationKey } from './verification-key.ts'
 import type { Algorithm, PublicJWK, VerificationKey } from '../types/keys.ts'
-
-/** The members that a thumbprint hashes, in its order (RFC 7638 §3.2, RFC 8037 §2). All of them are public. */
-const thumbprintMembers: ReadonlyMap<unknown, readonly string[]> = new Map([
-  ['RSA', ['e', 'kty', 'n']],
-  ['EC', ['crv', 'kty', 'x', 'y']],
-  ['OKP', ['crv', 'kty', 'x']]
-])
 
 /** The JWK of a public key (RFC 7517 §4). Its `kid` is the `keyId`, or else its thumbprint (RFC 7638). */
 export function publicJwk (key: KeyObject, algorithm: Algorithm, keyId: string | undefined): PublicJWK {
   const exported = key.export({ format: 'jwk' })
-  const members = thumbprintMembers.get(exported.kty) as readonly string[]
-  const jwk = Object.fromEntries(members.map(name => [name, exported[name]]))
-  const thumbprint = createHash('sha256').update(JSON.stringify(jwk)).digest('base64url')
-  return Object.freeze({ ...jwk, kty: exported.kty as PublicJWK['kty'], kid: keyId ?? thumbprint, alg: algorithm, use: 'sig' })
+  return Object.freeze({ ...requiredMembers(exported), kty: exported.kty as PublicJWK['kty'], kid: keyId ?? thumbprintOf(exported), alg: algorithm, use: 'sig' })
 }
 
 function algorithmsOfJwk (jwk: JsonWebKey, key: KeyObject, allowed: readonly Algorithm[]): Algorithm[] {

@@ -55,13 +55,14 @@ function securityOf ({ registration: { settings }, requirement }: DocumentedRout
     const types: readonly TokenType[] = token.type === 'any' ? ['access', 'refresh'] : [token.type]
     for (const location of token.locations ?? settings.tokenLocation) {
       for (const type of types) {
-        const needed = schemesFor(location, type, method, settings).map((wanted, index) => {
-          const { name, scheme } = schemes.find(wanted)
-          const oauth = scheme.type === 'oauth2' || scheme.type === 'openIdConnect'
-          const names = oauth ? scopes : rolesAllowed && index === 0 ? [...roles, ...scopes] : []
-          return [name, [...new Set(names)]] as const
-        })
-        if (needed.length > 0) add(Object.fromEntries(needed))
+        for (const together of schemesFor(location, type, method, settings)) {
+          add(Object.fromEntries(together.map((wanted, index) => {
+            const { name, scheme } = schemes.find(wanted)
+            const oauth = scheme.type === 'oauth2' || scheme.type === 'openIdConnect'
+            const names = oauth ? scopes : rolesAllowed && index === 0 ? [...roles, ...scopes] : []
+            return [name, [...new Set(names)]] as const
+          })))
+        }
       }
     }
   }
@@ -69,9 +70,9 @@ function securityOf ({ registration: { settings }, requirement }: DocumentedRout
   return [...security.values()]
 }
 
-function responsesOf ({ requirement: { token, guards } }: DocumentedRoute): Record<string, object> {
+function responsesOf ({ registration: { settings }, requirement: { token, guards } }: DocumentedRoute): Record<string, object> {
   if (token.optional === true) return {}
-  const challenge = { 'WWW-Authenticate': { description: 'Challenge (RFC 6750 §3)', schema: { type: 'string' } } }
+  const challenge = { 'WWW-Authenticate': { description: settings.dpop ? 'Challenge (RFC 6750 §3, RFC 9449 §7.1)' : 'Challenge (RFC 6750 §3)', schema: { type: 'string' } } }
   return {
     401: { description: `Needs ${describeToken(token)}: there was none, or it was refused`, headers: challenge },
     403: { description: guards.length === 0 ? 'The token does not allow this' : `Needs ${describe({ kind: 'allOf', of: guards })}` }

@@ -68,8 +68,9 @@ function alternatives (requirement: Requirement): readonly Alternative[] {
     case 'token': return [{ ...anyToken, token: requirement.options }]
     case 'anyOf': return requirement.of.flatMap(alternatives)
     case 'allOf': return allAlternatives(requirement.of)
-    // OpenAPI cannot express a negation or a check of the app.
+    // OpenAPI cannot express a negation, a device, or a check of the app.
     case 'not':
+    case 'device':
     case 'custom': return [anyToken]
   }
 }

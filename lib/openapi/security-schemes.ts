@@ -51,17 +51,33 @@ function queryScheme (type: TokenType, { queryStringName, queryStringValuePrefix
   })
 }
 
+/** A bound token, and the proof that comes with it (RFC 9449 §7.1). */
+function boundSchemes (type: TokenType): NamedScheme[] {
+  const description = type === 'access' ? 'A token that is bound to a key of the client (RFC 9449)' : 'The refresh token, bound to a key of the client (RFC 9449)'
+  return [
+    named(type, 'dpopAuth', { type: 'http', scheme: 'dpop', description }),
+    { name: 'dpopProof', scheme: { type: 'apiKey', in: 'header', name: 'DPoP', description: 'A proof by that key, new for each request' }, replaceable: true }
+  ]
+}
+
+/** A token in the Authorization header: as bearer token, bound to a key, or either. */
+function headerSchemes (type: TokenType, settings: Settings): NamedScheme[][] {
+  const bearer = [headerScheme(type, settings)]
+  if (!settings.dpop) return [bearer]
+  return settings.dpop.required ? [boundSchemes(type)] : [bearer, boundSchemes(type)]
+}
+
 /**
- * The schemes that are needed together to send a token in one location, such as a cookie and a CSRF header. Empty if OpenAPI
- * cannot express the location, as for the body.
+ * The ways to send a token in one location: each the schemes that are needed together, such as a cookie and a CSRF header. Empty if
+ * OpenAPI cannot express the location, as for the body.
  *
  * @param method The method of the route, in upper case.
  */
-export function schemesFor (location: TokenLocation, type: TokenType, method: string, settings: Settings): readonly NamedScheme[] {
+export function schemesFor (location: TokenLocation, type: TokenType, method: string, settings: Settings): ReadonlyArray<readonly NamedScheme[]> {
   switch (location) {
-    case 'headers': return [headerScheme(type, settings)]
-    case 'cookies': return cookieSchemes(type, method, settings)
-    case 'queryString': return [queryScheme(type, settings)]
+    case 'headers': return headerSchemes(type, settings)
+    case 'cookies': return [cookieSchemes(type, method, settings)]
+    case 'queryString': return [[queryScheme(type, settings)]]
     case 'json': return []
   }
 }

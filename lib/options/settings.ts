@@ -1,7 +1,11 @@
 import { createErrors, badOption, errorCodes } from '../errors.ts'
 import { isTenant } from '../keys/remote/issuer-template.ts'
+import { proofOptions } from './dpop.ts'
+import { introspection, resourceMetadata } from './resource.ts'
 import { checkOptionNames } from './unknown.ts'
 import * as validate from './validators.ts'
+import type { ResolvedProofOptions } from './dpop.ts'
+import type { ResolvedMetadata } from './resource.ts'
 import type { Validator } from './validators.ts'
 import type { Errors } from '../errors.ts'
 import type { Messages } from '../types/errors.ts'
@@ -131,6 +135,36 @@ const issuerEntry: Validator<ResolvedIssuer> = (value, name) => {
   })
 }
 
+const host: Validator<string> = (value, name) => {
+  if (typeof value !== 'string' || !/^(\*\.)?[a-z\d-]+(\.[a-z\d-]+)*$/.test(value)) throw validate.wrongKind(name, value, "a host in lower case, such as 'accounts.example.net' or '*.example.net'")
+  return value
+}
+
+const initiators = validate.list(host)
+
+/** The checked `deviceBinding` option. */
+export interface ResolvedDeviceBinding {
+  readonly includeSite: boolean
+  readonly allowedRefreshInitiators: readonly string[]
+}
+
+const deviceBinding: Validator<ResolvedDeviceBinding | false> = (value, name) => {
+  if (value === false) return false
+  const given = value === true ? {} : value
+  if (typeof given !== 'object' || given === null) throw validate.wrongKind(name, value, 'true, false, or an object of includeSite, allowedRefreshInitiators')
+  checkOptionNames(given, ['includeSite', 'allowedRefreshInitiators'], `${name}.`)
+  const { includeSite = false, allowedRefreshInitiators = [] }: { includeSite?: unknown, allowedRefreshInitiators?: unknown } = given
+  return Object.freeze({
+    includeSite: validate.boolean(includeSite, `${name}.includeSite`),
+    allowedRefreshInitiators: initiators(allowedRefreshInitiators, `${name}.allowedRefreshInitiators`)
+  })
+}
+
+const deviceBindingPath: Validator<string> = (value, name) => {
+  if (typeof value !== 'string' || !/^(\/[\w\-.~]+)+$/.test(value)) throw validate.wrongKind(name, value, "a path such as '/device-binding', without a slash at its end")
+  return value
+}
+
 const location = validate.oneOf('headers', 'cookies', 'queryString', 'json')
 const protection = validate.oneOf('fetch-metadata', 'double-submit')
 
@@ -205,6 +239,15 @@ const table = {
   maxSessions: option(sessionLimit),
   refreshTokenFormat: option(validate.oneOf('jwt', 'opaque'), 'jwt'),
   sessionMaxAge: option(validate.orFalse(validate.lifetime), false),
+  deviceBinding: option(deviceBinding, false),
+  deviceBindingPath: option(deviceBindingPath, '/device-binding'),
+
+  // `null`: bound tokens are refused.
+  dpop: option(validate.orFalse(proofOptions)),
+
+  resourceMetadata: option(resourceMetadata),
+  requireAccessTokenType: option(validate.boolean, false),
+  introspection: option(introspection),
 
   // `null`: as the registration above says.
   protect: option(validate.boolean),
@@ -252,7 +295,12 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
   settings['keyOptions'] = Object.fromEntries(keyOptions.flatMap(name => options[name] === undefined ? [] : [[name, options[name]]]))
   settings['notBeforeLeeway'] = given.get('leeway') === undefined ? defaultNotBeforeLeeway : settings['leeway']
   if (given.get('jwksMaxStale') === undefined) settings['jwksMaxStale'] = Math.max(settings['jwksMaxAge'] as number, settings['jwksMaxStale'] as number)
-  settings['errors'] = createErrors((settings['messages'] ?? {}), settings['realm'] as string ?? undefined, settings['headerType'] as string || undefined)
+  settings['errors'] = createErrors((settings['messages'] ?? {}), {
+    realm: settings['realm'] as string ?? undefined,
+    scheme: settings['headerType'] as string || undefined,
+    dpop: settings['dpop'] as ResolvedProofOptions || null,
+    resourceMetadata: (settings['resourceMetadata'] as ResolvedMetadata | null)?.url
+  })
   settings['decodeIssuer'] ??= settings['issuer'] === null ? null : [settings['issuer']]
   settings['decodeAudience'] ??= settings['audience']
   const resolved = Object.freeze(settings) as Settings
@@ -262,7 +310,7 @@ export function resolveOptions (options: JwtExtendedOptions): Settings {
 
 /** The claims that only this package may write. */
 export const ownedClaims = [
-  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'persistent', 'auth_time'
+  'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'persistent', 'bound', 'auth_time'
 ] as const
 
 /** Options that say how cookies are set, or how they are protected. `trustedOrigins` is for `crossOriginProtection`, too. */
@@ -306,8 +354,11 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
   if (settings.jwksMaxStale < settings.jwksMaxAge) throw badOption('jwksMaxStale', 'is shorter than jwksMaxAge, so that keys would end sooner if the issuer is down than if it is not; make it longer')
   if (settings.implicitRefresh !== false && !cookies) throw badOption('implicitRefresh', "renews cookies; add 'cookies' to tokenLocation")
   if (settings.skipPaths.length > 0 && settings.protect !== true) throw badOption('skipPaths', 'does nothing without protect: true; set protect')
+  if (settings.dpop) checkProofs(settings)
+  if (settings.deviceBinding !== false) checkDeviceBinding(settings, settings.deviceBinding)
+  else if (given.get('deviceBindingPath') !== undefined) throw badOption('deviceBindingPath', 'does nothing without deviceBinding: true; add it')
   if (settings.store === false) {
-    for (const name of ['refreshReuseInterval', 'refreshUntilUsed', 'refreshTokenFormat', 'sessionMaxAge', 'maxSessions']) {
+    for (const name of ['refreshReuseInterval', 'refreshUntilUsed', 'refreshTokenFormat', 'sessionMaxAge', 'maxSessions', 'deviceBinding']) {
       if (given.get(name) !== undefined) throw badOption(name, 'needs a store for sessions; leave store out, or give one')
     }
   }
@@ -315,6 +366,33 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
   if (!cookies && settings.extractToken === null) {
     const idle = [...given].find(([name, value]) => value !== undefined && cookieOnly.test(name))?.[0]
     if (idle !== undefined) throw badOption(idle, "is about cookies, which are no location here, so that it does nothing; add 'cookies' to tokenLocation, or leave it out")
+  }
+}
+
+/** What proofs of possession need (RFC 9449 §7.1). */
+function checkProofs ({ tokenLocation, headerName, headerType, store }: Settings): void {
+  if (store === false) throw badOption('dpop', 'keeps in the store which proofs have been used, and store is false; leave store out, or give one')
+  const denylist = store !== null && 'denylist' in store ? store.denylist : store
+  if (denylist !== null && typeof denylist.useOnce !== 'function') throw badOption('dpop', 'needs a store with the method useOnce, which this one lacks; see the store contract')
+  if (!tokenLocation.includes('headers')) throw badOption('dpop', "takes tokens in the Authorization header; add 'headers' to tokenLocation")
+  if (headerName !== 'authorization') throw badOption('dpop', `takes tokens in the Authorization header (RFC 9449 §7.1), and headerName is '${headerName}'; leave headerName out`)
+  if (headerType === '' || headerType.toLowerCase() === 'dpop') throw badOption('headerType', "must be another scheme than that of bound tokens, such as 'Bearer', with the dpop option")
+}
+
+/** Seconds. A browser refreshes a cookie when two minutes are left of it, and signs six times in nine minutes at most. */
+export const leastBoundCookieLife = 300
+
+/** What binding to devices needs. */
+function checkDeviceBinding ({ tokenLocation, accessExpires, cookieSecure, cookieDomain }: Settings, { includeSite }: ResolvedDeviceBinding): void {
+  if (!tokenLocation.includes('cookies')) throw badOption('deviceBinding', "binds a cookie; add 'cookies' to tokenLocation")
+  if (accessExpires === false || accessExpires < leastBoundCookieLife) {
+    throw badOption('accessExpires', `must be at least ${leastBoundCookieLife} seconds with deviceBinding, since browsers refresh a cookie early and sign only a few times in a row`)
+  }
+  if (cookieSecure === false) throw badOption('deviceBinding', 'needs cookies that are Secure; leave cookieSecure out, or set it to true')
+  if (includeSite !== (cookieDomain !== null)) {
+    throw badOption('deviceBinding', includeSite
+      ? 'has includeSite, but the other hosts of the site get no cookie; set cookieDomain, too'
+      : 'binds one host, but cookieDomain sends the cookie to others, which could not refresh it; set includeSite: true, or leave cookieDomain out')
   }
 }
 

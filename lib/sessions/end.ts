@@ -6,7 +6,7 @@ import type { MaybePromise } from '../types/claims.ts'
 import type { JwtError } from '../types/errors.ts'
 import type { SessionRecord, SessionStore } from '../types/store.ts'
 
-type Cause = JwtEvents['session.revoked']['cause']
+type Cause = NonNullable<JwtEvents['session.revoked']['cause']>
 
 /** Ends sessions, and all tokens of each at once. */
 export interface SessionEnder {

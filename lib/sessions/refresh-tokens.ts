@@ -1,5 +1,5 @@
 import { after, isPromise } from '../after.ts'
-import { checkIssuerAndAudience } from '../jwt/claims.ts'
+import { bindingNotSupported, checkIssuerAndAudience } from '../jwt/claims.ts'
 import { checkTimes } from '../jwt/verify.ts'
 import { reused } from './end.ts'
 import { hashOf, opaqueCsrfToken, parseOpaqueToken } from './opaque-tokens.ts'
@@ -22,10 +22,10 @@ export interface RefreshTokenChecks {
    */
   verifyOpaque (token: string, parsed: OpaqueToken): MaybePromise<VerifiedToken>
   /**
-   * Refuses a refresh token of a session that is on the denylist, or was replaced. The store is asked once.
+   * Refuses a refresh token of a session that is on the denylist, or bound to a device, or was replaced. The store is asked once.
    *
    * @returns The session of the token.
-   * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
+   * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_DEVICE_BOUND`, `FST_JWT_STORE_UNAVAILABLE`
    */
   refuseReplaced (verified: VerifiedToken, sid: string): MaybePromise<StoredSession>
 }
@@ -48,7 +48,8 @@ export function createRefreshTokenChecks (
   /** What a JWT would say, from the record. */
   function claimsOf (token: string, jti: string, persistent: boolean | undefined, { session: { id, identity, generation, document } }: StoredSession): JwtClaims {
     const { issuedAt, expiresAt } = document.token
-    const { iss, aud } = document
+    const { iss, aud, jkt } = document
+    if (typeof jkt === 'string' && settings.dpop === null) throw bindingNotSupported(errors)
     const claims = {
       [identityClaim]: identity,
       identity,
@@ -62,6 +63,7 @@ export function createRefreshTokenChecks (
       gen: generation,
       ...(persistent === undefined ? {} : { persistent }),
       auth_time: Math.floor(document.createdAt / 1000),
+      ...(typeof jkt === 'string' ? { cnf: Object.freeze({ jkt }) } : {}),
       csrf: opaqueCsrfToken(token)
     }
     checkIssuerAndAudience(claims, settings)
@@ -91,6 +93,7 @@ export function createRefreshTokenChecks (
         if (denied || stored === null) throw errors.FST_JWT_REVOKED()
         const standing = standingOf({ tokenId: jti ?? '', generation: gen, ours: foreign !== true }, stored, settings)
         if (standing === 'reused') throw reused(stored.session, errors)
+        if (standing === 'bound') throw errors.FST_JWT_DEVICE_BOUND()
         if (standing === 'current') markUsed(sid, stored.session)
         return stored
       })

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { rememberRefusal } from '../authenticate/challenge.ts'
 import { kAuthentication } from '../authentication.ts'
 import { isRefusal } from '../errors.ts'
@@ -7,15 +6,16 @@ import { checkTimes } from '../jwt/verify.ts'
 import { storeUnavailable } from '../stores/fail-closed.ts'
 import { reused } from './end.ts'
 import { newSalt } from './opaque-tokens.ts'
-import { laterOf, loginOf } from './session-tokens.ts'
+import { loginOf } from './session-tokens.ts'
 import { standingOf } from './standing.ts'
+import { createSuccessorOf } from './successor.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { SessionTokens } from '../types/app-jwt.ts'
 import type { AdditionalClaims, JwtClaims } from '../types/claims.ts'
-import type { RotatedToken, SessionChange, SessionRecord, SessionStore, StoredSession } from '../types/store.ts'
+import type { SessionChange, SessionRecord, SessionStore, StoredSession } from '../types/store.ts'
 import type { SessionEnder } from './end.ts'
-import type { AppClaims, Login, SessionTokenIssuer } from './session-tokens.ts'
+import type { AppClaims, SessionTokenIssuer } from './session-tokens.ts'
 import type { PresentedToken } from './standing.ts'
 
 /** Replaces the refresh token of a request; `null` claims keep those of the session. */
@@ -27,6 +27,8 @@ interface Rotation extends PresentedToken {
   /** Its `nbf` and `exp`. */
   readonly times: Pick<JwtClaims, 'nbf' | 'exp'>
   readonly claims: AdditionalClaims | null
+  /** The key that a proof was checked with. */
+  readonly provenKey: string | null
 }
 
 /** The session after a rotation. */
@@ -45,39 +47,25 @@ const maxAttempts = 20
 export function createRotateSession (
   settings: Settings, store: Pick<SessionStore, 'getSession' | 'replaceSession'>, tokens: SessionTokenIssuer, { end, endReused }: SessionEnder
 ): RotateSession {
-  const { errors, refreshTokenFormat, issuer: iss, audience: aud } = settings
+  const { errors, refreshTokenFormat } = settings
+  const successorOf = createSuccessorOf(settings, tokens)
 
   function presentedBy (request: FastifyRequest): Omit<Rotation, 'claims'> & { readonly stored: StoredSession | null } {
     const authentication = request[kAuthentication]
     if (authentication === undefined) throw new TypeError('rotateSession takes a request that refreshTokenRequired has let in')
-    const { verified: { claims, foreign }, stored } = authentication
+    const { verified: { claims, foreign }, stored, provenKey } = authentication
     const { type, sid, jti, gen = 0, auth_time: login } = claims
     if (type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()
     if (sid === undefined || jti === undefined || login === undefined) {
       request.log.warn('rotateSession got a refresh token of no session. createRefreshToken makes such a token; one that can be rotated comes from createSession')
       throw errors.FST_JWT_INVALID_TOKEN('sid')
     }
-    return { sid, tokenId: jti, generation: gen, ours: foreign !== true, times: claims, stored }
+    return { sid, tokenId: jti, generation: gen, ours: foreign !== true, times: claims, stored, provenKey }
   }
 
-  /** The next token of a session, after the later of what the store knows and what was presented. */
-  function nextOf ({ session, rotation, now, login, salt }: { session: SessionRecord, rotation: Rotation, now: number, login: Login, salt: string }): Required<Pick<SessionChange, 'generation' | 'tokenId' | 'document' | 'expiresAt'>> {
-    const generation = Math.max(session.generation, rotation.generation) + 1
-    const token: RotatedToken = { issuedAt: now, expiresAt: tokens.refreshExpiry(now, login), salt }
-    return {
-      generation,
-      tokenId: salt === '' ? randomUUID() : tokens.opaqueId(login, generation, salt),
-      // The record outlives every token made in its name, those of another configuration included.
-      expiresAt: laterOf(session.expiresAt, laterOf(tokens.retention(token.expiresAt), tokens.retention(tokens.accessExpiry(now, login)))),
-      document: {
-        ...session.document,
-        lastUsedAt: Date.now(),
-        token,
-        claims: rotation.claims ?? session.document.claims,
-        ...(iss === null ? {} : { iss }),
-        ...(aud === null ? {} : { aud })
-      }
-    }
+  /** A session that is bound to a key goes on only by that key, whichever hook has let the request in. */
+  function checkKey ({ document: { jkt = null } }: SessionRecord, { provenKey }: Rotation): void {
+    if (settings.dpop !== false && jkt !== provenKey) throw errors.FST_JWT_DPOP_BINDING('Invalid DPoP key binding')
   }
 
   /** The session after the rotation, whoever has carried it out. */
@@ -89,8 +77,10 @@ export function createRotateSession (
       // Judged after each wait: it may have expired since the hook let it in.
       checkTimes(rotation.times, settings)
       const { session } = stored
+      checkKey(session, rotation)
       const standing = standingOf(rotation, stored, settings)
       if (standing === 'reused') throw reused(session, errors)
+      if (standing === 'bound') throw errors.FST_JWT_DEVICE_BOUND()
       const { identity, document: { token } } = session
       if (standing === 'predecessor') return { session, repeated: true, app: await tokens.askApp(identity, identity, token.salt) }
 
@@ -98,7 +88,8 @@ export function createRotateSession (
       const app = await tokens.askApp(identity, identity, salt)
       const now = Math.floor(Date.now() / 1000)
       const login = loginOf(session)
-      const next = nextOf({ session, rotation, now, login, salt })
+      // If the answer that bound it was lost, the session goes on unbound.
+      const next = successorOf({ session, generation: rotation.generation, now, login, salt, claims: rotation.claims, binding: null })
       const { expiresAt } = next.document.token
       if (expiresAt !== null && expiresAt <= now) {
         await end(session.id, 'expired', request.log)
@@ -121,7 +112,8 @@ export function createRotateSession (
     return {
       sessionId,
       accessToken: tokens.access(login, generation, Math.floor(Date.now() / 1000), document.claims, false, app),
-      refreshToken: tokens.refresh(login, generation, document.token, tokenId, app)
+      refreshToken: tokens.refresh(login, generation, document.token, tokenId, app),
+      ...tokens.tokenType(login)
     }
   }
 

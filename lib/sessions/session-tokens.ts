@@ -2,7 +2,7 @@ import { createOpaqueToken, hashOf } from './opaque-tokens.ts'
 import type { ReservedClaims, TokenIssuer } from '../jwt/create.ts'
 import type { TokenVerifier } from '../jwt/verify.ts'
 import type { Settings } from '../options/settings.ts'
-import type { CreateSessionOptions } from '../types/app-jwt.ts'
+import type { CreateSessionOptions, SessionTokens } from '../types/app-jwt.ts'
 import type { AdditionalClaims, TokenType } from '../types/claims.ts'
 import type { RotatedToken, SessionRecord } from '../types/store.ts'
 
@@ -19,17 +19,20 @@ export interface Login {
   readonly expiresIn?: number | false
   /** Whether its cookies outlive the browser, in place of `sessionCookie`. */
   readonly persistent?: boolean
+  /** The thumbprint of the key that its tokens are bound to. */
+  readonly jkt?: string
 }
 
 /** The login of a session, from its record. */
 export function loginOf ({ id, identity, document }: SessionRecord): Login {
-  const { createdAt, expiresIn, persistent } = document
+  const { createdAt, expiresIn, persistent, jkt } = document
   return {
     identity,
     sid: id,
     login: Math.floor(createdAt / 1000),
     ...(typeof expiresIn === 'number' || expiresIn === false ? { expiresIn } : {}),
-    ...(typeof persistent === 'boolean' ? { persistent } : {})
+    ...(typeof persistent === 'boolean' ? { persistent } : {}),
+    ...(typeof jkt === 'string' ? { jkt } : {})
   }
 }
 
@@ -53,7 +56,7 @@ export interface SessionTokenIssuer {
    * @param salt Of the refresh token: an opaque one has no claims to ask for.
    */
   askApp (identity: string, subject: unknown, salt: string): Promise<AppClaims>
-  access (login: Login, generation: number, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>, app: AppClaims): string
+  access (login: Login, generation: number, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>, app: AppClaims, reserved?: Pick<ReservedClaims, 'bound' | 'csrf'>): string
   /**
    * The refresh token of a generation: the same, whenever it is asked for.
    *
@@ -62,6 +65,8 @@ export interface SessionTokenIssuer {
   refresh (login: Login, generation: number, token: RotatedToken, tokenId: string, app: AppClaims): string
   /** The id of an opaque token that is to be made. */
   opaqueId (login: Login, generation: number, salt: string): string
+  /** How the tokens of a login are sent, if that may differ (RFC 9449 §5). */
+  tokenType (login: Login): Pick<SessionTokens, 'tokenType'>
   /** How long a record is kept for a token with this `exp`, in milliseconds since the epoch. */
   retention (exp: number | null): number | null
 }
@@ -86,8 +91,8 @@ export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssue
   }
 
   /** The claims that tokens of a session have in common. */
-  function ofSession ({ sid, login, persistent }: Login, gen: number): Pick<ReservedClaims, 'sid' | 'gen' | 'auth_time' | 'persistent'> {
-    return { sid, gen, auth_time: login, ...(persistent === undefined ? {} : { persistent }) }
+  function ofSession ({ sid, login, persistent, jkt }: Login, gen: number): Pick<ReservedClaims, 'sid' | 'gen' | 'auth_time' | 'persistent' | 'jkt'> {
+    return { sid, gen, auth_time: login, ...(persistent === undefined ? {} : { persistent }), ...(jkt === undefined ? {} : { jkt }) }
   }
 
   return {
@@ -97,9 +102,9 @@ export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssue
       const access = await issuer.additionalClaims(identity, 'access', subject)
       return { subject, access, refresh: salt === '' ? await issuer.additionalClaims(identity, 'refresh', subject) : {} }
     },
-    access (login, gen, now, claims, fresh, app) {
-      const reserved = { ...ofSession(login, gen), iat: now, exp: accessExpiry(now, login) }
-      const token = issuer.access(login.identity, { claims, fresh }, reserved, app.subject, app.access)
+    access (login, gen, now, claims, fresh, app, reserved) {
+      const all = { ...reserved, ...ofSession(login, gen), iat: now, exp: accessExpiry(now, login) }
+      const token = issuer.access(login.identity, { claims, fresh }, all, app.subject, app.access)
       checkSize('access', token)
       return token
     },
@@ -115,6 +120,7 @@ export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssue
       return token
     },
     opaqueId: (login, generation, salt) => hashOf(opaqueTokens(login, generation, salt)[0] as string),
+    tokenType: ({ jkt }) => settings.dpop ? { tokenType: jkt === undefined ? 'Bearer' : 'DPoP' } : {},
     retention: exp => exp === null ? null : (exp + leeway + margin) * 1000
   }
 }

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
+import { unsupportedCall } from '../errors.ts'
 import { publish } from '../events.ts'
 import { requireIdentity } from '../jwt/identity.ts'
 import { checkCallOptionNames } from '../options/unknown.ts'
 import { toSeconds } from '../options/validators.ts'
 import { failClosed } from '../stores/fail-closed.ts'
+import { createDeviceBindings } from './device-binding/bindings.ts'
 import { createSessionEnder } from './end.ts'
 import { newSalt } from './opaque-tokens.ts'
 import { createRefreshTokenChecks } from './refresh-tokens.ts'
@@ -13,11 +15,13 @@ import { createSessionTokenIssuer, laterOf, loginOf } from './session-tokens.ts'
 import { createUsageMarker } from './usage.ts'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { TokenIssuer } from '../jwt/create.ts'
+import type { ProofVerifier } from '../dpop/verifier.ts'
 import type { TokenVerifier } from '../jwt/verify.ts'
 import type { Settings } from '../options/settings.ts'
 import type { CreateSessionOptions, SessionTokens, UpdateSessionOptions } from '../types/app-jwt.ts'
 import type { AdditionalClaims, Identity, JwtClaims } from '../types/claims.ts'
 import type { RotatedToken, SessionInfo, SessionRecord, Store } from '../types/store.ts'
+import type { DeviceBindings } from './device-binding/bindings.ts'
 import type { SessionEnder } from './end.ts'
 import type { CheckSize, Login } from './session-tokens.ts'
 import type { RefreshTokenChecks } from './refresh-tokens.ts'
@@ -30,6 +34,9 @@ const pageSize = 200
 export interface Sessions extends RefreshTokenChecks, UsageMarker, Pick<SessionEnder, 'endReused'> {
   /** Whether the sessions of all tokens that our own keys have signed are in this store. */
   readonly complete: boolean
+  readonly devices: DeviceBindings
+  /** Ends a session if it is bound to a device: its cookies are replaced or gone, and the browser would bring them back. */
+  endBound (sid: string, log: FastifyBaseLogger): Promise<void>
   create (subject: Identity | object, options?: CreateSessionOptions): Promise<SessionTokens>
   rotate (request: FastifyRequest, options?: { claims?: AdditionalClaims }): Promise<SessionTokens>
   list (subject: Identity | object): Promise<SessionInfo[]>
@@ -40,31 +47,49 @@ export interface Sessions extends RefreshTokenChecks, UsageMarker, Pick<SessionE
   revokeToken (claims: Pick<JwtClaims, 'jti' | 'sid' | 'exp'>): Promise<void>
   /** Ends a session of ours. @returns Whether there was one. */
   endOwn (sid: string, log: FastifyBaseLogger): Promise<boolean>
-  /** Keeps the record of a session at least as long as a token made in its name. @throws `FST_JWT_REVOKED` */
+  /** Keeps the record of a session at least as long as a token made in its name. @throws `FST_JWT_REVOKED`, `FST_JWT_EXPIRED`, `FST_JWT_DEVICE_BOUND` */
   extend (sid: string, exp: number): Promise<void>
 }
 
-/**
- * @param checkSize Told of each token before anything is stored for it. Throws if no cookie can hold it.
- * @param log Where events are written that no request causes.
- */
-export function createSessions (
-  settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier, given: Store, checkSize: CheckSize, log: FastifyBaseLogger
-): Sessions {
+/** What sessions are made of. */
+export interface SessionParts {
+  readonly settings: Settings
+  readonly issuer: TokenIssuer
+  readonly verifier: TokenVerifier
+  readonly store: Store
+  /** `null` without the `dpop` option. */
+  readonly proofs: ProofVerifier | null
+  /** Told of each token before anything is stored for it. Throws if no cookie can hold it, and it has to. */
+  readonly checkSize: CheckSize
+  /** The same, for a token that goes into a cookie in any case. */
+  readonly checkCookie: CheckSize
+  /** Where events are written that no request causes. */
+  readonly log: FastifyBaseLogger
+}
+
+export function createSessions ({ settings, issuer, verifier, store: given, proofs, checkSize, checkCookie, log }: SessionParts): Sessions {
   const { errors, maxSessions, refreshTokenFormat, issuer: iss, audience: aud } = settings
   const store = failClosed(given, errors)
   const tokens = createSessionTokenIssuer(settings, issuer, verifier, checkSize)
   const ender = createSessionEnder(store)
-  const usage = createUsageMarker(settings, store, log)
+  const usage = createUsageMarker(settings, store, log, given.judge !== undefined)
   const checks = createRefreshTokenChecks(settings, store, verifier, usage.markUsed)
   const rotate = createRotateSession(settings, store, tokens, ender)
   // An instance that only verifies sees the tokens of sessions that another one holds.
   const complete = verifier.keys.signing !== null
 
+  /** The key that a login is bound to, by the proof of its request. @throws {TypeError} */
+  async function keyOf (request: FastifyRequest | undefined): Promise<Pick<Login, 'jkt'>> {
+    if (request === undefined) return {}
+    if (proofs === null) throw unsupportedCall('dpop', "is off, so that createSession can bind no session to the key of a request; set it to 'allowed' or 'required', or leave request out")
+    const jkt = await proofs.keyOf(request)
+    return jkt === null ? {} : { jkt }
+  }
+
   async function create (subject: Identity | object, options: CreateSessionOptions = {}): Promise<SessionTokens> {
-    const { claims = {}, fresh = true, metadata = {}, ...lasting } = checkCallOptionNames(options, ['claims', 'fresh', 'metadata', 'expiresIn', 'persistent'])
+    const { claims = {}, fresh = true, metadata = {}, request, ...lasting } = checkCallOptionNames(options, ['claims', 'fresh', 'metadata', 'expiresIn', 'persistent', 'request'])
     checkMetadata(metadata)
-    const chosen = readLasting(lasting)
+    const chosen = { ...readLasting(lasting), ...await keyOf(request) }
     const identity = issuer.identityOf(subject)
     const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
     const app = await tokens.askApp(identity, subject, salt)
@@ -96,7 +121,7 @@ export function createSessions (
     for (const sessionId of ended) publish('session.revoked', { sessionId, cause: 'limit' }, log)
     if (!created) throw maxSessions?.whenFull === 'refuse' ? errors.FST_JWT_TOO_MANY_SESSIONS() : errors.FST_JWT_REVOKED()
     publish('session.started', { sessionId: owner.sid, identity: owner.identity }, log)
-    return { sessionId: owner.sid, accessToken, refreshToken }
+    return { sessionId: owner.sid, accessToken, refreshToken, ...tokens.tokenType(owner) }
   }
 
   /** Reads an identity; an object goes through the `userIdentity` option. @throws {TypeError} */
@@ -160,11 +185,16 @@ export function createSessions (
     ...checks,
     ...usage,
     complete,
+    devices: createDeviceBindings(settings, store, tokens, verifier, ender, checkCookie),
     endReused: ender.endReused,
     create,
     rotate: async (request, options = {}) => rotate(request, checkCallOptionNames(options, ['claims']).claims ?? null),
     list,
     revokeAll,
+    async endBound (sid, log) {
+      const stored = await store.getSession(sid)
+      if (stored?.session.document.binding !== undefined) await ender.end(sid, 'revoked', log)
+    },
     endOwn: async (sid, log) => ender.end(sid, 'revoked', log),
 
     async revoke (session) {
@@ -204,6 +234,8 @@ export function createSessions (
         const stored = await store.getSession(sid)
         if (stored === null) throw errors.FST_JWT_REVOKED()
         const { session: { version, expiresAt, document } } = stored
+        // Of a bound session, only its device gets new tokens.
+        if (document.binding !== undefined) throw errors.FST_JWT_DEVICE_BOUND()
         // A session with a life of its own ends with its refresh token.
         if (document['expiresIn'] !== undefined && document.token.expiresAt !== null && exp > document.token.expiresAt) throw errors.FST_JWT_EXPIRED()
         const needed = laterOf(expiresAt, tokens.retention(exp))
@@ -213,13 +245,14 @@ export function createSessions (
   }
 }
 
-function toInfo ({ id, document: { createdAt, lastUsedAt, token, metadata } }: SessionRecord): SessionInfo {
+function toInfo ({ id, document: { createdAt, lastUsedAt, token, metadata, binding } }: SessionRecord): SessionInfo {
   return {
     id,
     createdAt: new Date(createdAt),
     lastUsedAt: new Date(lastUsedAt),
     expiresAt: token.expiresAt === null ? null : new Date(token.expiresAt * 1000),
-    metadata
+    metadata,
+    bound: binding !== undefined
   }
 }
 

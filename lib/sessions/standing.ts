@@ -13,9 +13,10 @@ export interface PresentedToken {
 /**
  * `current`: the token of the session. `ahead`: issued after the last rotation that the store knows, which has lost one since
  * (a failover to a replica that lags). `predecessor`: replaced, but good for the same successor once more. `reused`: replaced
- * before that, so two parties hold it.
+ * before that, so two parties hold it. `bound`: the session is bound to a device, and no refresh token alone is enough.
+ * `unregistered`: it was just bound, but the answer that said so may have been lost, since none of its tokens has come in.
  */
-export type Standing = 'current' | 'ahead' | 'predecessor' | 'reused'
+export type Standing = 'current' | 'ahead' | 'predecessor' | 'reused' | 'bound' | 'unregistered'
 
 /**
  * Judges a refresh token by its session (RFC 9700 §4.14.2). The only place that does, and only by the clock of the store.
@@ -26,6 +27,11 @@ export type Standing = 'current' | 'ahead' | 'predecessor' | 'reused'
 export function standingOf (
   { tokenId, generation, ours }: PresentedToken, { session, now }: StoredSession, { refreshReuseInterval, refreshUntilUsed }: Settings
 ): Standing {
+  const { binding } = session.document
+  if (binding !== undefined) {
+    const lost = refreshUntilUsed && !session.used && binding.generation === session.generation && tokenId === session.previousTokenId
+    return lost ? 'unregistered' : 'bound'
+  }
   if (tokenId === session.tokenId) return 'current'
   if (ours && generation > session.generation) return 'ahead'
   if (tokenId !== session.previousTokenId || session.rotatedAt === null) return 'reused'

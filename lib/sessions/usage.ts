@@ -1,4 +1,5 @@
 import { isPromise } from '../after.ts'
+import { KnownPairs } from './known-pairs.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { SessionState, SessionStore } from '../types/store.ts'
@@ -10,28 +11,49 @@ export interface UsageMarker {
    * if it fails, the next token that comes in writes it.
    */
   markUsed (sid: string, state: SessionState): void
+  /**
+   * Whether a pair of tokens has nothing more to tell the store: its session was there, and its use is written down, or needs not be. A
+   * store that holds its denials in memory is asked about each pair until then.
+   */
+  isKnown (sid: string, generation: number): boolean
+  /** Told what the store knows of the session of a token that has come in. */
+  learn (sid: string, generation: number, state: SessionState): void
 }
 
-export function createUsageMarker ({ refreshUntilUsed }: Settings, store: Pick<SessionStore, 'replaceSession'>, log: FastifyBaseLogger): UsageMarker {
+/** @param replicated Whether the store holds its denials in memory, so that it need not be asked about a pair for ever. */
+export function createUsageMarker (
+  { refreshUntilUsed }: Settings, store: Pick<SessionStore, 'replaceSession'>, log: FastifyBaseLogger, replicated: boolean
+): UsageMarker {
   /** Sessions whose mark is being written. */
   const writing = new Set<string>()
+
+  const known = replicated ? new KnownPairs() : null
 
   function failed (sid: string, error: unknown): void {
     writing.delete(sid)
     log.warn({ err: error, sessionId: sid }, 'The use of a new token pair could not be written down; the next request tries again')
   }
 
+  function markUsed (sid: string, { used, version }: SessionState): void {
+    if (used || !refreshUntilUsed || writing.has(sid)) return
+    try {
+      const pending = store.replaceSession(sid, version, { used: true })
+      if (!isPromise(pending)) return
+      writing.add(sid)
+      pending.then(() => { writing.delete(sid) }, (error: unknown) => { failed(sid, error) })
+    } catch (error) {
+      failed(sid, error)
+    }
+  }
+
   return {
-    markUsed (sid, { used, version }) {
-      if (used || !refreshUntilUsed || writing.has(sid)) return
-      try {
-        const pending = store.replaceSession(sid, version, { used: true })
-        if (!isPromise(pending)) return
-        writing.add(sid)
-        pending.then(() => { writing.delete(sid) }, (error: unknown) => { failed(sid, error) })
-      } catch (error) {
-        failed(sid, error)
-      }
+    markUsed,
+    isKnown: (sid, generation) => known?.has(sid, generation) === true,
+
+    learn (sid, generation, state) {
+      // An earlier pair has been replaced by one that somebody has; of a later one the store has lost the rotation.
+      if (generation === state.generation && !state.used && refreshUntilUsed) markUsed(sid, state)
+      else known?.add(sid, generation)
     }
   }
 }

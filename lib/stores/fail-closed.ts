@@ -26,6 +26,7 @@ export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 
     denyToken: (jti, sid, expiresAt) => ask(() => store.denyToken(jti, sid, expiresAt)),
     denySession: (sid, expiresAt) => ask(() => store.denySession(sid, expiresAt)),
     isDenied: (jti, sid) => ask(() => store.isDenied(jti, sid)),
+    useOnce: (id, expiresAt) => ask(() => store.useOnce(id, expiresAt)),
     createSession: (session, limit) => ask(() => store.createSession(session, limit)),
     getSession: id => ask(() => store.getSession(id)),
     replaceSession: (id, version, change) => ask(() => store.replaceSession(id, version, change)),

@@ -43,6 +43,7 @@ function start (newestFirst: readonly SessionRecord[], after: string | null): nu
 export class MemoryStore implements Store {
   readonly #tokens = new ExpiringMap<null>()
   readonly #deniedSessions = new ExpiringMap<null>()
+  readonly #used = new ExpiringMap<null>()
   readonly #sessions = new ExpiringMap<SessionRecord>((_id, session) => this.#unlist(session))
   /** The ids of an identity's sessions, in the order in which they were created. */
   readonly #sessionsOf = new Map<string, Set<string>>()
@@ -57,6 +58,12 @@ export class MemoryStore implements Store {
 
   isDenied (jti: string | null, sid: string | null): boolean {
     return (jti !== null && this.#tokens.has(jti)) || (sid !== null && this.#deniedSessions.has(sid))
+  }
+
+  useOnce (id: string, expiresAt: number): boolean {
+    if (this.#used.has(id)) return false
+    this.#used.set(id, null, expiresAt)
+    return true
   }
 
   checkToken (jti: string | null, sid: string): TokenState {
@@ -128,6 +135,7 @@ export class MemoryStore implements Store {
   close (): void {
     this.#tokens.clear()
     this.#deniedSessions.clear()
+    this.#used.clear()
     this.#sessions.clear()
     this.#sessionsOf.clear()
   }

@@ -15,13 +15,31 @@ function checkToken ({ denylist, sessions }: SplitStore, jti: string | null, sid
   return Promise.all([denied, state]).then(answers => stateOf(...answers))
 }
 
+/** From memory only if both judge: the one has the tokens, the other the sessions. */
+function judgeTogether ({ denylist, sessions }: SplitStore): Pick<Store, 'judge'> {
+  if (denylist.judge === undefined || sessions.judge === undefined) return {}
+  return {
+    judge (token) {
+      const verdicts = [denylist.judge?.(token), sessions.judge?.(token)]
+      if (verdicts.includes('denied')) return 'denied'
+      return verdicts.every(verdict => verdict === 'passes') ? 'passes' : 'ask'
+    }
+  }
+}
+
 /** Makes one store of a denylist and sessions that are kept apart. */
 export function joinStores (split: SplitStore): Store {
   const { denylist, sessions } = split
   return {
+    ...judgeTogether(split),
+    onSessionEnd: listener => {
+      const ends = [denylist, sessions].map(store => store.onSessionEnd?.(listener))
+      return () => { for (const end of ends) end?.() }
+    },
     denyToken: (jti, sid, expiresAt) => denylist.denyToken(jti, sid, expiresAt),
     denySession: (sid, expiresAt) => denylist.denySession(sid, expiresAt),
     isDenied: (jti, sid) => denylist.isDenied(jti, sid),
+    useOnce: (id, expiresAt) => denylist.useOnce(id, expiresAt),
     createSession: (session, limit) => sessions.createSession(session, limit),
     getSession: id => sessions.getSession(id),
     getSessionState: id => sessions.getSessionState(id),

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { JSONWebKeySet, KeysOption } from './keys.ts'
+import type { JSONWebKeySet, JWK, KeysOption } from './keys.ts'
 import type { SessionInfo } from './store.ts'
 import type { AdditionalClaims, Duration, Identity, JwtClaims, JwtHeader, JwtUser, TokenType } from './claims.ts'
 
@@ -13,6 +13,11 @@ export interface CreateAccessTokenOptions {
   claims?: AdditionalClaims
   /** Additional header parameters. */
   headers?: Record<string, unknown>
+  /**
+   * The key that the token is bound to, with the `dpop` option: its thumbprint (RFC 7638), as `verifyDpopProof` returns it, or a public
+   * JWK. Default: none.
+   */
+  dpopKey?: string | JWK | null | undefined
 }
 
 /** Options of `createRefreshToken`. */
@@ -44,6 +49,11 @@ export interface CreateSessionOptions {
    * `sessionCookie` option has it.
    */
   persistent?: boolean
+  /**
+   * The request of the login, with the `dpop` option: if it has a DPoP proof, the session is bound to the key of the proof, and all
+   * of its tokens need that key's proof (RFC 9449 §5). A proof that is invalid is refused.
+   */
+  request?: FastifyRequest | undefined
 }
 
 /** Options of `updateSession`. What is not given stays. */
@@ -83,6 +93,8 @@ export interface SessionTokens {
   sessionId: string
   accessToken: string
   refreshToken: string
+  /** `'DPoP'` if they are bound to a key (RFC 9449 §5), else `'Bearer'`. There only with the `dpop` option. */
+  tokenType?: 'Bearer' | 'DPoP'
 }
 
 /** The type of `app.jwt`. */
@@ -188,6 +200,15 @@ export interface JwtExtended {
    * @throws The errors of a refused token; `FST_JWT_INVALID_TOKEN` for one without `jti`; `FST_JWT_STORE_UNAVAILABLE`
    */
   revokeToken (tokenOrClaims: string | JwtClaims): Promise<void>
+  /**
+   * Verifies the DPoP proof of a login or token request (RFC 9449 §5), for `createAccessToken(identity, { dpopKey })`. `createSession`
+   * does it by itself.
+   *
+   * @returns The thumbprint of its key (RFC 7638); `null` for a request without a proof, if tokens need not be bound.
+   * @throws `FST_JWT_DPOP_PROOF`, `FST_JWT_DPOP_NONCE`, `FST_JWT_STORE_UNAVAILABLE`
+   * @throws {TypeError} Without the `dpop` option.
+   */
+  verifyDpopProof (request: FastifyRequest): Promise<string | null>
   /**
    * Starts a session for a login: an access and a refresh token with the same session id, the `sid` claim. Waits for an asynchronous
    * `additionalClaims`; if that fails, so does this call, and nothing has been stored.

@@ -59,6 +59,8 @@ export interface JwtClaims {
   readonly gen?: number
   /** Whether the cookies of its session outlive the browser, if its login has said so. */
   readonly persistent?: boolean
+  /** `true` if the browser has proved that it holds the key of its session; see the `deviceBinding` option. */
+  readonly bound?: boolean
   /** When the user logged in, seconds since the epoch (OpenID Connect Core §2). */
   readonly auth_time?: number
   readonly [claim: string]: unknown
@@ -81,7 +83,7 @@ type DeclaredName = keyof { [Name in keyof JwtClaims as string extends Name ? ne
 
 /** Those of them that this package declares. */
 type OwnName =
-  | 'identity' | 'sub' | 'type' | 'fresh' | 'jti' | 'iat' | 'nbf' | 'exp' | 'iss' | 'aud' | 'csrf' | 'sid' | 'gen' | 'persistent' | 'auth_time'
+  | 'identity' | 'sub' | 'type' | 'fresh' | 'jti' | 'iat' | 'nbf' | 'exp' | 'iss' | 'aud' | 'csrf' | 'sid' | 'gen' | 'persistent' | 'auth_time' | 'bound' | 'cnf'
 
 /** Those that the app has declared, by declaration merging. */
 type AppName = Exclude<DeclaredName, OwnName>

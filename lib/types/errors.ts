@@ -26,6 +26,12 @@ export type JwtErrorCode =
   | 'FST_JWT_REUSED'
   /** The claims of the session have changed since this access token was made: refresh it (401). */
   | 'FST_JWT_STALE'
+  /** The DPoP proof of the request is missing or invalid (401). */
+  | 'FST_JWT_DPOP_PROOF'
+  /** The DPoP proof needs the nonce that is in the `DPoP-Nonce` header of this answer (401). */
+  | 'FST_JWT_DPOP_NONCE'
+  /** A token that is bound to a key came without that key's proof, or one that is not bound came where it must be (401). */
+  | 'FST_JWT_DPOP_BINDING'
   /** `userLookup` found nobody (401). */
   | 'FST_JWT_USER_NOT_FOUND'
   /** `verifyClaims` rejected the claims (403). */
@@ -36,10 +42,20 @@ export type JwtErrorCode =
   | 'FST_JWT_FORBIDDEN'
   /** The identity has as many sessions as `maxSessions` allows (403). */
   | 'FST_JWT_TOO_MANY_SESSIONS'
+  /** A refresh token of a session that is bound to a device: only the browser that holds the key refreshes it (403). */
+  | 'FST_JWT_DEVICE_BOUND'
+  /** The browser has to sign a challenge, which the answer holds (403). */
+  | 'FST_JWT_DEVICE_PROOF_REQUIRED'
+  /** What should prove that the device holds the key proves nothing (400). */
+  | 'FST_JWT_DEVICE_PROOF_INVALID'
+  /** The browser has sent a request without refreshing its session first, since it could not (503). */
+  | 'FST_JWT_DEVICE_REFRESH_SKIPPED'
   /** The store did not answer (503). */
   | 'FST_JWT_STORE_UNAVAILABLE'
   /** The keys of the issuer could not be fetched (503). */
   | 'FST_JWT_KEYS_UNAVAILABLE'
+  /** The issuer could not be asked about a token (503). */
+  | 'FST_JWT_INTROSPECTION_UNAVAILABLE'
   /** A cookie is larger than browsers accept (500). */
   | 'FST_JWT_COOKIE_TOO_LARGE'
   /** The plugin is not registered in this context (500); the `cause` says so. */
@@ -63,6 +79,6 @@ export type Messages =
 /** An error of this package. */
 export interface JwtError extends FastifyError {
   code: JwtErrorCode
-  /** Response headers: `WWW-Authenticate` if the error has a challenge (RFC 6750 §3). */
+  /** Response headers: `WWW-Authenticate` if the error has a challenge (RFC 6750 §3, RFC 9449 §7.1), `DPoP-Nonce` if it needs one. */
   headers?: Record<string, string>
 }

@@ -1,4 +1,5 @@
 import type { MaybePromise } from './claims.ts'
+import type { DeviceBinding } from './device-binding.ts'
 
 /*
  * The contract between this package and a store, version 2. Times are milliseconds since the epoch unless they say otherwise;
@@ -26,6 +27,8 @@ export interface SessionDocument {
   /** Claims of the access tokens of this session. */
   readonly claims: Readonly<Record<string, unknown>>
   readonly metadata: Readonly<Record<string, unknown>>
+  /** The device that the session is bound to. */
+  readonly binding?: DeviceBinding
   readonly [member: string]: unknown
 }
 
@@ -124,6 +127,14 @@ export interface Denylist {
   denySession (sid: string, expiresAt: number | null): MaybePromise<void>
   /** Whether a token or its session is refused: one round trip, since requests ask it. */
   isDenied (jti: string | null, sid: string | null): MaybePromise<boolean>
+  /**
+   * Uses an id that must not be used twice: the proof of a request (`dpop`). One atomic step, whoever shares the store. Ids of this
+   * kind come with every request: they are forgotten soon after `expiresAt`, and are told apart from those of tokens and sessions.
+   *
+   * @param expiresAt Until when a second use is refused.
+   * @returns `true` for the first use, `false` for any other before `expiresAt`. After it, either.
+   */
+  useOnce (id: string, expiresAt: number): MaybePromise<boolean>
 }
 
 /** One record for each login. Each method is one atomic step. */
@@ -169,8 +180,34 @@ export interface SessionStore {
  */
 export type TokenState = 'denied' | 'unknown' | SessionState
 
+/** An access token, as a store knows it that holds its denials in the memory of every server. */
+export interface HeldToken {
+  readonly jti: string | null
+  readonly sid: string | null
+  /** The `gen` claim. */
+  readonly generation: number | undefined
+  /** The `iat` claim, in seconds since the epoch. */
+  readonly issuedAt: number | undefined
+}
+
+/** What a store adds that holds its denials in the memory of every server, too. Both are optional. */
+export interface ReplicatedStore {
+  /**
+   * Judges an access token without a question. A refresh token is always asked about: what is made of it would outlive a mistake.
+   *
+   * @returns `passes` if it is neither denied nor stale; `denied`; `ask` if the store has to say it.
+   */
+  judge? (token: HeldToken): 'passes' | 'denied' | 'ask'
+  /**
+   * Calls back with the id of each session that another server has ended.
+   *
+   * @returns Ends it.
+   */
+  onSessionEnd? (listener: (sid: string) => void): () => void
+}
+
 /** Where revocations and sessions are kept. */
-export interface Store extends Denylist, SessionStore {
+export interface Store extends Denylist, SessionStore, ReplicatedStore {
   /** `isDenied` and `getSessionState` at once: one round trip, since every request with a token of a session asks it. */
   checkToken (jti: string | null, sid: string): MaybePromise<TokenState>
   /** Called once at registration, and awaited. A rejection stops start-up. */
@@ -179,8 +216,8 @@ export interface Store extends Denylist, SessionStore {
 
 /** A denylist and sessions that are kept in two places. */
 export interface SplitStore {
-  readonly denylist: Denylist & { open? (): MaybePromise<void> }
-  readonly sessions: SessionStore & { open? (): MaybePromise<void> }
+  readonly denylist: Denylist & ReplicatedStore & { open? (): MaybePromise<void> }
+  readonly sessions: SessionStore & ReplicatedStore & { open? (): MaybePromise<void> }
 }
 
 /** A live session, as `listSessions` shows it. */
@@ -191,4 +228,6 @@ export interface SessionInfo {
   /** `null` for a session without end. */
   expiresAt: Date | null
   metadata: Readonly<Record<string, unknown>>
+  /** Whether it is bound to a device; see the `deviceBinding` option. */
+  bound: boolean
 }

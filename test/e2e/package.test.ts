@@ -103,10 +103,10 @@ const tsconfig = (include: string, options: Record<string, unknown> = {}) => JSO
 })
 
 t.test('the tarball holds what is built and what a reader needs, and nothing else', async t => {
-  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/index.js', 'dist/index.d.ts']) {
+  for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'docs/getting-started.md', 'dist/index.js', 'dist/index.d.ts']) {
     t.ok(files.includes(path), path)
   }
-  const strangers = files.filter(path => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/[\w./-]+\.(js|d\.ts)|dist\/(browser\/)?package\.json)$/.test(path))
+  const strangers = files.filter(path => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[\w-]+\.md|dist\/[\w./-]+\.(js|d\.ts)|dist\/(browser\/)?package\.json)$/.test(path))
   t.strictSame(strangers, [])
 })
 

@@ -119,6 +119,7 @@ t.test('a store that does not answer is no refusal', async t => {
     denyToken: fail,
     denySession: fail,
     isDenied: fail,
+    useOnce: fail,
     checkToken: fail,
     createSession: fail,
     getSession: fail,

@@ -68,13 +68,16 @@ verifyJwt({ optional: 'maybe' })
 // A switch over the codes is checked by the compiler.
 function statusOf (code: JwtErrorCode): number {
   switch (code) {
-    case 'FST_JWT_BAD_REQUEST': return 400
-    case 'FST_JWT_CLAIMS_REJECTED': case 'FST_JWT_CSRF': case 'FST_JWT_FORBIDDEN': case 'FST_JWT_TOO_MANY_SESSIONS': return 403
-    case 'FST_JWT_STORE_UNAVAILABLE': case 'FST_JWT_KEYS_UNAVAILABLE': return 503
+    case 'FST_JWT_BAD_REQUEST': case 'FST_JWT_DEVICE_PROOF_INVALID': return 400
+    case 'FST_JWT_CLAIMS_REJECTED': case 'FST_JWT_CSRF': case 'FST_JWT_FORBIDDEN': case 'FST_JWT_TOO_MANY_SESSIONS':
+    case 'FST_JWT_DEVICE_BOUND': case 'FST_JWT_DEVICE_PROOF_REQUIRED': return 403
+    case 'FST_JWT_STORE_UNAVAILABLE': case 'FST_JWT_KEYS_UNAVAILABLE': case 'FST_JWT_INTROSPECTION_UNAVAILABLE':
+    case 'FST_JWT_DEVICE_REFRESH_SKIPPED': return 503
     case 'FST_JWT_COOKIE_TOO_LARGE': case 'FST_JWT_NOT_REGISTERED': case 'FST_JWT_BAD_OPTION': return 500
     case 'FST_JWT_MISSING_TOKEN': case 'FST_JWT_EXPIRED': case 'FST_JWT_NOT_YET_VALID': case 'FST_JWT_INVALID_SIGNATURE':
     case 'FST_JWT_INVALID_TOKEN': case 'FST_JWT_ACCESS_REQUIRED': case 'FST_JWT_REFRESH_REQUIRED': case 'FST_JWT_FRESH_REQUIRED':
-    case 'FST_JWT_REVOKED': case 'FST_JWT_STALE': case 'FST_JWT_REUSED': case 'FST_JWT_USER_NOT_FOUND': return 401
+    case 'FST_JWT_REVOKED': case 'FST_JWT_STALE': case 'FST_JWT_REUSED':
+    case 'FST_JWT_DPOP_PROOF': case 'FST_JWT_DPOP_NONCE': case 'FST_JWT_DPOP_BINDING': case 'FST_JWT_USER_NOT_FOUND': return 401
   }
 }
 

@@ -33,11 +33,11 @@ function answer ({ accessToken, refreshToken }: SessionTokens) {
 
 /** Register, log in, refresh, log out. */
 export const authRoutes: FastifyPluginAsync<{ users: Users }> = async (app, { users }) => {
-  // By address and by account: the one stops a machine that tries many accounts, the other many machines that try one.
+  // By address, against a machine that tries many accounts; and by account, against many machines that try one.
   const byAddress = { max: 20, timeWindow: '1 minute' }
   const byAccount = app.createRateLimit({ max: 10, timeWindow: '15 minutes', keyGenerator: request => `account:${normalize((request.body as Credentials).email)}` })
 
-  // An answer with a token in it is not to be kept by any cache.
+  // No cache may keep an answer with a token in it.
   app.addHook('onSend', async (_request, reply) => { reply.header('cache-control', 'no-store') })
 
   app.post<{ Body: Registration }>('/register', {

@@ -5,9 +5,10 @@ const dialog = document.querySelector('#confirm')
 const form = dialog.querySelector('form')
 let settle
 
-/** Asks for the password again, and gets a fresh token for it. `false` when the dialog was closed instead. */
-export function confirmPassword () {
+/** Asks for the password of an account again, and gets a fresh token for it. `false` if the dialog was closed instead. */
+export function confirmPassword (name) {
   form.reset()
+  form.elements.username.value = name
   say(form.querySelector('.message'), '')
   // A modal dialog keeps the focus inside, closes on Escape, and gives the focus back.
   dialog.showModal()

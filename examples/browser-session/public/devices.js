@@ -30,10 +30,11 @@ export function showDevices (list, devices, signOut) {
     const name = nameOf(device.userAgent)
     const title = element('strong', { textContent: name })
     if (device.current) title.append(element('span', { className: 'badge', textContent: 'This device' }))
+    if (device.bound) title.append(element('span', { className: 'badge', textContent: device.current ? 'Bound to this device' : 'Bound to its device' }))
     const about = element('div', {},
       title,
       // Text, never markup: a user agent is whatever its sender likes.
-      element('p', { className: 'user-agent', title: device.userAgent, textContent: device.userAgent || 'No user agent' }),
+      element('p', { className: 'user-agent', title: device.userAgent, textContent: device.userAgent }),
       element('p', {}, 'Signed in ', dateOf(device.createdAt), ' · last used ', dateOf(device.lastUsedAt), ` · ${device.ip}`))
     const item = element('li', {}, about)
     if (!device.current) {

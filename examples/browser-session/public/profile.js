@@ -10,6 +10,8 @@ let accessExpiresAt = 0
 
 /** Fills the page. Whoever is not signed in, or not any more, is sent to the sign-in page. */
 async function show () {
+  // Asked first, so that a visitor who is not signed in has no refused request in the console.
+  if (page.hidden && !(await request('GET', '/session')).signedIn) return leave()
   const account = await request('GET', '/account')
   const { devices } = await request('GET', '/devices')
   at('name').textContent = account.name
@@ -17,6 +19,8 @@ async function show () {
   showDate(at('member-since'), new Date(account.memberSince * 1000))
   showDate(at('signed-in-at'), new Date(account.signedInAt * 1000))
   at('fresh').textContent = account.fresh ? 'Yes' : 'No'
+  // The browser itself renews a session that is bound to this device, and nobody else can.
+  at('renew').hidden = account.bound
   accessExpiresAt = account.accessExpiresAt
   countDown()
   showDevices(at('devices'), devices, signOutDevice)
@@ -26,7 +30,8 @@ async function show () {
 function leave () {
   // Nothing of the account stays in the page, whatever becomes of it.
   page.remove()
-  window.location.replace('/')
+  // The sign-in page says why, if nobody has signed out here.
+  window.location.replace('/?left')
 }
 
 /** Does something, shows what went wrong, and leaves when it was that the session is over. */
@@ -74,7 +79,7 @@ onSubmit(at('change-password'), async ({ password }) => {
     answer = await change()
   } catch (error) {
     if (error.code !== 'FST_JWT_FRESH_REQUIRED') throw error
-    if (!await confirmPassword()) throw new Error('The password was not changed.')
+    if (!await confirmPassword(at('change-password').elements.username.value)) throw new Error('The password was not changed.')
     answer = await change()
   }
   at('change-password').reset()

@@ -1,8 +1,15 @@
 import { request, session } from './api.js'
-import { onSubmit } from './form.js'
+import { onSubmit, say } from './form.js'
 
+const { signedIn, ended } = await request('GET', '/session').catch(() => ({}))
 // Who is signed in already, in another tab say, has nothing to do here.
-request('GET', '/account').then(() => window.location.replace('/profile'), () => {})
+if (signedIn) window.location.replace('/profile')
+
+if (window.location.search === '?left') {
+  if (ended) say(document.querySelector('#reason'), 'Your session has ended: it was signed out from another device, the password was changed, or its time was up.', 'note')
+  // Not again when the page is loaded anew.
+  window.history.replaceState(null, '', '/')
+}
 
 onSubmit(document.querySelector('#sign-in'), async ({ name, password }) => {
   await request('POST', '/session/sign-in', { name, password })

@@ -14,9 +14,9 @@ const accountRoutes: FastifyPluginAsyncTypebox<{ accounts: Accounts }> = async (
   app.get('/', { onRequest: jwtRequired }, async request => {
     const { name } = signedIn(request)
     const account = await accounts.find(name)
-    const { fresh, exp, auth_time: signedInAt } = request.jwtClaims ?? {}
+    const { fresh, exp, auth_time: signedInAt, bound = false } = request.jwtClaims ?? {}
     // Times in seconds since the epoch, as in the token.
-    return { name, memberSince: Math.floor((account?.createdAt ?? 0) / 1000), fresh, accessExpiresAt: exp, signedInAt }
+    return { name, memberSince: Math.floor((account?.createdAt ?? 0) / 1000), fresh, accessExpiresAt: exp, signedInAt, bound }
   })
 
   // Only soon after the password was given: whoever finds a browser signed in can't lock its owner out.

@@ -13,8 +13,8 @@ const deviceRoutes: FastifyPluginAsyncTypebox = async app => {
     const { name, sessionId } = signedIn(request)
     const sessions = await app.jwt.listSessions(name)
     return {
-      devices: sessions.map(({ id, createdAt, lastUsedAt, metadata }) =>
-        ({ id, createdAt, lastUsedAt, userAgent: metadata['userAgent'], ip: metadata['ip'], current: id === sessionId }))
+      devices: sessions.map(({ id, createdAt, lastUsedAt, metadata, bound }) =>
+        ({ id, createdAt, lastUsedAt, userAgent: metadata['userAgent'], ip: metadata['ip'], current: id === sessionId, bound }))
     }
   })
 

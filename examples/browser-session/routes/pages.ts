@@ -15,6 +15,16 @@ const pages: FastifyPluginAsync = async app => {
     }
   })
 
+  // Where browsers look for it on their own.
+  app.get('/favicon.ico', async (_request, reply) => reply.sendFile('latchkey.svg'))
+
+  // People get a page, programs the answer that they know.
+  app.setNotFoundHandler(async (request, reply) => {
+    reply.code(404)
+    if (request.headers.accept?.includes('text/html')) return reply.sendFile('404.html')
+    return { statusCode: 404, error: 'Not Found', message: `${request.method} ${request.url} is nothing here` }
+  })
+
   // A style sheet from npm, served from here: no other host learns who visits, and the CSP needs name none.
   await app.register(fastifyStatic, {
     root: fileURLToPath(new URL('.', import.meta.resolve('@picocss/pico/css/pico.classless.jade.min.css'))),

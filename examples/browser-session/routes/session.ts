@@ -5,11 +5,12 @@ import { credentials, newCredentials, password } from './credentials.ts'
 import { noStore } from './no-store.ts'
 import { signedIn } from './signed-in.ts'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type {} from '@fastify/cookie'
 import type { FastifyReply } from 'fastify'
 import type { Accounts } from '../accounts.ts'
 
 /** Where a session starts, goes on and ends: the routes that the refresh cookie is sent to. */
-const sessionRoutes: FastifyPluginAsyncTypebox<{ accounts: Accounts }> = async (app, { accounts }) => {
+const sessionRoutes: FastifyPluginAsyncTypebox<{ accounts: Accounts, refreshCookie: string }> = async (app, { accounts, refreshCookie }) => {
   app.addHook('onRequest', noStore)
 
   // Each of these routes acts without an access token, or before there is one, so no token's CSRF check would stand
@@ -21,6 +22,13 @@ const sessionRoutes: FastifyPluginAsyncTypebox<{ accounts: Accounts }> = async (
 
   // The session that this browser has already, if any: a new one takes its place.
   const replaced = verifyJwt({ type: 'refresh', optional: true })
+
+  // Whether somebody is signed in, and no refusal if nobody is: the pages decide by it where to go.
+  app.get('/', { onRequest: replaced }, async request => ({
+    signedIn: request.jwtIdentity !== null,
+    // Who signs out here has no cookie any more. One that is refused belongs to a session that was ended elsewhere.
+    ended: request.jwtIdentity === null && request.cookies[refreshCookie] !== undefined
+  }))
 
   app.post('/sign-up', { onRequest: replaced, config: guessing, schema: { body: newCredentials } }, async (request, reply) => {
     const name = request.body.name.toLowerCase()
@@ -71,7 +79,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox<{ accounts: Accounts }> = async (
   async function startSession (reply: FastifyReply, name: string, oldSession: string | undefined): Promise<void> {
     const { ip, headers } = reply.request
     const tokens = await app.jwt.createSession(name, {
-      metadata: { ip, userAgent: headers['user-agent']?.slice(0, 300) ?? '' }
+      metadata: { ip, userAgent: headers['user-agent']?.slice(0, 300) ?? 'unknown' }
     })
     if (oldSession !== undefined) await app.jwt.revokeSession(oldSession)
     app.jwt.setSessionCookies(reply, tokens)

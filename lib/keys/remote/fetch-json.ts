@@ -30,6 +30,15 @@ export async function fetchJson (url: URL, signal: AbortSignal, fetchKeys: Fetch
     // Fetches are minutes apart, so that a connection kept alive would be closed just as the next one needs it.
     headers: { accept: 'application/json, application/jwk-set+json', connection: 'close' }
   })
+  return readJson(response)
+}
+
+/**
+ * The JSON object of a response.
+ *
+ * @throws {TypeError} As `fetchJson`.
+ */
+export async function readJson (response: Pick<Response, 'status' | 'redirected' | 'body'>): Promise<Record<string, unknown>> {
   // A fetch of the app's own may have followed one.
   if (response.redirected) throw new TypeError('the response was redirected')
   if (response.status !== 200 || response.body === null) {

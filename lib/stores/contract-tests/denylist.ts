@@ -139,6 +139,54 @@ export const denylistContract: readonly StoreContractTest[] = [
     }
   },
   {
+    name: 'an id is used once, whoever asks for it at the same time',
+    lost: 'A proof that was recorded on its way opens a door a second time.',
+    async run (store) {
+      const ids = Array.from({ length: 20 }, () => randomUUID())
+      const until = Date.now() + hour
+      const uses = await Promise.all([...ids, ...ids, ...ids].map(async id => ({ id, first: await store.useOnce(id, until) })))
+      for (const id of ids) assert.equal(uses.filter(use => use.id === id && use.first).length, 1, 'one of three uses is the first')
+      for (const id of ids) assert.equal(await store.useOnce(id, until + hour), false)
+    }
+  },
+  {
+    name: 'an id that was used stays used until its time, also if it is asked for with a shorter one',
+    lost: 'A recorded proof is good again while its time has not yet passed.',
+    async run (store) {
+      const id = randomUUID()
+      const until = Date.now() + 1200
+      assert.equal(await store.useOnce(id, until), true)
+      assert.equal(await store.useOnce(id, Date.now() + 50), false)
+      for (;;) {
+        const first = await store.useOnce(id, until)
+        if (Date.now() >= until) return
+        assert.equal(first, false, `forgotten ${until - Date.now()} ms early`)
+        await sleep(50)
+      }
+    }
+  },
+  {
+    name: 'an id that was used once denies no token and no session of the same id, and the other way round',
+    lost: 'A proof logs somebody out, or a logout makes a proof look used.',
+    async run (store) {
+      const [used, denied] = [randomUUID(), randomUUID()]
+      await store.denyToken(denied, null, Date.now() + hour)
+      await store.denySession(denied, Date.now() + hour)
+      assert.equal(await store.useOnce(used, Date.now() + hour), true)
+      assert.equal(await store.isDenied(used, used), false)
+      assert.equal(await store.useOnce(denied, Date.now() + hour), true)
+    }
+  },
+  {
+    name: 'any text may be an id that is used once',
+    lost: 'Proofs with unusual ids are refused, or use up one another.',
+    async run (store) {
+      const suffix = randomUUID()
+      for (const id of awkward) assert.equal(await store.useOnce(id + suffix, Date.now() + hour), true, JSON.stringify(id))
+      for (const id of awkward) assert.equal(await store.useOnce(id + suffix, Date.now() + hour), false, JSON.stringify(id))
+    }
+  },
+  {
     name: 'a thousand denials at once are all kept',
     lost: 'A store that makes room by forgetting lets revoked tokens pass.',
     async run (store) {

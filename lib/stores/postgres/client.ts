@@ -1,4 +1,6 @@
 import { badOption } from '../../errors.ts'
+import { listenerOf } from './listen.ts'
+import type { Listen } from './listen.ts'
 import type { SqlRow } from '../sql-session.ts'
 
 /** A `Pool` or `Client` of `pg`, `app.pg` of `@fastify/postgres`, or a database of PGlite. */
@@ -16,14 +18,16 @@ export interface PostgresJsClient {
 /** A client of PostgreSQL that {@link PostgresStore} takes. */
 export type PostgresClient = QueryClient | PostgresJsClient
 
-/** What the store asks of a client. */
+/** What the store asks of a client. @internal */
 export interface PostgresConnection {
   query (text: string, values: readonly unknown[]): Promise<readonly SqlRow[]>
   /** Runs statements without parameters, in one transaction. */
   script (text: string): Promise<void>
+  /** `null` if the client has no second connection to give. */
+  readonly listen: Listen | null
 }
 
-/** @throws `FST_JWT_BAD_OPTION` if it is no client. */
+/** @throws `FST_JWT_BAD_OPTION` if it is no client. @internal */
 export function connectionOf (client: PostgresClient): PostgresConnection {
   // What a caller without types may give.
   const given = client as Partial<QueryClient & PostgresJsClient> | null | undefined
@@ -34,6 +38,7 @@ export function connectionOf (client: PostgresClient): PostgresConnection {
 
 function overQuery (client: QueryClient): PostgresConnection {
   return {
+    listen: listenerOf(client),
     async query (text, values) {
       const { rows } = await client.query(text, [...values])
       return rows as SqlRow[]
@@ -48,6 +53,8 @@ function overQuery (client: QueryClient): PostgresConnection {
 
 function overPostgresJs (sql: PostgresJsClient): PostgresConnection {
   return {
+    // Its `listen` reconnects by itself, and says so only when a notification may have come already.
+    listen: null,
     async query (text, values) {
       return withOriginalNames(await sql.unsafe(text, [...values], { prepare: true }) as readonly SqlRow[])
     },

@@ -1,6 +1,7 @@
 /** Where the tables are. */
 export interface TableNames {
   readonly denials: string
+  readonly usedIds: string
   readonly sessions: string
   readonly owners: string
 }
@@ -8,7 +9,7 @@ export interface TableNames {
 /** The names of the tables, quoted. Schema and prefix have been checked. */
 export function tableNames (schema: string, prefix: string): TableNames {
   const name = (table: string): string => `"${schema}"."${prefix}${table}"`
-  return { denials: name('denials'), sessions: name('sessions'), owners: name('session_owners') }
+  return { denials: name('denials'), usedIds: name('used_ids'), sessions: name('sessions'), owners: name('session_owners') }
 }
 
 /**
@@ -16,7 +17,7 @@ export function tableNames (schema: string, prefix: string): TableNames {
  * longer than an index takes.
  */
 export function schemaSql (schema: string, prefix: string): string {
-  const { denials, sessions, owners } = tableNames(schema, prefix)
+  const { denials, usedIds, sessions, owners } = tableNames(schema, prefix)
   return `CREATE TABLE IF NOT EXISTS ${denials} (
   kind text NOT NULL,
   id text NOT NULL,
@@ -24,6 +25,11 @@ export function schemaSql (schema: string, prefix: string): string {
   PRIMARY KEY (kind, id)
 );
 CREATE INDEX IF NOT EXISTS "${prefix}denials_expiry" ON ${denials} (expires_at);
+CREATE TABLE IF NOT EXISTS ${usedIds} (
+  id text PRIMARY KEY,
+  expires_at bigint NOT NULL
+);
+CREATE INDEX IF NOT EXISTS "${prefix}used_ids_expiry" ON ${usedIds} (expires_at);
 CREATE TABLE IF NOT EXISTS ${owners} (
   owner text PRIMARY KEY,
   logins bigint NOT NULL,

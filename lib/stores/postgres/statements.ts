@@ -2,23 +2,56 @@ import type { TableNames } from './schema.ts'
 
 /** Every statement of the store. */
 export type Statements = Readonly<Record<
-  'deny' | 'isDenied' | 'checkToken' | 'create' | 'find' | 'state' | 'replace' | 'end' | 'endAll' | 'list' |
-  'forgetDenials' | 'forgetSessions' | 'forgetOwners', string>>
+  'deny' | 'isDenied' | 'useOnce' | 'checkToken' | 'create' | 'find' | 'state' | 'replace' | 'end' | 'endAll' | 'list' |
+  'forgetDenials' | 'forgetUsedIds' | 'forgetSessions' | 'forgetOwners' | 'mark' | 'loadDenials', string>>
 
 /** The database's clock, in milliseconds. */
 export const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+
+/** Milliseconds that the feed stays after the last server that replicates has gone. */
+const feedLife = 86_400_000
+
+/**
+ * Common table expressions that notify those who replicate, in groups whose payload stays below the 8,000 bytes that PostgreSQL allows.
+ *
+ * @param kind The kind of the denials, as SQL.
+ * @param denied The expression that has them, with `id` and `expires_at`.
+ * @param server The server that denies, as SQL.
+ * @param channel The channel, as SQL.
+ */
+function notify (kind: string, denied: string, server: string, channel: string): string {
+  return `grouped AS (
+        SELECT id, expires_at, sum(octet_length(to_json(id)::text) + 30) OVER (ORDER BY id) / 4000 AS number FROM ${denied}
+      ),
+      told AS MATERIALIZED (
+        SELECT pg_notify(${channel}, json_build_array(${kind}, ${server}, json_agg(json_build_array(id, expires_at - ${clock})))::text)
+        FROM grouped GROUP BY number
+      )`
+}
 
 /**
  * Each method of the store is one statement, and so atomic, at the isolation level that PostgreSQL has by default. A statement sees
  * what had been committed when it began, also if it then waited for a row. So whoever logs in or ends all sessions first counts
  * in the one row of the identity, which others wait for; what it counted then tells whether something has come in between.
  */
-export function statementsFor ({ denials, sessions, owners }: TableNames): Statements {
+export function statementsFor ({ denials, usedIds, sessions, owners }: TableNames, channelName: string): Statements {
+  const channel = `'${channelName}'`
+  // A row for the feed, whose id is the time of its birth. Without one nobody replicates.
+  const replicated = `EXISTS (SELECT FROM ${denials} WHERE kind = 'feed' AND expires_at > ${clock})`
+  const later = 'ON CONFLICT (kind, id) DO UPDATE SET expires_at = greatest(denial.expires_at, excluded.expires_at) RETURNING id, expires_at'
+  // What has ended, as denials: of the table `ended` and the server in a parameter.
+  const denyEnded = (server: string): string => `denied AS (
+        INSERT INTO ${denials} AS denial (kind, id, expires_at) SELECT 'session', id, expires_at FROM ended WHERE ${replicated} ${later}
+      ),
+      ${notify("'session'", 'denied', `${server}::text`, channel)}`
   const denied = `EXISTS (SELECT FROM ${denials} WHERE kind = 'token' AND id = $1) OR EXISTS (SELECT FROM ${denials} WHERE kind = 'session' AND id = $2)`
   return {
-    deny: `INSERT INTO ${denials} AS denial (kind, id, expires_at) VALUES ($1, $2, $3)
-      ON CONFLICT (kind, id) DO UPDATE SET expires_at = greatest(denial.expires_at, excluded.expires_at)`,
+    deny: `WITH written AS (INSERT INTO ${denials} AS denial (kind, id, expires_at) VALUES ($1, $2, $3) ${later}),
+      denied AS (SELECT * FROM written WHERE ${replicated}),
+      ${notify('$1', 'denied', '$4::text', channel)}
+      SELECT count(*) FROM told`,
     isDenied: `SELECT (${denied})::int AS denied`,
+    useOnce: `INSERT INTO ${usedIds} (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING RETURNING 1 AS one`,
     checkToken: `SELECT (${denied})::int AS denied, version, generation, used, stale_before
       FROM (SELECT) AS one LEFT JOIN ${sessions} ON id = $3 AND expires_at > $4`,
     // $14: how many sessions there may be, or NULL. $15: whether the oldest end for it. $16: our time. $17: how often all sessions had
@@ -41,26 +74,35 @@ export function statementsFor ({ denials, sessions, owners }: TableNames): State
       ended AS (
         DELETE FROM ${sessions} WHERE $15::boolean AND (SELECT unended AND alone FROM turn) AND id IN
           (SELECT id FROM live ORDER BY created_at, id LIMIT greatest(0, (SELECT surplus FROM room)))
-        RETURNING id
+        RETURNING id, expires_at
       ),
+      ${denyEnded('$18')},
       created AS (
         INSERT INTO ${sessions} (id, owner, identity, version, generation, used, stale_before, token_id, previous_token_id, rotated_at, created_at, expires_at, document)
         SELECT $1, $2, $3, $4::bigint, $5::bigint, $6::smallint, $7::bigint, $8, $9, $10::bigint, $11::bigint, $12::bigint, $13 FROM turn
         WHERE unended AND alone AND ($14::bigint IS NULL OR $15::boolean OR (SELECT surplus FROM room) <= 0)
         RETURNING id
       )
-      SELECT (SELECT count(*) FROM created)::int AS created, (unended AND NOT alone)::int AS overtaken, ends,
+      SELECT (SELECT count(*) FROM created)::int AS created, (SELECT count(*) FROM told) AS told, (unended AND NOT alone)::int AS overtaken, ends,
         array_to_json(ARRAY(SELECT id FROM ended))::text AS ended FROM turn`,
     find: `SELECT *, ${clock} AS now FROM ${sessions} WHERE id = $1 AND expires_at > $2`,
     state: `SELECT version, generation, used, stale_before FROM ${sessions} WHERE id = $1 AND expires_at > $2`,
     // The time is read when the row is held: a statement that waited until nobody waited for its answer any more ($12) changes nothing.
     replace: `WITH held AS MATERIALIZED (SELECT id FROM ${sessions} WHERE id = $1 AND version = $2 AND expires_at > $3 FOR UPDATE),
-      timed AS MATERIALIZED (SELECT id, ${clock} AS time FROM held)
-      UPDATE ${sessions} AS session SET version = version + 1, generation = coalesce($4::bigint, generation), used = coalesce($5::smallint, used),
+      timed AS MATERIALIZED (SELECT id, ${clock} AS time FROM held),
+      changed AS (UPDATE ${sessions} AS session SET version = version + 1, generation = coalesce($4::bigint, generation), used = coalesce($5::smallint, used),
         stale_before = coalesce($6::bigint, stale_before), token_id = coalesce($7, token_id), previous_token_id = coalesce($8, previous_token_id),
         rotated_at = CASE WHEN $9::boolean THEN time ELSE rotated_at END, expires_at = coalesce($10::bigint, expires_at), document = coalesce($11, document)
-      FROM timed WHERE session.id = timed.id AND time <= $12::bigint RETURNING version`,
-    end: `DELETE FROM ${sessions} WHERE id = $1 RETURNING identity, expires_at`,
+      FROM timed WHERE session.id = timed.id AND time <= $12::bigint RETURNING version, session.id, stale_before, expires_at),
+      denied AS (
+        INSERT INTO ${denials} (kind, id, expires_at) SELECT 'stale', stale_before || ':' || id, expires_at FROM changed
+        WHERE $6::bigint > 0 AND ${replicated} ON CONFLICT DO NOTHING RETURNING id, expires_at
+      ),
+      ${notify("'stale'", 'denied', "''", channel)}
+      SELECT version, (SELECT count(*) FROM told) AS told FROM changed`,
+    end: `WITH ended AS (DELETE FROM ${sessions} WHERE id = $1 RETURNING id, identity, expires_at),
+      ${denyEnded('$2')}
+      SELECT identity, expires_at, (SELECT count(*) FROM told) AS told FROM ended`,
     endAll: `WITH before AS (SELECT logins FROM ${owners} WHERE owner = $1),
       counted AS (
         INSERT INTO ${owners} AS one (owner, logins, ends, touched_at)
@@ -71,12 +113,29 @@ export function statementsFor ({ denials, sessions, owners }: TableNames): State
       ended AS (
         DELETE FROM ${sessions} WHERE id IN
           (SELECT id FROM ${sessions} WHERE owner = $1 AND id IS DISTINCT FROM $2 ORDER BY created_at, id LIMIT $3)
-        RETURNING id
-      )
-      SELECT (logins <> coalesce((SELECT logins FROM before), 0))::int AS overtaken, array_to_json(ARRAY(SELECT id FROM ended))::text AS ended FROM counted`,
+        RETURNING id, expires_at
+      ),
+      ${denyEnded('$4')}
+      SELECT (SELECT count(*) FROM told) AS told, (logins <> coalesce((SELECT logins FROM before), 0))::int AS overtaken, array_to_json(ARRAY(SELECT id FROM ended))::text AS ended FROM counted`,
     list: `SELECT * FROM ${sessions} WHERE owner = $1 AND (created_at, id) < ($2, $3) AND expires_at > $4
       ORDER BY created_at DESC, id DESC LIMIT $5`,
+    // $1: the channel of the server that asks. $2: the name of the mark.
+    mark: `WITH time AS MATERIALIZED (SELECT ${clock} AS now),
+      known AS (SELECT max(id::bigint) AS born FROM ${denials}, time WHERE kind = 'feed' AND expires_at > now),
+      made AS (
+        INSERT INTO ${denials} (kind, id, expires_at) SELECT 'feed', now::text, now + ${feedLife} FROM time, known WHERE born IS NULL
+        ON CONFLICT DO NOTHING
+      ),
+      renewed AS (
+        UPDATE ${denials} SET expires_at = now + ${feedLife} FROM time, known
+        WHERE kind = 'feed' AND id = born::text AND expires_at < now + ${feedLife / 2}
+      )
+      SELECT pg_notify($1, json_build_array('mark', $2::text, coalesce(born, now))::text) FROM time, known`,
+    // After $1 and $2, in pages of $4.
+    loadDenials: `SELECT kind, id, expires_at - ${clock} AS life FROM ${denials}
+      WHERE (kind, id) > ($1, $2) AND kind <> 'feed' AND expires_at > ${clock} - $3::bigint ORDER BY kind, id LIMIT $4`,
     forgetDenials: forget(denials, 'expires_at < $1'),
+    forgetUsedIds: forget(usedIds, 'expires_at < $1'),
     forgetSessions: forget(sessions, 'expires_at < $1'),
     forgetOwners: forget(owners, `touched_at < $1 AND NOT EXISTS (SELECT FROM ${sessions} WHERE ${sessions}.owner = ${owners}.owner)`)
   }

@@ -1,7 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import { badOption, isJwtError } from '../../errors.ts'
 import { checkOptionNames } from '../../options/unknown.ts'
+import { resolveReplicate } from '../replication/options.ts'
+import { Replication, warnOfNoReplica } from '../replication/replication.ts'
 import { pageEnd, pageStart, readNumber, readSessionRow, readStateRow, writeTime } from '../sql-session.ts'
 import { connectionOf } from './client.ts'
+import { channelOf, createPostgresFeed } from './feed.ts'
 import { schemaSql, tableNames } from './schema.ts'
 import { clock, statementsFor } from './statements.ts'
 import { keyOf, textOf } from './text.ts'
@@ -11,7 +15,10 @@ import type { SqlRow } from '../sql-session.ts'
 import type {
   CreatedSession, EndedSessions, SessionChange, SessionLimit, SessionPage, SessionRecord, SessionState, Store, StoredSession, TokenState
 } from '../../types/store.ts'
+import type { ReplicaStatus, ReplicateOptions } from '../replication/options.ts'
+import type { Denial } from '../replication/replica.ts'
 
+export type { ReplicaStatus, ReplicateOptions } from '../replication/options.ts'
 export type { PostgresClient, PostgresJsClient, QueryClient } from './client.ts'
 
 /** Options of {@link PostgresStore}. */
@@ -27,20 +34,34 @@ export interface PostgresStoreOptions {
    * does not fill this process's memory. Default: 5,000.
    */
   maxPending?: number
+  /**
+   * Hold the denials in the memory of this server, too: an access token passes without a question to PostgreSQL, and a revocation by
+   * another server holds here within `maxStaleness` milliseconds. Needs a `Pool` of `pg`, or `app.pg`. Default: `false`.
+   */
+  replicate?: boolean | ReplicateOptions
 }
+
+/** Options without `replicate`, which the replication reads by itself. */
+type ResolvedOptions = Required<Omit<PostgresStoreOptions, 'replicate'>>
+
+/** Milliseconds by which the clocks of the servers and of the database may differ, for a replica. */
+const clockSkew = 10_000
 
 /** Milliseconds that an expired row is kept, so that clocks that differ, or jump, lose nothing. */
 const grace = 86_400_000
+
+/** The same for an id that was used once: there is one for each proof of a request. */
+const usedGrace = 60_000
 
 /** How often expired rows are deleted, in milliseconds, how many at once, and the pause between two steps. */
 const sweepInterval = 60_000
 const sweepLimit = 1000
 const sweepPause = 50
 
-const defaults: Readonly<Required<PostgresStoreOptions>> = { schema: 'public', prefix: 'jwt_', commandTimeout: 2000, maxPending: 5000 }
+const defaults: Readonly<ResolvedOptions> = { schema: 'public', prefix: 'jwt_', commandTimeout: 2000, maxPending: 5000 }
 
-function resolveOptions (given: PostgresStoreOptions): Required<PostgresStoreOptions> {
-  checkOptionNames(given, Object.keys(defaults), 'store.')
+function resolveOptions (given: Omit<PostgresStoreOptions, 'replicate'>): ResolvedOptions {
+  checkOptionNames(given, [...Object.keys(defaults), 'replicate'], 'store.')
   const options = { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
   for (const name of ['schema', 'prefix'] as const) {
     if (typeof options[name] !== 'string' || !/^\w{1,40}$/.test(options[name])) {
@@ -81,8 +102,13 @@ function resolveOptions (given: PostgresStoreOptions): Required<PostgresStoreOpt
  */
 export class PostgresStore implements Store {
   readonly #connection: PostgresConnection
-  readonly #options: Required<PostgresStoreOptions>
+  readonly #options: ResolvedOptions
   readonly #sql: Statements
+  /** Who has published, among all servers. In the name of a channel, so of letters and digits. */
+  readonly #server = randomBytes(8).toString('hex')
+  readonly #replication: Replication | null
+  /** Judges an access token without a question; only with the `replicate` option. */
+  readonly judge?: NonNullable<Store['judge']>
   #timer: NodeJS.Timeout | undefined
   #pending = 0
   /** How far the clock of the database is ahead of ours, in milliseconds; learnt from `open` and from its answers. */
@@ -92,10 +118,20 @@ export class PostgresStore implements Store {
    * @param client A client, which the app opens and closes.
    * @throws `FST_JWT_BAD_OPTION` if it is no client, or an option is unknown or invalid.
    */
-  constructor (client: PostgresClient, options: PostgresStoreOptions = {}) {
+  constructor (client: PostgresClient, { replicate, ...options }: PostgresStoreOptions = {}) {
     this.#connection = connectionOf(client)
     this.#options = resolveOptions(options)
-    this.#sql = statementsFor(tableNames(this.#options.schema, this.#options.prefix))
+    const { schema, prefix } = this.#options
+    this.#sql = statementsFor(tableNames(schema, prefix), channelOf(schema, prefix))
+    const replication = this.#createReplication(replicate)
+    this.#replication = replication
+    if (replication === null) return
+    this.judge = ({ jti, sid, ...token }) => replication.judge({ jti: keyOrNull(jti), sid: keyOrNull(sid), ...token })
+  }
+
+  /** The state of the replica; `null` without the `replicate` option. */
+  get replica (): ReplicaStatus | null {
+    return this.#replication?.status ?? null
   }
 
   /**
@@ -118,7 +154,7 @@ export class PostgresStore implements Store {
     const tables = Object.values(tableNames(schema, prefix))
     try {
       const row = await this.#one(`SELECT ${clock} AS now, (pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean)::int AS read_only,
-        (to_regclass($1) IS NULL OR to_regclass($2) IS NULL OR to_regclass($3) IS NULL)::int AS missing`, tables)
+        (${tables.map((_, index) => `to_regclass($${index + 1}) IS NULL`).join(' OR ')})::int AS missing`, tables)
       this.#learnTime(row)
       if (readNumber(row, 'read_only') === 1) throw badOption('store', 'is a PostgreSQL that cannot be written, such as a replica; connect PostgresStore to the primary')
       if (readNumber(row, 'missing') > 0) await this.#createTables()
@@ -127,25 +163,31 @@ export class PostgresStore implements Store {
       throw Object.assign(badOption('store', `got no answer from PostgreSQL; check that it is reachable: ${reasonOf(cause)}`), { cause })
     }
     this.#sweepAfter(sweepInterval)
+    this.#replication?.start()
   }
 
-  /** Stops the deletion of expired rows. The connections stay open. */
+  /** Stops the deletion of expired rows, and the replication with its connection. The other connections stay open. */
   close (): void {
+    this.#replication?.close()
     clearTimeout(this.#timer)
     this.#timer = undefined
   }
 
   async denyToken (jti: string, _sid: string | null, expiresAt: number | null): Promise<void> {
-    await this.#query(this.#sql.deny, ['token', keyOf(jti), writeTime(expiresAt)])
+    await this.#deny('token', keyOf(jti), expiresAt)
   }
 
   async denySession (sid: string, expiresAt: number | null): Promise<void> {
-    await this.#query(this.#sql.deny, ['session', keyOf(sid), writeTime(expiresAt)])
+    await this.#deny('session', keyOf(sid), expiresAt)
   }
 
   async isDenied (jti: string | null, sid: string | null): Promise<boolean> {
     const row = await this.#one(this.#sql.isDenied, [keyOrNull(jti), keyOrNull(sid)])
     return readNumber(row, 'denied') === 1
+  }
+
+  async useOnce (id: string, expiresAt: number): Promise<boolean> {
+    return (await this.#query(this.#sql.useOnce, [keyOf(id), writeTime(expiresAt)])).length === 1
   }
 
   async checkToken (jti: string | null, sid: string): Promise<TokenState> {
@@ -161,11 +203,13 @@ export class PostgresStore implements Store {
       keyOf(id), keyOf(identity), JSON.stringify(identity), version, generation, Number(used), staleBefore, tokenId, previousTokenId,
       rotatedAt, document.createdAt, writeTime(expiresAt), JSON.stringify(document), limit?.max ?? null, limit?.whenFull === 'endOldest'
     ]
-    const attempt = async (ends: number | null): Promise<SqlRow> => this.#one(this.#sql.create, [...values, Date.now(), ends])
+    const attempt = async (ends: number | null): Promise<SqlRow> => this.#one(this.#sql.create, [...values, Date.now(), ends, this.#server])
     let row = await attempt(null)
     // Of several logins at once, one at least is not overtaken: those of one identity come through one after the other.
     while (readNumber(row, 'overtaken') === 1) row = await attempt(readNumber(row, 'ends'))
-    return { created: readNumber(row, 'created') === 1, ended: idsOf(row) }
+    const ended = idsOf(row)
+    this.#replication?.ended(ended.map(keyOf))
+    return { created: readNumber(row, 'created') === 1, ended }
   }
 
   async getSession (id: string): Promise<StoredSession | null> {
@@ -180,7 +224,7 @@ export class PostgresStore implements Store {
 
   async replaceSession (id: string, version: number, change: SessionChange): Promise<boolean> {
     const now = Date.now()
-    const rows = await this.#query(this.#sql.replace, [
+    const work = async (): Promise<readonly SqlRow[]> => this.#query(this.#sql.replace, [
       keyOf(id), version, now,
       change.generation ?? null,
       change.used === undefined ? null : Number(change.used),
@@ -192,17 +236,19 @@ export class PostgresStore implements Store {
       change.document === undefined ? null : JSON.stringify(change.document),
       now + this.#clockOffset + this.#options.commandTimeout
     ])
+    const rows = await (change.staleBefore === undefined ? work() : this.#holding('stale', keyOf(id), work))
     return rows.length === 1
   }
 
   async endSession (id: string): Promise<string | null> {
-    const [row] = await this.#query(this.#sql.end, [keyOf(id)])
+    const [row] = await this.#holding('session', keyOf(id), async () => this.#query(this.#sql.end, [keyOf(id), this.#server]))
     return row === undefined || readNumber(row, 'expires_at') <= Date.now() ? null : readIdentity(row)
   }
 
   async endSessions (identity: string, except: string | null, limit: number): Promise<EndedSessions> {
-    const row = await this.#one(this.#sql.endAll, [keyOf(identity), keyOrNull(except), limit])
+    const row = await this.#one(this.#sql.endAll, [keyOf(identity), keyOrNull(except), limit, this.#server])
     const ended = idsOf(row)
+    this.#replication?.ended(ended.map(keyOf))
     // A login that was stored while this waited for it was not seen: the next step ends it.
     return { ended, more: ended.length === limit || readNumber(row, 'overtaken') === 1 }
   }
@@ -212,6 +258,34 @@ export class PostgresStore implements Store {
     const page = rows.slice(0, limit)
     const last = page.at(-1)
     return { sessions: page.map(readRow), next: rows.length > limit && last !== undefined ? pageEnd(last) : null }
+  }
+
+  /** Calls back with the id of each session that another server has ended, with the `replicate` option. @returns Ends it. */
+  onSessionEnd (listener: (sid: string) => void): () => void {
+    return this.#replication?.onSessionEnd(key => { listener(textOf(key)) }) ?? (() => {})
+  }
+
+  async #deny (kind: 'token' | 'session', key: string, expiresAt: number | null): Promise<void> {
+    await this.#holding(kind, key, async () => this.#query(this.#sql.deny, [kind, key, writeTime(expiresAt), this.#server]))
+  }
+
+  /** What this server revokes holds here from the beginning. */
+  async #holding<T> (kind: Denial['kind'], key: string, work: () => Promise<T>): Promise<T> {
+    return this.#replication === null ? work() : this.#replication.hold(kind, key, work)
+  }
+
+  #createReplication (given: PostgresStoreOptions['replicate']): Replication | null {
+    const options = resolveReplicate(given)
+    if (options === null) return null
+    const { listen } = this.#connection
+    if (listen === null) {
+      warnOfNoReplica('PostgresStore listens on a connection that a Pool of pg makes; this client is another one')
+      return null
+    }
+    const { schema, prefix, commandTimeout } = this.#options
+    const query = async (text: string, values: readonly unknown[]): Promise<readonly SqlRow[]> => this.#query(text, values)
+    const feed = createPostgresFeed({ listen, sql: this.#sql, channel: channelOf(schema, prefix), server: this.#server, query, timeout: commandTimeout, clockSkew })
+    return new Replication(feed, options, clockSkew)
   }
 
   async #createTables (): Promise<void> {
@@ -267,14 +341,14 @@ export class PostgresStore implements Store {
     }, milliseconds).unref()
   }
 
-  /** Deletes some of the rows that expired a day ago. @returns Whether there may be more. */
+  /** Deletes some of the rows that expired a day ago, and of the ids used once that expired a minute ago. @returns Whether there may be more. */
   async #sweep (): Promise<boolean> {
-    const before = Date.now() - grace
+    const now = Date.now()
     let more = false
-    for (const statement of ['forgetDenials', 'forgetSessions', 'forgetOwners'] as const) {
+    for (const statement of ['forgetUsedIds', 'forgetDenials', 'forgetSessions', 'forgetOwners'] as const) {
       // To look for owners without sessions takes longest, and must not keep the rest from being deleted.
       if (more && statement === 'forgetOwners') break
-      const rows = await this.#query(this.#sql[statement], [before, `${this.#options.prefix}${statement}`, sweepLimit])
+      const rows = await this.#query(this.#sql[statement], [now - (statement === 'forgetUsedIds' ? usedGrace : grace), `${this.#options.prefix}${statement}`, sweepLimit])
       more ||= rows.length === sweepLimit
     }
     return more

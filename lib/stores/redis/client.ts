@@ -1,10 +1,14 @@
 import { badOption } from '../../errors.ts'
+import { ioredisSubscribe, nodeRedisSubscribe } from './subscribe.ts'
+import type { IoredisCopy, NodeRedisCopy, Subscribe } from './subscribe.ts'
 
 /** A client of `ioredis`, `iovalkey` or `@fastify/redis` (`app.redis`): single node, Sentinel or Cluster. */
 export interface IoredisClient {
   readonly status: string
   readonly isCluster: boolean
   call (command: string, args: string[]): Promise<unknown>
+  /** For the `replicate` option, which needs a second connection; a Cluster has another one. */
+  duplicate? (override?: object): unknown
 }
 
 /** A Cluster client of `ioredis` or `iovalkey`. */
@@ -18,6 +22,9 @@ export interface IoredisCluster extends IoredisClient {
 export interface NodeRedisClient {
   readonly isOpen: boolean
   sendCommand (args: string[], options: NodeRedisOptions): Promise<unknown>
+  /** For the `replicate` option, which needs a second connection; a pool has none. */
+  readonly options?: { readonly socket?: object }
+  duplicate? (overrides?: { socket: object }): unknown
 }
 
 /** The result of `createCluster` of node-redis. */
@@ -33,6 +40,7 @@ export interface NodeRedisCluster {
 export interface NodeRedisSentinel {
   readonly isOpen: boolean
   getMasterNode (): unknown
+  duplicate (): unknown
   sendCommand (isReadonly: boolean, args: string[], options: NodeRedisOptions): Promise<unknown>
 }
 
@@ -53,6 +61,10 @@ export interface RedisConnection {
   send (key: string, command: string, args: string[]): Promise<unknown>
   /** All primaries, once the client is connected. */
   primaries (): Promise<SendCommand[]>
+  /** Whether a script may only have keys of one slot. */
+  readonly isCluster: boolean
+  /** `null` if the client has no second connection to give. */
+  readonly subscribe: Subscribe | null
 }
 
 const plainReplies: NodeRedisOptions = { typeMapping: {} }
@@ -65,7 +77,9 @@ function ioredis (client: IoredisClient): RedisConnection {
   const send: SendCommand = (command, args) => client.call(command, args)
   return {
     send: (_key, command, args) => client.call(command, args),
-    primaries: async () => [send]
+    primaries: async () => [send],
+    isCluster: false,
+    subscribe: ioredisSubscribe(options => client.duplicate?.(options) as IoredisCopy)
   }
 }
 
@@ -77,7 +91,9 @@ function ioredisCluster (cluster: IoredisCluster): RedisConnection {
   }
   return {
     send: (_key, command, args) => cluster.call(command, args),
-    primaries: async () => cluster.nodes('master').map(node => (command, args) => node.call(command, args))
+    primaries: async () => cluster.nodes('master').map(node => (command, args) => node.call(command, args)),
+    isCluster: true,
+    subscribe: null
   }
 }
 
@@ -85,7 +101,12 @@ function nodeRedis (client: NodeRedisClient): RedisConnection {
   const send: SendCommand = (command, args) => client.sendCommand([command, ...args], plainReplies)
   return {
     send: (_key, command, args) => send(command, args),
-    primaries: async () => [send]
+    primaries: async () => [send],
+    isCluster: false,
+    // A pool has no `duplicate`.
+    subscribe: client.duplicate === undefined
+      ? null
+      : nodeRedisSubscribe(() => client.duplicate?.({ socket: { ...client.options?.socket, reconnectStrategy: false } }) as NodeRedisCopy)
   }
 }
 
@@ -95,7 +116,9 @@ function nodeRedisCluster (cluster: NodeRedisCluster): RedisConnection {
     primaries: async () => {
       const clients = await Promise.all(cluster.masters.map(async node => cluster.nodeClient(node as never)))
       return clients.map(client => (command, args) => client.sendCommand([command, ...args], plainReplies))
-    }
+    },
+    isCluster: true,
+    subscribe: null
   }
 }
 
@@ -103,7 +126,9 @@ function nodeRedisSentinel (sentinel: NodeRedisSentinel): RedisConnection {
   const send: SendCommand = (command, args) => sentinel.sendCommand(false, [command, ...args], plainReplies)
   return {
     send: (_key, command, args) => send(command, args),
-    primaries: async () => [send]
+    primaries: async () => [send],
+    isCluster: false,
+    subscribe: nodeRedisSubscribe(() => sentinel.duplicate() as NodeRedisCopy)
   }
 }
 

@@ -11,6 +11,8 @@ function tag (id: string): string {
 
 /** The keys of a store. A Redis Cluster chooses the slot by the part in braces. */
 export interface RedisKeys {
+  /** An id as it stands in a key. */
+  tag (id: string): string
   session (sid: string): string
   deniedSession (sid: string): string
   /** In the slot of its session, if it has one. */
@@ -19,11 +21,17 @@ export interface RedisKeys {
   sessionsOf (identity: string): string
   /** The sessions of an identity by expiry, in the same slot. */
   expiryOf (identity: string): string
+  usedOnce (id: string): string
   probe (index: number): string
+  /** What is known of the feed of denials, while a server replicates them. */
+  readonly feed: string
+  /** The live denials by expiry, since the feed is there. */
+  readonly live: string
 }
 
 export function redisKeys (prefix: string): RedisKeys {
   return {
+    tag,
     session: sid => `${prefix}session:{${tag(sid)}}`,
     deniedSession: sid => `${prefix}denied-session:{${tag(sid)}}`,
     deniedToken: (jti, sid) => sid === null
@@ -31,6 +39,9 @@ export function redisKeys (prefix: string): RedisKeys {
       : `${prefix}denied-token:{${tag(sid)}}:${tag(jti)}`,
     sessionsOf: identity => `${prefix}sessions-of:{${sha256(identity)}}`,
     expiryOf: identity => `${prefix}expiry-of:{${sha256(identity)}}`,
-    probe: index => `${prefix}probe:{${index}}`
+    usedOnce: id => `${prefix}used:{${tag(id)}}`,
+    probe: index => `${prefix}probe:{${index}}`,
+    feed: `${prefix}feed`,
+    live: `${prefix}feed:live`
   }
 }

@@ -28,12 +28,53 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local time = string.format('%.0f', now)`
 
-/** KEYS: the denial. ARGV: its life. */
-export const denyScript = script(`
+/** Milliseconds that the keys of the feed stay after the last server that replicates has gone. */
+export const feedLife = 86_400_000
+
+/*
+ * publish(first, member, life, server): KEYS[first] and the next one are the feed and the live denials; without them, and without a feed,
+ * nobody replicates. A publication says where it stands in the feed, and where the one before it does, so that one that is lost is
+ * noticed: also after a failover or FLUSHALL, since a place holds the time. Whoever may not publish moves the place all the same.
+ */
+const publish = `
+local function publish (first, member, life, server)
+  local feed, live = KEYS[first], KEYS[first + 1]
+  local known = feed and redis.call('HMGET', feed, 'id', 'place', 'channel') or {}
+  if not known[1] then return end
+  local clock = redis.call('TIME')
+  local place = redis.call('HINCRBY', feed, 'count', 1) .. '-' .. clock[1] .. '-' .. clock[2]
+  redis.call('HSET', feed, 'place', place)
+  redis.call('ZADD', live, 'GT', string.format('%.0f', clock[1] * 1000 + math.floor(clock[2] / 1000) + life), member)
+  redis.call('PEXPIRE', feed, ${feedLife})
+  redis.call('PEXPIRE', live, ${feedLife})
+  redis.pcall('PUBLISH', known[3], table.concat({'denied', known[1], known[2], place, server, string.format('%.0f', life), member}, ' '))
+end`
+
+/** KEYS: the denial, the feed. ARGV: its life, its name in the feed, the server that denies. */
+export const denyScript = script(`${publish}
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then
   redis.call('DEL', KEYS[1])
   redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
+  publish(2, ARGV[2], tonumber(ARGV[1]), ARGV[3])
 end`)
+
+/**
+ * Makes a mark, and the feed if there is none. KEYS: the feed. ARGV: the channel of the server that asks, the name of the mark, the id of
+ * a new feed, the channel of denials. Removes what has expired, a little at a time.
+ */
+export const markScript = script(`${timeOfServer}
+local feed = redis.call('HMGET', KEYS[1], 'id', 'place', 'born')
+if not feed[1] then
+  feed = {ARGV[3], '0-' .. time, time}
+  redis.call('HSET', KEYS[1], 'id', feed[1], 'place', feed[2], 'born', feed[3], 'channel', ARGV[4])
+end
+if redis.call('PTTL', KEYS[1]) < ${feedLife / 2} then
+  redis.call('PEXPIRE', KEYS[1], ${feedLife})
+  redis.call('PEXPIRE', KEYS[2], ${feedLife})
+end
+local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', time, 'LIMIT', 0, 1000)
+if expired[1] then redis.call('ZREM', KEYS[2], unpack(expired)) end
+redis.call('PUBLISH', ARGV[1], table.concat({'mark', ARGV[2], feed[1], feed[2], feed[3], time}, ' '))`)
 
 /**
  * KEYS: the sessions of an identity by creation, and by expiry. ARGV: the session, when it was created and expires, the life of
@@ -77,23 +118,28 @@ export const readScript = script(`${timeOfServer}
 return {time, redis.call('HMGET', KEYS[1], '${sessionFields.join("', '")}')}`)
 
 /**
- * KEYS: the session. ARGV: the server's time after which nobody waits for the answer, the version that was read, the new life
- * ('' for the old one), whether this is a rotation, then field and value in turn. Answers whether it was changed, and the time.
+ * KEYS: the session, the feed. ARGV: the server's time after which nobody waits for the answer, the version that was read, the new life
+ * ('' for the old one), whether this is a rotation, the new stale mark ('' for none), the session's name in the feed, then field and
+ * value in turn. Answers whether it was changed, and the time.
  */
-export const replaceScript = script(`${timeOfServer}
+export const replaceScript = script(`${timeOfServer}${publish}
 if now > tonumber(ARGV[1]) then return {'late', time} end
 if redis.call('HGET', KEYS[1], 'version') ~= ARGV[2] then return {'changed', time} end
 redis.call('PEXPIRE', KEYS[1], ARGV[3] == '' and redis.call('PTTL', KEYS[1]) or ARGV[3])
 redis.call('HINCRBY', KEYS[1], 'version', 1)
 if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'rotatedAt', time) end
-if #ARGV > 4 then redis.call('HSET', KEYS[1], unpack(ARGV, 5)) end
+if ARGV[5] ~= '' and tonumber(ARGV[5]) > tonumber(redis.call('HGET', KEYS[1], 'staleBefore')) then
+  publish(2, 'stale:' .. ARGV[5] .. ':' .. ARGV[6], redis.call('PTTL', KEYS[1]), '-')
+end
+if #ARGV > 6 then redis.call('HSET', KEYS[1], unpack(ARGV, 7)) end
 return {'replaced', time}`)
 
 /**
- * KEYS: the session, its denial. ARGV: the caller's time, how much longer than its expiry a key is kept, the life of what has
- * no end, and the life of a denial without a record ('' for none). Answers whose session it was.
+ * KEYS: the session, its denial, the feed. ARGV: the caller's time, how much longer than its expiry a key is kept, the life of what has
+ * no end, the life of a denial without a record ('' for none), its name in the feed, the server that ends it. Answers whose session it
+ * was.
  */
-export const endScript = script(`
+export const endScript = script(`${publish}
 local old = redis.call('HMGET', KEYS[1], 'identity', 'expiresAt')
 local life = tonumber(ARGV[4])
 if old[1] then
@@ -103,6 +149,7 @@ end
 redis.call('DEL', KEYS[1])
 if life and redis.call('PTTL', KEYS[2]) < life then
   redis.call('SET', KEYS[2], '1', 'PX', string.format('%.0f', life))
+  publish(3, ARGV[5], life, ARGV[6])
 end
 if old[1] and (old[2] == '' or tonumber(old[2]) > tonumber(ARGV[1])) then return {1, old[1]} end
 return {0}`)

@@ -1,6 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { badOption } from '../../errors.ts'
 import { checkOptionNames } from '../../options/unknown.ts'
+import { resolveReplicate } from '../replication/options.ts'
+import { Replication, warnOfNoReplica } from '../replication/replication.ts'
 import { connectionOf } from './client.ts'
+import { createRedisFeed, feedName } from './feed.ts'
 import { redisKeys } from './keys.ts'
 import { checkRequirements, checkServers, redisErrorCode } from './requirements.ts'
 import { createScript, denyScript, endScript, listScript, readScript, replaceScript } from './scripts.ts'
@@ -14,7 +18,10 @@ import type {
   CreatedSession, EndedSessions, SessionChange, SessionLimit, SessionPage, SessionRecord, SessionState, Store, StoredSession, TokenState
 } from '../../types/store.ts'
 import type { MaybePromise } from '../../types/claims.ts'
+import type { ReplicaStatus, ReplicateOptions } from '../replication/options.ts'
+import type { Denial } from '../replication/replica.ts'
 
+export type { ReplicaStatus, ReplicateOptions } from '../replication/options.ts'
 export type { IoredisClient, IoredisCluster, NodeRedisClient, NodeRedisCluster, NodeRedisSentinel, RedisClient } from './client.ts'
 
 /** Options of {@link RedisStore}. */
@@ -43,7 +50,15 @@ export interface RedisStoreOptions {
    * replica, or may evict revocations, requests are a 503 until that is mended. Default: 10,000.
    */
   checkInterval?: number
+  /**
+   * Hold the denials in the memory of this server, too: an access token passes without a question to Redis, and a revocation by another
+   * server holds here within `maxStaleness` milliseconds. Not with a Cluster. Default: `false`.
+   */
+  replicate?: boolean | ReplicateOptions
 }
+
+/** Options without `replicate`, which the replication reads by itself. */
+type ResolvedOptions = Required<Omit<RedisStoreOptions, 'replicate'>>
 
 /** The TTL of a key that never expires: 100 years, in milliseconds. So every key has a TTL. */
 const forEver = 100 * 365 * 86_400_000
@@ -58,11 +73,11 @@ interface Call {
   readonly startedAt: number
 }
 
-const defaults: Readonly<Required<RedisStoreOptions>> =
+const defaults: Readonly<ResolvedOptions> =
   { prefix: 'fastify-jwt:', commandTimeout: 2000, clockSkew: 10_000, allowEviction: false, maxPending: 5000, checkInterval: 10_000 }
 
-function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> {
-  checkOptionNames(given, Object.keys(defaults), 'store.')
+function resolveOptions (given: Omit<RedisStoreOptions, 'replicate'>): ResolvedOptions {
+  checkOptionNames(given, [...Object.keys(defaults), 'replicate'], 'store.')
   const options = { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
   if (typeof options.prefix !== 'string' || !/^[^{}]*(\{[^{}]+\}[^{}]*)?$/.test(options.prefix)) {
     throw badOption('store.prefix', 'takes a string without braces, or with one complete hash tag')
@@ -109,9 +124,14 @@ function resolveOptions (given: RedisStoreOptions): Required<RedisStoreOptions> 
 export class RedisStore implements Store {
   readonly #connection: RedisConnection
   readonly #keys: RedisKeys
-  readonly #options: Required<RedisStoreOptions>
+  readonly #options: ResolvedOptions
   readonly #tombstone = String(tombstoneLife)
   readonly #watch: ServerWatch
+  /** Who has made a publication, among all servers. */
+  readonly #server = randomBytes(9).toString('base64url')
+  readonly #replication: Replication | null
+  /** Judges an access token without a question; only with the `replicate` option. */
+  readonly judge?: NonNullable<Store['judge']>
   /** How far the clock of Redis is ahead of ours, in milliseconds; learnt from `open` and from its answers. */
   #clockOffset = 0
 
@@ -119,12 +139,22 @@ export class RedisStore implements Store {
    * @param client A client, connected or connecting.
    * @throws `FST_JWT_BAD_OPTION` if it is not a client, or an option is unknown or invalid.
    */
-  constructor (client: RedisClient, options: RedisStoreOptions = {}) {
+  constructor (client: RedisClient, { replicate, ...options }: RedisStoreOptions = {}) {
     this.#options = resolveOptions(options)
     const { maxPending, allowEviction, checkInterval } = this.#options
     this.#connection = limitPending(connectionOf(client), maxPending)
     this.#watch = createServerWatch(() => checkServers(this.#connection, allowEviction), checkInterval)
     this.#keys = redisKeys(this.#options.prefix)
+    const replication = this.#createReplication(replicate)
+    this.#replication = replication
+    if (replication === null) return
+    const { tag } = this.#keys
+    this.judge = ({ jti, sid, ...token }) => replication.judge({ jti: jti === null ? null : tag(jti), sid: sid === null ? null : tag(sid), ...token })
+  }
+
+  /** The state of the replica; `null` without the `replicate` option. */
+  get replica (): ReplicaStatus | null {
+    return this.#replication?.status ?? null
   }
 
   /**
@@ -135,19 +165,35 @@ export class RedisStore implements Store {
   async open (): Promise<void> {
     const time = await checkRequirements(this.#connection, this.#keys, this.#options.allowEviction, step => this.#inTime(step, false))
     this.#clockOffset = time - Date.now()
+    this.#replication?.start()
+  }
+
+  /** Ends the replication and its connection. The client stays open. */
+  close (): void {
+    this.#replication?.close()
+  }
+
+  /** Calls back with the id of each session that another server has ended, with the `replicate` option. @returns Ends it. */
+  onSessionEnd (listener: (sid: string) => void): () => void {
+    return this.#replication?.onSessionEnd(listener) ?? (() => {})
   }
 
   async denyToken (jti: string, sid: string | null, expiresAt: number | null): Promise<void> {
-    await this.#inTime(call => this.#run(call, denyScript, [this.#keys.deniedToken(jti, sid)], [this.#ttl(expiresAt)]))
+    await this.#deny('token', jti, this.#keys.deniedToken(jti, sid), expiresAt)
   }
 
   async denySession (sid: string, expiresAt: number | null): Promise<void> {
-    await this.#inTime(call => this.#run(call, denyScript, [this.#keys.deniedSession(sid)], [this.#ttl(expiresAt)]))
+    await this.#deny('session', sid, this.#keys.deniedSession(sid), expiresAt)
   }
 
   isDenied (jti: string | null, sid: string | null): MaybePromise<boolean> {
     const keys = this.#denialsOf(jti, sid)
     return keys.length === 0 ? false : this.#inTime(() => this.#exists(keys))
+  }
+
+  async useOnce (id: string, expiresAt: number): Promise<boolean> {
+    const key = this.#keys.usedOnce(id)
+    return this.#inTime(async call => await this.#change(call, key, 'SET', [key, '1', 'PX', this.#ttl(expiresAt), 'NX']) !== null)
   }
 
   async checkToken (jti: string | null, sid: string): Promise<TokenState> {
@@ -161,7 +207,7 @@ export class RedisStore implements Store {
     return this.#inTime(async call => {
       const [listed, ...ended] = await this.#list(call, session, limit)
       if (!listed) return { created: false, ended: [] }
-      await Promise.all(ended.map(async id => this.#end(call, id, this.#tombstone)))
+      await this.#endAll(call, ended)
       const keys: [string, string] = [this.#keys.session(session.id), this.#keys.deniedSession(session.id)]
       const created = await this.#run(call, createScript, keys, [this.#ttl(session.expiresAt), ...writeFields(session)])
       return { created: Number(created) === 1, ended }
@@ -177,12 +223,18 @@ export class RedisStore implements Store {
   }
 
   async replaceSession (id: string, version: number, { rotated, ...values }: SessionChange): Promise<boolean> {
+    const change = async (): Promise<boolean> => this.#replace(id, version, rotated === true, values)
+    return values.staleBefore === undefined ? change() : this.#holding('stale', id, change)
+  }
+
+  async #replace (id: string, version: number, rotated: boolean, values: Omit<SessionChange, 'rotated'>): Promise<boolean> {
     return this.#inTime(async call => {
       const { expiresAt } = values
       if (expiresAt !== undefined && !await this.#listAgain(call, id, expiresAt)) return false
       const deadline = String(call.startedAt + this.#clockOffset + this.#options.commandTimeout)
-      const [outcome, time] = await this.#run(call, replaceScript, [this.#keys.session(id)], [
-        deadline, String(version), expiresAt === undefined ? '' : this.#ttl(expiresAt), rotated === true ? '1' : '0', ...writeFields(values)
+      const [outcome, time] = await this.#run(call, replaceScript, [this.#keys.session(id), ...this.#feedKeys()], [
+        deadline, String(version), expiresAt === undefined ? '' : this.#ttl(expiresAt), rotated ? '1' : '0',
+        String(values.staleBefore ?? ''), this.#keys.tag(id), ...writeFields(values)
       ]) as [outcome: string, time: string]
       this.#clockOffset = Number(time) - Date.now()
       return String(outcome) === 'replaced'
@@ -190,7 +242,7 @@ export class RedisStore implements Store {
   }
 
   async endSession (id: string): Promise<string | null> {
-    const identity = await this.#inTime(call => this.#end(call, id, ''))
+    const identity = await this.#holding('session', id, async () => this.#inTime(call => this.#end(call, id, '')))
     // The session has ended, whatever becomes of this: the list is read with an eye to what is gone.
     if (identity !== null) this.#inTime(call => this.#unlist(call, identity, [id])).catch(() => {})
     return identity
@@ -204,7 +256,7 @@ export class RedisStore implements Store {
       const others = ids.map(String).filter(id => id !== except)
       const ended = others.slice(0, limit)
       // A session that is listed and not there yet is being created: its denial keeps it from being.
-      await Promise.all(ended.map(async id => this.#end(call, id, this.#tombstone)))
+      await this.#endAll(call, ended)
       if (ended.length > 0) await this.#unlist(call, identity, ended)
       return { ended, more: others.length > limit }
     })
@@ -280,11 +332,47 @@ export class RedisStore implements Store {
     await Promise.all([this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)].map(async key => this.#change(call, key, 'ZREM', [key, ...ids])))
   }
 
+  /** Sends a denial. */
+  async #deny (kind: 'token' | 'session', id: string, key: string, expiresAt: number | null): Promise<void> {
+    const args = [this.#ttl(expiresAt), feedName(kind, this.#keys.tag(id)), this.#server]
+    await this.#holding(kind, id, async () => this.#inTime(call => this.#run(call, denyScript, [key, ...this.#feedKeys()], args)))
+  }
+
+  /** What this server revokes holds here from the beginning. */
+  async #holding<T> (kind: Denial['kind'], id: string, work: () => Promise<T>): Promise<T> {
+    return this.#replication === null ? work() : this.#replication.hold(kind, this.#keys.tag(id), work)
+  }
+
+  /** On a Cluster the feed is in another slot than what is denied: nobody replicates there. */
+  #feedKeys (): string[] {
+    return this.#connection.isCluster ? [] : [this.#keys.feed, this.#keys.live]
+  }
+
+  #createReplication (given: RedisStoreOptions['replicate']): Replication | null {
+    const options = resolveReplicate(given)
+    if (options === null) return null
+    const { subscribe, send } = this.#connection
+    if (subscribe === null) {
+      warnOfNoReplica(this.#connection.isCluster ? 'a Redis Cluster has no order among its nodes' : 'a pool has no second connection to listen on; give RedisStore a client')
+      return null
+    }
+    const { commandTimeout, clockSkew } = this.#options
+    const run = async (script: RedisScript, keys: [string, ...string[]], args: string[]): Promise<unknown> =>
+      this.#inTime(call => this.#run(call, script, keys, args))
+    const feed = createRedisFeed({ subscribe, send, keys: this.#keys, server: this.#server, run, timeout: commandTimeout })
+    return new Replication(feed, options, clockSkew)
+  }
+
+  /** Ends several sessions, those that are listed and not there yet included. */
+  async #endAll (call: Call, ids: readonly string[]): Promise<void> {
+    await Promise.all(ids.map(async id => this.#holding('session', id, async () => this.#end(call, id, this.#tombstone))))
+  }
+
   /** @param withoutRecord The life of a denial if there is no record; '' for none. */
   async #end (call: Call, id: string, withoutRecord: string): Promise<string | null> {
-    const keys: [string, string] = [this.#keys.session(id), this.#keys.deniedSession(id)]
+    const keys: [string, ...string[]] = [this.#keys.session(id), this.#keys.deniedSession(id), ...this.#feedKeys()]
     const [existed, identity] = await this.#run(call, endScript, keys, [
-      String(Date.now()), String(this.#options.clockSkew), String(forEver), withoutRecord
+      String(Date.now()), String(this.#options.clockSkew), String(forEver), withoutRecord, feedName('session', this.#keys.tag(id)), this.#server
     ]) as [existed: number | string, identity?: string]
     return Number(existed) === 1 ? String(identity) : null
   }

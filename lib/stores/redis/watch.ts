@@ -6,7 +6,7 @@ import type { JwtError } from '../../types/errors.ts'
 export function limitPending (connection: RedisConnection, limit: number): RedisConnection {
   let pending = 0
   return {
-    primaries: () => connection.primaries(),
+    ...connection,
     async send (key, command, args) {
       if (pending >= limit) throw new Error(`${limit} commands are waiting for Redis`)
       pending++

@@ -10,6 +10,11 @@ CREATE TABLE IF NOT EXISTS "${prefix}denials" (
   PRIMARY KEY (kind, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS "${prefix}denials_expiry" ON "${prefix}denials" (expires_at);
+CREATE TABLE IF NOT EXISTS "${prefix}used_ids" (
+  id TEXT NOT NULL PRIMARY KEY,
+  expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS "${prefix}used_ids_expiry" ON "${prefix}used_ids" (expires_at);
 CREATE TABLE IF NOT EXISTS "${prefix}sessions" (
   id TEXT NOT NULL PRIMARY KEY,
   identity TEXT NOT NULL,
@@ -30,19 +35,21 @@ CREATE INDEX IF NOT EXISTS "${prefix}sessions_expiry" ON "${prefix}sessions" (ex
 
 /** Every statement of the store, prepared once. */
 export type Statements = Readonly<Record<
-  'deny' | 'isDenied' | 'checkToken' | 'insert' | 'count' | 'oldest' | 'find' | 'state' | 'replace' | 'end' | 'endAll' | 'list' |
-  'forgetDenials' | 'forgetSessions', SqliteStatement>>
+  'deny' | 'isDenied' | 'useOnce' | 'checkToken' | 'insert' | 'count' | 'oldest' | 'find' | 'state' | 'replace' | 'end' | 'endAll' | 'list' |
+  'forgetDenials' | 'forgetUsedIds' | 'forgetSessions', SqliteStatement>>
 
 /** Creates the tables if they are not there, and prepares the statements. */
 export function prepareStatements (database: SqliteDatabase, prefix: string): Statements {
   database.exec(schema(prefix))
   const denials = `"${prefix}denials"`
+  const usedIds = `"${prefix}used_ids"`
   const sessions = `"${prefix}sessions"`
   const denied = `EXISTS (SELECT 1 FROM ${denials} WHERE kind = 'token' AND id = ?) OR EXISTS (SELECT 1 FROM ${denials} WHERE kind = 'session' AND id = ?)`
   const sql: Record<keyof Statements, string> = {
     deny: `INSERT INTO ${denials} (kind, id, expires_at) VALUES (?, ?, ?)
       ON CONFLICT (kind, id) DO UPDATE SET expires_at = max(expires_at, excluded.expires_at)`,
     isDenied: `SELECT ${denied} AS denied`,
+    useOnce: `INSERT INTO ${usedIds} (id, expires_at) VALUES (?, ?) ON CONFLICT (id) DO NOTHING`,
     checkToken: `SELECT ${denied} AS denied, version, generation, used, stale_before
       FROM (SELECT 1) LEFT JOIN ${sessions} ON id = ? AND expires_at > ?`,
     insert: `INSERT INTO ${sessions} (id, identity, version, generation, used, stale_before, token_id, previous_token_id, rotated_at, created_at, expires_at, document)
@@ -62,6 +69,7 @@ export function prepareStatements (database: SqliteDatabase, prefix: string): St
     list: `SELECT * FROM ${sessions} WHERE identity = ? AND (created_at, id) < (?, ?) AND expires_at > ?
       ORDER BY created_at DESC, id DESC LIMIT ?`,
     forgetDenials: `DELETE FROM ${denials} WHERE (kind, id) IN (SELECT kind, id FROM ${denials} WHERE expires_at <= ? LIMIT ?)`,
+    forgetUsedIds: `DELETE FROM ${usedIds} WHERE id IN (SELECT id FROM ${usedIds} WHERE expires_at <= ? LIMIT ?)`,
     forgetSessions: `DELETE FROM ${sessions} WHERE id IN (SELECT id FROM ${sessions} WHERE expires_at <= ? LIMIT ?)`
   }
   return Object.fromEntries(Object.entries(sql).map(([name, text]) => [name, database.prepare(text)])) as Record<keyof Statements, SqliteStatement>

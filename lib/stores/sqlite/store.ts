@@ -34,6 +34,9 @@ export interface SqliteStoreOptions {
  */
 const grace = 86_400_000
 
+/** The same for an id that was used once: there is one for each proof of a request. */
+const usedGrace = 60_000
+
 /** How often expired rows are deleted, in milliseconds, and how many at once: a step must not hold up the event loop. */
 const sweepInterval = 60_000
 const sweepLimit = 500
@@ -130,6 +133,10 @@ export class SqliteStore implements Store {
     return Number((this.#statements.isDenied.get(jti, sid) as SqlRow)['denied']) === 1
   }
 
+  useOnce (id: string, expiresAt: number): boolean {
+    return Number(this.#statements.useOnce.run(id, writeTime(expiresAt)).changes) === 1
+  }
+
   checkToken (jti: string | null, sid: string): TokenState {
     const row = this.#statements.checkToken.get(jti, sid, sid, Date.now()) as SqlRow
     if (Number(row['denied']) === 1) return 'denied'
@@ -214,12 +221,13 @@ export class SqliteStore implements Store {
     this.#timer = setTimeout(() => this.#sweepAfter(this.#sweep() ? sweepPause : sweepInterval), milliseconds).unref()
   }
 
-  /** Deletes some of the rows that expired a day ago. @returns Whether there may be more. */
+  /** Deletes some of the rows that expired a day ago, and of the ids used once that expired a minute ago. @returns Whether there may be more. */
   #sweep (): boolean {
     try {
-      const { forgetDenials, forgetSessions } = this.#statements
-      const before = Date.now() - grace
-      const changes = [forgetDenials, forgetSessions].map(statement => Number(statement.run(before, sweepLimit).changes))
+      const { forgetUsedIds, forgetDenials, forgetSessions } = this.#statements
+      const now = Date.now()
+      const changes = ([[forgetUsedIds, usedGrace], [forgetDenials, grace], [forgetSessions, grace]] as const)
+        .map(([statement, kept]) => Number(statement.run(now - kept, sweepLimit).changes))
       return changes.includes(sweepLimit)
     } catch {
       // Another process is writing, or the app has closed the database. What has expired can wait.

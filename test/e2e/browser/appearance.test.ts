@@ -130,6 +130,63 @@ t.test('The site to look at and to use', withoutBrowser, async t => {
     complaints.push(...owner.complaints, ...elsewhere.complaints)
   })
 
+  await t.test('a visitor who is not signed in has nothing red in the console', async t => {
+    const { page } = await newVisitor(t, browser)
+    const printed: string[] = []
+    page.on('console', message => { printed.push(message.text()) })
+    await page.goto(`${site.origin}/profile`)
+    await seeSignIn(page)
+    for (const path of ['/', '/sign-up', '/about']) await page.goto(site.origin + path, { waitUntil: 'networkidle' })
+    t.same(printed, [])
+    t.equal(await page.evaluate("fetch('/favicon.ico').then(response => response.status)"), 200)
+    const missing = await page.goto(`${site.origin}/no-such-page`)
+    t.equal(missing?.status(), 404)
+    await page.getByRole('heading', { name: 'No such page' }).waitFor()
+  })
+
+  await t.test('the focus goes to the field that is wrong, which says so', async t => {
+    const [first, second] = [await newVisitor(t, browser), await newVisitor(t, browser)]
+    await signUpByForm(site, first)
+    const { page } = second
+    await page.goto(`${site.origin}/sign-up`)
+    await page.getByLabel('Name').fill(first.name)
+    await page.getByLabel('Password').fill(second.password)
+    await page.getByRole('button', { name: 'Create account' }).click()
+    await page.getByText('This name is taken').waitFor()
+    t.same(await focused(page), { name: 'Name', visible: true })
+    t.equal(await page.getByLabel('Name').getAttribute('aria-invalid'), 'true')
+    t.equal(await page.getByLabel('Password').getAttribute('aria-invalid'), null)
+    complaints.push(...first.complaints, ...second.complaints)
+  })
+
+  await t.test('who was signed out from elsewhere is told why, and who has signed out is not', async t => {
+    const here = await newVisitor(t, browser)
+    await signUpByForm(site, here)
+    const there = { ...await newVisitor(t, browser), name: here.name, password: here.password }
+    await signIn(site, there)
+    await there.page.getByRole('button', { name: 'Sign out everywhere' }).click()
+    await seeSignIn(there.page)
+    await here.page.getByRole('button', { name: 'Renew now' }).click()
+    await here.page.getByText('Your session has ended').waitFor()
+    t.equal(new URL(here.page.url()).search, '')
+    t.equal(await there.page.getByText('Your session has ended').count(), 0)
+    complaints.push(...here.complaints, ...there.complaints)
+  })
+
+  await t.test('without JavaScript there is something to read, and the password goes into no address', async t => {
+    const { page } = await newVisitor(t, browser, { javaScriptEnabled: false })
+    for (const path of ['/', '/sign-up', '/profile']) {
+      await page.goto(site.origin + path)
+      await page.getByRole('link', { name: 'What this site shows' }).click()
+      await page.getByRole('heading', { name: 'About this site' }).waitFor()
+    }
+    await page.goto(site.origin)
+    await page.getByLabel('Name').fill('ada')
+    await page.getByLabel('Password').fill('a secret')
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    t.notMatch(page.url(), 'secret')
+  })
+
   await t.test('no script failed, and nothing broke the Content Security Policy', async t => {
     t.same(complaints, [])
   })

@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import cors from '@fastify/cors'
 import * as esbuild from 'esbuild'
 import Fastify from 'fastify'
 import t from 'tap'
 import { build } from 'vite'
-import jwt, { jwtRequired, MemoryStore, refreshTokenRequired, role } from '../../../lib/index.ts'
+import jwt, { crossOriginProtection, jwtRequired, MemoryStore, refreshTokenRequired, role } from '../../../lib/index.ts'
 import { startChromium, withoutBrowser } from '../../helpers/browser/chromium.ts'
 import { tlsOptions } from '../../helpers/browser/site.ts'
 import type { AddressInfo } from 'node:net'
@@ -266,4 +267,62 @@ t.test('the client in a browser', withoutBrowser, async t => {
     t.match(await send(page, `${stranger}/steal`), { status: 200 })
     t.match(received.at(-1), { url: '/steal', method: 'GET', headers: { authorization: undefined } })
   })
+
+  for (const [site, host, cookies, toStrangers] of [
+    ['the same site', 'front.example.test', { cookieSamesite: 'Lax' }, 403],
+    // Chromium takes no other cookies of another site here, and sends these to the API from pages of the front end's site only.
+    ['another site', 'front.test', { cookieSamesite: 'None', cookiePartitioned: true }, 401]
+  ] as const) {
+    await t.test(`a front end and an API on ${site}: the page signs in, goes on, refreshes and signs out, and no other page does`, async t => {
+      const pages = Fastify({ https: tlsOptions })
+      pages.get('/', async (_request, reply) => reply.type('text/html').send('<!doctype html><title>A front end</title>'))
+      pages.get('/client.js', async (_request, reply) => reply.type('text/javascript').send(scripts.get('/client.js')))
+      await pages.listen({ port: 0 })
+      t.teardown(() => pages.close())
+      const originOf = (name: string, app: FastifyInstance) => `https://${name}:${(app.server.address() as AddressInfo).port}`
+      const frontEnd = originOf(host, pages as unknown as FastifyInstance)
+
+      const api = Fastify({ https: tlsOptions })
+      t.teardown(() => api.close())
+      let refreshes = 0
+      await api.register(cors, { origin: [frontEnd], credentials: true, methods: ['GET', 'POST'] })
+      await api.register(jwt, {
+        secretKey: 'a secret of the tests, of more than 32 bytes', tokenLocation: 'cookies', refreshCookiePath: '/session', cookieSecure: true, trustedOrigins: [frontEnd], ...cookies
+      })
+      api.post('/session/sign-in', { onRequest: crossOriginProtection }, async (_request, reply) => {
+        api.jwt.setSessionCookies(reply, await api.jwt.createSession('ada'))
+        return { signedIn: true }
+      })
+      api.post('/session/refresh', { onRequest: refreshTokenRequired }, async (request, reply) => {
+        refreshes++
+        api.jwt.setSessionCookies(reply, await api.jwt.rotateSession(request))
+        return {}
+      })
+      api.post('/session/sign-out', async (request, reply) => ({ signedOut: await api.jwt.clearSession(request, reply) }))
+      api.get('/me', { onRequest: jwtRequired }, async request => ({ user: request.jwtIdentity }))
+      api.post('/orders', { onRequest: jwtRequired }, async () => ({ ordered: true }))
+      await api.listen({ port: 0 })
+      const url = originOf('api.example.test', api as unknown as FastifyInstance)
+
+      const page = await newPage(t, browser)
+      await openPage(page, frontEnd, `{ refresh: '${url}/session/refresh' }`)
+      const post = "{ method: 'POST' }"
+      t.match(await send(page, `${url}/session/sign-in`, post), { status: 200, signedIn: true })
+      t.match(await send(page, `${url}/me`), { status: 200, user: 'ada' })
+      await page.context().clearCookies({ name: 'access_token_cookie' })
+      t.match(await send(page, `${url}/orders`, post), { status: 200, ordered: true })
+      t.equal(refreshes, 1)
+
+      const stranger = await page.context().newPage()
+      await stranger.goto(frontEnd.replace(host, 'evil.example.test'))
+      const blocked = await stranger.evaluate(`fetch('${url}/me', { credentials: 'include' }).then(() => 'read', () => 'blocked')`)
+      t.equal(blocked, 'blocked')
+      const answer = stranger.waitForEvent('response', response => response.url() === `${url}/orders`)
+      await stranger.evaluate(`fetch('${url}/orders', { method: 'POST', mode: 'no-cors', credentials: 'include' }).then(() => {})`)
+      t.equal((await answer).status(), toStrangers)
+
+      t.match(await send(page, `${url}/session/sign-out`, post), { status: 200, signedOut: true })
+      t.same((await page.context().cookies()).filter(({ value }) => value !== ''), [])
+    })
+  }
 })

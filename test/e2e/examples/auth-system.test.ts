@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { readConfig } from '../../../examples/auth-system/config.ts'
 import { passwordMatches, hashPassword } from '../../../examples/auth-system/passwords.ts'
-import { plainEnvironment, startExample, withTypes } from '../../helpers/example-process.ts'
+import { plainEnvironment, startExample, temporaryFolder, withTypes } from '../../helpers/example-process.ts'
 import { selfSignedCertificate } from '../../helpers/keys/self-signed-certificate.ts'
 import { noRedis, startRedis } from '../../helpers/redis-server.ts'
 import type { IncomingMessage } from 'node:http'
@@ -116,10 +116,15 @@ async function walk (t: Test, url: string): Promise<void> {
   t.equal((await call(`${url}/nowhere`)).status, 404)
 }
 
-t.test('the walk of its README, in memory', async t => {
-  const { url, output } = await startExample(t, 'auth-system/server', environment)
+t.test('the walk of its README, on an SQLite file, and over a restart', async t => {
+  const onFile = { ...environment, DATA_FOLDER: await temporaryFolder(t) }
+  const { url, output, stop } = await startExample(t, 'auth-system/server', onFile)
   await walk(t, url)
   t.notMatch(output(), /correct horse|a long enough secret|a secret for the tests/)
+  const { access_token: token } = (await post(`${url}/auth/login`, alice)).body
+  await stop()
+  const again = await startExample(t, 'auth-system/server', onFile)
+  t.match((await call(`${again.url}/me`, { token })).body, { email: alice.email, roles: ['admin', 'user'] }, 'still logged in')
 })
 
 t.test('the walk of its README, on Redis and in production', { skip: noRedis !== false && process.env.CI === undefined ? noRedis : false }, async t => {
@@ -156,7 +161,6 @@ t.test('a mistake in the environment stops the start, with a remedy', async t =>
     [{ JWT_SECRET_KEY: '' }, /JWT_SECRET_KEY is not set/],
     [{ JWT_SECRET_KEY: 'your-secret-key-change-in-production' }, /JWT_SECRET_KEY is too short/],
     [{ ...secret, NODE_ENV: 'production', REDIS_URL: 'redis://127.0.0.1' }, /TLS_CERT_FILE and TLS_KEY_FILE, or TRUST_PROXY/],
-    [{ ...secret, NODE_ENV: 'production', TRUST_PROXY: '10.0.0.1' }, /REDIS_URL is not set/],
     [{ ...secret, TLS_CERT_FILE: fileURLToPath(import.meta.url) }, /TLS_KEY_FILE is not set: it belongs to TLS_CERT_FILE/],
     [{ ...secret, ADMIN_EMAIL: admin.email }, /ADMIN_PASSWORD is not set/]
   ]

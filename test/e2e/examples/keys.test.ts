@@ -70,6 +70,22 @@ async function publishedKeys (issuer: string): Promise<string[]> {
   return (body['keys'] as Array<{ kid: string }>).map(({ kid }) => kid)
 }
 
+t.test('resource-server: a client finds the authorization server by the challenge alone, and an ID token is none', async t => {
+  const [ISSUER_URL, API_URL] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`]
+  const { url } = await startExample(t, 'resource-server', { ISSUER_URL, API_URL })
+  t.equal(url, API_URL)
+  const refused = await fetch(`${url}/notes`)
+  const metadataUrl = /resource_metadata="([^"]+)"/.exec(String(refused.headers.get('www-authenticate')))?.[1]
+  const metadata = await call(String(metadataUrl))
+  t.strictSame(metadata.body, {
+    authorization_servers: [ISSUER_URL], bearer_methods_supported: ['header'], resource: API_URL, scopes_supported: ['notes:read'], resource_name: 'Notes'
+  })
+  const server = await call(`${ISSUER_URL}/.well-known/oauth-authorization-server`)
+  const tokens = await call(String(server.body['token_endpoint']), { method: 'POST' })
+  t.strictSame(await call(`${url}/notes`, { bearer: String(tokens.body['access_token']) }), { status: 200, body: { notes: ['a note of ada'] } })
+  t.match(await call(`${url}/notes`, { bearer: String(tokens.body['id_token']) }), { status: 401, body: { code: 'FST_JWT_INVALID_TOKEN', message: 'Invalid token: typ' } })
+})
+
 t.test('tenants: a token is good for one of them', async t => {
   const { url } = await startExample(t, 'tenants')
   const acme = await login(`${url}/acme`)

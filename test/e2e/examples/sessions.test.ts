@@ -44,7 +44,7 @@ t.test('logout-revocation: a logout with either token ends the session, and noth
   t.strictSame((await call(`${url}/logout`, 'POST', { token: first.access })).body, { logout: true })
   for (const token of [first.access, next.access_token]) await refused(t, `${url}/protected`, 'GET', token)
   for (const token of [first.refresh, next.refresh_token]) await refused(t, `${url}/refresh`, 'POST', token)
-  await refused(t, `${url}/logout`, 'POST', first.access)
+  t.equal((await call(`${url}/logout`, 'POST', { token: first.access })).status, 200, 'to log out twice is no error')
 
   t.equal((await call(`${url}/logout`, 'POST', { token: second.refresh })).status, 200)
   await refused(t, `${url}/protected`, 'GET', second.access)

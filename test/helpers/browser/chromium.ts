@@ -1,7 +1,8 @@
+import { createHash, X509Certificate } from 'node:crypto'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { chromium } from 'playwright-core'
-import type { Browser, BrowserContext } from 'playwright-core'
+import type { Browser, BrowserContext, LaunchOptions } from 'playwright-core'
 import type { Test } from 'tap'
 
 function isProgram (path: string): boolean {
@@ -31,18 +32,42 @@ export const withoutBrowser: { skip?: string } = path !== undefined || process.e
  * Starts a browser for which every host under `.test` is this machine, and no other host exists. It keeps pages for the
  * back button as it does for its users, which Playwright would turn off.
  */
-export async function startChromium (t: Test): Promise<Browser> {
+export async function startChromium (t: Test, more: readonly string[] = []): Promise<Browser> {
+  const browser = await chromium.launch(launchOptions(more))
+  t.teardown(async () => { await browser.close() })
+  return browser
+}
+
+/** Starts a browser with a profile in a folder, which is there again when it is started again. */
+export async function startWithProfile (folder: string, more: readonly string[] = []): Promise<BrowserContext> {
+  return chromium.launchPersistentContext(folder, launchOptions(more))
+}
+
+function launchOptions (more: readonly string[]): LaunchOptions {
   if (path === undefined) throw new Error('No Chromium on PATH nor in CHROMIUM_PATH, and CI is set')
-  const browser = await chromium.launch({
+  return {
     executablePath: path,
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'
+      '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1', ...more
     ]
-  })
-  t.teardown(async () => { await browser.close() })
-  return browser
+  }
+}
+
+/**
+ * What makes Chromium bind sessions to keys of its own, without the hardware that has them in production. It binds nothing on a
+ * site whose certificate it does not trust, so it is told of this one.
+ *
+ * @param certificate In PEM.
+ */
+export function deviceBindingFlags (certificate: string): string[] {
+  const { publicKey } = new X509Certificate(certificate)
+  const fingerprint = createHash('sha256').update(publicKey.export({ type: 'spki', format: 'der' })).digest('base64')
+  return [
+    '--enable-features=DeviceBoundSessions:RefreshQuota/false,EnableBoundSessionCredentialsSoftwareKeysForManualTesting',
+    `--ignore-certificate-errors-spki-list=${fingerprint}`
+  ]
 }
 
 /** What a browser complained of: errors of scripts, and everything that a Content Security Policy forbade. */

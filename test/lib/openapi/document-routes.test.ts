@@ -447,3 +447,21 @@ t.test('@fastify/swagger-ui serves what has been added', async t => {
   t.ok((await validator.validate((await app.inject('/documentation/yaml')).body)).valid)
   t.same(validator.specification, json)
 })
+
+t.test('bound tokens have a scheme of their own, and a proof beside it', async t => {
+  const documented = openapi('3.1.0')
+  const securityOf = async (dpop: JwtExtendedOptions['dpop'], url: string, method = 'get'): Promise<[unknown, Document]> => {
+    const app = await build({ dpop: dpop as 'allowed' }, documented, everything)
+    t.teardown(() => app.close())
+    const document = documentOf(app)
+    t.equal((await new Validator().validate(specOf(app))).valid, true)
+    return [document.paths[url]?.[method]?.security, document]
+  }
+  const [allowed, document] = await securityOf('allowed', '/admin')
+  t.strictSame(allowed, [{ bearerAuth: ['admin'] }, { dpopAuth: ['admin'], dpopProof: [] }])
+  t.match(document.components.securitySchemes, { dpopAuth: { type: 'http', scheme: 'dpop' }, dpopProof: { type: 'apiKey', in: 'header', name: 'DPoP' } })
+  t.match(document.paths['/admin']?.['get']?.responses['401'], { headers: { 'WWW-Authenticate': { description: 'Challenge (RFC 6750 §3, RFC 9449 §7.1)' } } })
+  t.strictSame((await securityOf('required', '/required'))[0], [{ dpopAuth: [], dpopProof: [] }])
+  t.strictSame((await securityOf('required', '/refresh', 'post'))[0], [{ refreshDpopAuth: [], dpopProof: [] }])
+  t.strictSame((await securityOf(false, '/required'))[0], [{ bearerAuth: [] }])
+})

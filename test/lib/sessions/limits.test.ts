@@ -80,7 +80,8 @@ t.test('two halves that answer with promises are asked at the same time', async 
       denylist: {
         denyToken: async (...args) => memory.denyToken(...args),
         denySession: async (...args) => memory.denySession(...args),
-        isDenied: (...args) => answers('denylist', memory.isDenied(...args))
+        isDenied: (...args) => answers('denylist', memory.isDenied(...args)),
+        useOnce: async (...args) => memory.useOnce(...args)
       },
       sessions: Object.assign(new MemoryStore(), {
         createSession: async (...args: Parameters<MemoryStore['createSession']>) => memory.createSession(...args),

@@ -156,6 +156,7 @@ t.test('a store that answers later is written to once, however many requests com
     denyToken: (...args: Parameters<MemoryStore['denyToken']>) => later(() => memory.denyToken(...args)),
     denySession: (...args: Parameters<MemoryStore['denySession']>) => later(() => memory.denySession(...args)),
     isDenied: (...args: Parameters<MemoryStore['isDenied']>) => later(() => memory.isDenied(...args)),
+    useOnce: (...args: Parameters<MemoryStore['useOnce']>) => later(() => memory.useOnce(...args)),
     checkToken: (...args: Parameters<MemoryStore['checkToken']>) => later(() => memory.checkToken(...args)),
     createSession: (...args: Parameters<MemoryStore['createSession']>) => later(() => memory.createSession(...args)),
     getSession: (...args: Parameters<MemoryStore['getSession']>) => later(() => memory.getSession(...args)),

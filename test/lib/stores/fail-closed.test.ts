@@ -6,7 +6,7 @@ import { refresh, send, sessionApp, verdict } from '../../helpers/session-app.ts
 import type { MaybePromise, Store } from '../../../lib/index.ts'
 
 const methods = [
-  'denyToken', 'denySession', 'isDenied', 'checkToken', 'createSession', 'getSession', 'getSessionState', 'replaceSession', 'endSession', 'endSessions', 'listSessions'
+  'denyToken', 'denySession', 'isDenied', 'useOnce', 'checkToken', 'createSession', 'getSession', 'getSessionState', 'replaceSession', 'endSession', 'endSessions', 'listSessions'
 ] as const
 type Method = typeof methods[number]
 

@@ -29,6 +29,7 @@ t.test('every method answers with a value, not a promise', async t => {
   t.equal(store.denySession('a', null), undefined)
   t.equal(store.isDenied('a', null), true)
   t.equal(store.checkToken(null, 'a'), 'denied')
+  t.equal(store.useOnce('a', Date.now() + 1000), true)
 })
 
 t.test('what it hands out is frozen to the bottom', async t => {

@@ -205,13 +205,15 @@ t.test('on a server', { skip: noPostgres }, async t => {
     t.equal((await store.getSession(record.id))?.session.version, 0)
   })
 
-  await t.test('what has expired goes a day later, in steps, on one server at a time, and nothing that lives', async t => {
+  await t.test('what has expired goes a day later, an id used once a minute later, in steps, on one server at a time, and nothing that lives', async t => {
     const timers: Array<{ run: () => void, milliseconds: number }> = []
     const store = await openStore(t, poolOf(t, server), { prefix: 'sweep_' })
     const now = Date.now()
     await server.run(`INSERT INTO sweep_denials SELECT 'token', 'expired' || i, ${now - day - 1000} FROM generate_series(1, 2100) AS i`)
     await store.denyToken('kept a day', null, now - day + 60_000)
     await store.denySession('kept', null)
+    await store.useOnce('forgotten', now - 61_000)
+    await store.useOnce('kept a minute', now - 30_000)
     await start(store, { expiresAt: now - day - 1000 })
     await start(store, { expiresAt: now - 1000 })
     await start(store)
@@ -232,8 +234,8 @@ t.test('on a server', { skip: noPostgres }, async t => {
       while (timers.length === 0) await new Promise(resolve => { setTimeout(resolve, 5) })
     }
     t.strictSame(pauses, [60_000, 50, 50, 60_000], 'no more than 1,000 rows at once')
-    t.match(await server.run('SELECT (SELECT count(*) FROM sweep_denials) AS denials, (SELECT count(*) FROM sweep_sessions) AS sessions, (SELECT count(*) FROM sweep_session_owners) AS owners'),
-      [{ denials: '2', sessions: '2', owners: '2' }])
+    t.match(await server.run('SELECT (SELECT count(*) FROM sweep_denials) AS denials, (SELECT count(*) FROM sweep_sessions) AS sessions, (SELECT count(*) FROM sweep_session_owners) AS owners, (SELECT min(id) FROM sweep_used_ids) AS used'),
+      [{ denials: '2', sessions: '2', owners: '2', used: '=kept a minute' }])
     await server.run('DROP TABLE sweep_denials')
     timers.pop()?.run()
     while (timers.length === 0) await new Promise(resolve => { setTimeout(resolve, 5) })
@@ -279,9 +281,16 @@ t.test('on a server', { skip: noPostgres }, async t => {
     await server.kill()
     await unavailable()
     await server.restart()
-    while (await verdict(app, 'GET', '/me', accessToken) !== 200);
-    t.equal(await verdict(app, 'GET', '/me', revoked), 'FST_JWT_REVOKED')
-    t.equal(await verdict(app, 'POST', '/refresh', refreshToken), 200)
+    // Each connection is made anew, and each may take its time.
+    const backAgain = async (...request: Parameters<typeof verdict>): Promise<unknown> => {
+      for (;;) {
+        const answer = await verdict(...request)
+        if (answer !== 'FST_JWT_STORE_UNAVAILABLE') return answer
+      }
+    }
+    t.equal(await backAgain(app, 'GET', '/me', accessToken), 200)
+    t.equal(await backAgain(app, 'GET', '/me', revoked), 'FST_JWT_REVOKED')
+    t.equal(await backAgain(app, 'POST', '/refresh', refreshToken), 200)
   })
 })
 

@@ -72,7 +72,7 @@ t.test('on one Redis', { skip: noRedis }, async t => {
       return client
     },
     async 'a pool of node-redis' (t) {
-      const pool = createClientPool({ url: server.url }, { minimum: 2 })
+      const pool = createClientPool({ url: server.url }, { minimum: 2, acquireTimeout: 20_000 })
       await pool.connect()
       t.teardown(() => pool.destroy())
       return pool

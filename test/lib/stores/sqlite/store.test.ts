@@ -178,6 +178,8 @@ for (const driver of drivers) {
       store.createSession(session(), null)
       store.denyToken('kept a day', null, now - day + 60_000)
       store.denySession('kept', null)
+      store.useOnce('forgotten', now - 61_000)
+      store.useOnce('kept a minute', now - 30_000)
       database.exec('COMMIT')
       const pauses: number[] = []
       const next = (): void => {
@@ -189,6 +191,7 @@ for (const driver of drivers) {
       t.strictSame(pauses, [60_000, 50, 50, 60_000], 'no more than 500 rows at once')
       t.equal(countOf(database, 'jwt_denials'), 2)
       t.equal(countOf(database, 'jwt_sessions'), 2)
+      t.equal(countOf(database, 'jwt_used_ids'), 1, 'an id used once goes a minute later')
       database.exec('DROP TABLE jwt_denials')
       next()
       t.equal(timers.pop()?.milliseconds, 60_000, 'after a failure it is tried again')

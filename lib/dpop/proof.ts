@@ -1,0 +1,101 @@
+import type { KeyObject } from 'node:crypto'
+import { isUtf8 } from 'node:buffer'
+import { Lru } from 'toad-cache'
+import { fits, isSignedBy } from './algorithms.ts'
+import { readPublicJwk } from './public-key.ts'
+import type { Errors } from '../errors.ts'
+import type { ProofAlgorithm } from '../types/options.ts'
+
+/** A DPoP proof whose signature has been checked with the key that it carries (RFC 9449 §4.2). */
+export interface Proof {
+  /** The thumbprint of that key (RFC 7638): the `jkt` of the tokens bound to it. */
+  readonly thumbprint: string
+  readonly jti: string
+  /** The method of its request. */
+  readonly htm: string
+  /** The URI of its request, without query and fragment. */
+  readonly htu: string
+  /** Seconds since the epoch. */
+  readonly iat: number
+  /** The hash of the access token that it came with. */
+  readonly ath: unknown
+  readonly nonce: unknown
+}
+
+/** The key in the header of a proof. */
+interface ProofKey {
+  readonly key: KeyObject
+  readonly algorithm: ProofAlgorithm
+  readonly thumbprint: string
+}
+
+/** Longest proof looked at, in characters: several times one with an RSA key of 4,096 bits. */
+const maxLength = 8192
+
+/** Headers of proofs remembered. A client's are all the same, and to prepare a key costs about as much as checking a signature. */
+const maxKeys = 1000
+
+/** The bytes of a part; `null` unless it is base64url in its one spelling (RFC 7515 §2, RFC 4648 §3.5). */
+function decode (part: string): Buffer | null {
+  const bytes = Buffer.from(part, 'base64url')
+  return bytes.toString('base64url') === part ? bytes : null
+}
+
+/** A JSON object in UTF-8 (RFC 7519 §7.2); `null` for anything else. */
+function parse (part: string): Record<string, unknown> | null {
+  const bytes = decode(part)
+  if (bytes === null || !isUtf8(bytes)) return null
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'))
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : null
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Creates the reader of proofs. It checks all that a proof says of itself (RFC 9449 §4.3, 2 to 7): its form, `typ`, `alg`, `jwk`,
+ * the signature, and that its claims are there. It does not check what they say.
+ *
+ * @param allowed The algorithms accepted.
+ * @returns A function that throws `FST_JWT_DPOP_PROOF` with one word of why.
+ */
+export function createProofReader (allowed: readonly ProofAlgorithm[], errors: Errors): (text: string) => Proof {
+  const keys = new Lru<ProofKey>(maxKeys)
+  const refuse = errors.FST_JWT_DPOP_PROOF
+
+  function keyOf (part: string): ProofKey {
+    const header = parse(part)
+    if (header === null) throw refuse('malformed')
+    const { typ, alg, jwk, crit } = header
+    // A media type has no case, and may be spelt in full (RFC 7515 §4.1.9).
+    if (typeof typ !== 'string' || typ.toLowerCase().replace(/^application\//, '') !== 'dpop+jwt') throw refuse('typ')
+    // No extension is understood (RFC 7515 §4.1.11).
+    if (crit !== undefined) throw refuse('crit')
+    const algorithm = allowed.find(name => name === alg)
+    if (algorithm === undefined) throw refuse('alg')
+    const read = readPublicJwk(jwk)
+    if (read === null || !fits(read.key, algorithm)) throw refuse('jwk')
+    return { ...read, algorithm }
+  }
+
+  return function readProof (text) {
+    if (text.length > maxLength) throw refuse('length')
+    const parts = text.split('.')
+    const [header = '', payload = '', signature = ''] = parts
+    if (parts.length !== 3) throw refuse('malformed')
+    const known = keys.get(header)
+    const { key, algorithm, thumbprint } = known ?? keyOf(header)
+    const bytes = decode(signature)
+    if (bytes === null || !isSignedBy(key, algorithm, Buffer.from(`${header}.${payload}`, 'latin1'), bytes)) throw refuse('signature')
+    if (known === undefined) keys.set(header, { key, algorithm, thumbprint })
+    const claims = parse(payload)
+    if (claims === null) throw refuse('malformed')
+    const { jti, htm, htu, iat, ath, nonce } = claims
+    if (typeof jti !== 'string' || jti === '') throw refuse('jti')
+    if (typeof htm !== 'string') throw refuse('htm')
+    if (typeof htu !== 'string') throw refuse('htu')
+    if (typeof iat !== 'number' || !Number.isFinite(iat)) throw refuse('iat')
+    return { thumbprint, jti, htm, htu, iat, ath, nonce }
+  }
+}

@@ -1,0 +1,29 @@
+import { createPublicKey } from 'node:crypto'
+import type { JsonWebKey, KeyObject } from 'node:crypto'
+import { requiredMembers, thumbprintMembers, thumbprintOf } from '../keys/thumbprint.ts'
+
+/** Members of private and secret keys (RFC 7518 §6). */
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const
+
+/** A public key with its thumbprint (RFC 7638); `null` unless a JWK is one, in the one form that has this thumbprint. */
+export function readPublicJwk (jwk: unknown): { key: KeyObject, thumbprint: string } | null {
+  if (typeof jwk !== 'object' || jwk === null || !thumbprintMembers.has((jwk as JsonWebKey).kty)) return null
+  if (privateMembers.some(name => Object.hasOwn(jwk, name))) return null
+  let key: KeyObject
+  try {
+    key = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })
+  } catch {
+    return null
+  }
+  const exported = key.export({ format: 'jwk' })
+  const given = requiredMembers(jwk as JsonWebKey)
+  return JSON.stringify(given) === JSON.stringify(requiredMembers(exported)) ? { key, thumbprint: thumbprintOf(exported) } : null
+}
+
+/** The thumbprint that a token is bound to, from what the app has of its key. @throws {TypeError} */
+export function thumbprintFrom (key: string | JsonWebKey): string {
+  if (typeof key === 'string' && /^[\w-]{43}$/.test(key)) return key
+  const read = readPublicJwk(key)
+  if (read === null) throw new TypeError("'dpopKey' takes the thumbprint of a key (RFC 7638), as verifyDpopProof returns it, or a public JWK")
+  return read.thumbprint
+}

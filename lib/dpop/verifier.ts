@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto'
+import { after } from '../after.ts'
+import { failClosed } from '../stores/fail-closed.ts'
+import { boundKeyOf } from './bound-key.ts'
+import { sendNonce } from './fresh-nonce.ts'
+import { createNonces } from './nonce.ts'
+import { createProofReader } from './proof.ts'
+import { normalizeUri, requestUri } from './target-uri.ts'
+import type { FastifyRequest } from 'fastify'
+import type { ResolvedProofOptions } from '../options/dpop.ts'
+import type { Settings } from '../options/settings.ts'
+import type { JwtClaims, MaybePromise } from '../types/claims.ts'
+import type { FoundLocation } from '../types/hooks.ts'
+import type { Store } from '../types/store.ts'
+import type { Proof } from './proof.ts'
+
+/** Where a token was found. */
+export interface Presented {
+  readonly location: FoundLocation
+  /** Whether it came with the scheme `DPoP`. */
+  readonly bound: boolean
+  readonly cookie: unknown
+}
+
+/** Proofs of possession (RFC 9449). */
+export interface ProofVerifier {
+  /**
+   * Checks that a verified token came as it has to: with a proof by the key it is bound to, if it is.
+   *
+   * @returns The thumbprint of that key, or `null` for a token that is not bound. A promise only if the store returned one.
+   * @throws `FST_JWT_DPOP_PROOF`, `FST_JWT_DPOP_NONCE`, `FST_JWT_DPOP_BINDING`, `FST_JWT_STORE_UNAVAILABLE`
+   */
+  checkToken (request: FastifyRequest, token: string, claims: JwtClaims, presented: Presented): MaybePromise<string | null>
+  /**
+   * The key of a token request, for the tokens that it is answered with (RFC 9449 §5).
+   *
+   * @returns Its thumbprint, or `null` for a request without a proof.
+   * @throws As `checkToken`; `FST_JWT_DPOP_PROOF` also for a request without a proof if every token must be bound.
+   */
+  keyOf (request: FastifyRequest): MaybePromise<string | null>
+  /** Refuses a token that came in no request, and so without a proof, if it needs one. @throws `FST_JWT_DPOP_BINDING` */
+  refuseWithoutRequest (claims: JwtClaims): void
+}
+
+/** A proof that a request has used up. Several hooks of a route may ask for it. */
+interface UsedProof {
+  readonly text: string
+  readonly store: Store
+  /** Whether it was used for the first time. */
+  readonly first: MaybePromise<boolean>
+}
+
+const kUsedProof = Symbol('fastify-jwt-extended.usedProof')
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    [kUsedProof]?: UsedProof
+  }
+}
+
+function sha256 (text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
+}
+
+/** @param keys The keys that opaque tokens are made with, as they are now. Nonces are made with keys derived from them, or from `nonceSecret`. */
+export function createProofVerifier ({ errors }: Settings, options: ResolvedProofOptions, store: Store, keys: () => readonly Uint8Array[]): ProofVerifier {
+  const { required, replayWindow, clockTolerance, nonceLife, nonceSecret, url } = options
+  const readProof = createProofReader(options.algorithms, errors)
+  const { useOnce } = failClosed(store, errors)
+  const secrets = nonceSecret === null ? null : [nonceSecret]
+  const nonces = nonceLife === null ? null : { life: nonceLife, ...createNonces(secrets === null ? keys : () => secrets) }
+
+  /** The one proof of a request (RFC 9449 §4.3, 1). */
+  function proofIn ({ headers: { dpop } }: FastifyRequest): string {
+    if (dpop === undefined) throw errors.FST_JWT_DPOP_PROOF('missing')
+    // Node.js joins headers of one name with a comma, which no proof holds.
+    if (typeof dpop !== 'string' || dpop.includes(',')) throw errors.FST_JWT_DPOP_PROOF('several')
+    return dpop
+  }
+
+  function uriOf (request: FastifyRequest): string | null {
+    return url === null ? requestUri(request.protocol, request.host, request.originalUrl) : normalizeUri(url(request))
+  }
+
+  /** When the proof is too old, in seconds since the epoch. Its age is that of its nonce, if it needs one, or else its `iat` (RFC 9449 §4.3, 10 and 11). */
+  function expiryOf (request: FastifyRequest, { iat, nonce }: Proof): number {
+    const now = Date.now() / 1000
+    if (nonces !== null) {
+      const madeAt = nonces.madeAt(nonce)
+      const age = madeAt === null ? Infinity : now - madeAt
+      // A client need not come twice if it learns the next nonce in time.
+      if (age > nonces.life / 2 || age < -clockTolerance) sendNonce(request, nonces.current())
+      if (madeAt === null || age > nonces.life || age < -clockTolerance) throw errors.FST_JWT_DPOP_NONCE()
+      return madeAt + nonces.life + 1
+    }
+    const expiry = iat + replayWindow + clockTolerance
+    if (iat > now + clockTolerance || expiry <= now) throw errors.FST_JWT_DPOP_PROOF('iat')
+    return expiry
+  }
+
+  /** Whether this request is the first to use a proof. Two keys may choose the same `jti`. */
+  function isFirstUse (request: FastifyRequest, text: string, { thumbprint, jti }: Proof, expiry: number): MaybePromise<boolean> {
+    const used = request[kUsedProof]
+    if (used?.text === text && used.store === store) return used.first
+    const first = useOnce(sha256(JSON.stringify([thumbprint, jti])), Math.ceil(expiry * 1000))
+    request[kUsedProof] = { text, store, first }
+    return first
+  }
+
+  /**
+   * Checks the proof of a request.
+   *
+   * @param key The key that must have made it; `null` for any.
+   * @param token The access token that it must name; `null` for none.
+   * @returns The thumbprint of its key.
+   */
+  function checkProof (request: FastifyRequest, key: string | null, token: string | null): MaybePromise<string> {
+    const text = proofIn(request)
+    const proof = readProof(text)
+    const { thumbprint, htm, htu, ath } = proof
+    if (htm !== request.method) throw errors.FST_JWT_DPOP_PROOF('htm')
+    const uri = normalizeUri(htu)
+    if (uri === null || uri !== uriOf(request)) throw errors.FST_JWT_DPOP_PROOF('htu')
+    const expiry = expiryOf(request, proof)
+    if (token !== null && ath !== sha256(token)) throw errors.FST_JWT_DPOP_PROOF('ath')
+    if (key !== null && thumbprint !== key) throw errors.FST_JWT_DPOP_BINDING('Invalid DPoP key binding')
+    return after(isFirstUse(request, text, proof, expiry), first => {
+      // Only `true`: a store that gives no answer must not open doors.
+      if (first !== true) throw errors.FST_JWT_DPOP_PROOF('replayed')
+      return thumbprint
+    })
+  }
+
+  return {
+    checkToken (request, token, claims, { location, bound, cookie }) {
+      const key = boundKeyOf(claims)
+      if (key === null) {
+        // A token in a cookie is out of reach of whoever reads logs, and has no client that could prove something.
+        if (bound || (required && cookie === null)) throw errors.FST_JWT_DPOP_BINDING('Token is not bound to a key')
+        return null
+      }
+      // RFC 9449 §7.2. A refresh token comes in the body of a token request, and its proof beside it (§5).
+      const fits = bound || location === 'extractToken' || (claims.type === 'refresh' && location !== 'headers')
+      if (!fits) throw errors.FST_JWT_DPOP_BINDING('Token is bound to a key: send it with the scheme DPoP and a proof')
+      return checkProof(request, key, claims.type === 'access' ? token : null)
+    },
+
+    keyOf: request => request.headers['dpop'] === undefined && !required ? null : checkProof(request, null, null),
+
+    refuseWithoutRequest (claims) {
+      if (boundKeyOf(claims) !== null) throw errors.FST_JWT_DPOP_BINDING('Token is bound to a key: send it in a request, with a proof')
+      if (required) throw errors.FST_JWT_DPOP_BINDING('Token is not bound to a key')
+    }
+  }
+}

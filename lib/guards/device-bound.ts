@@ -1,0 +1,91 @@
+import { kAuthentication } from '../authentication.ts'
+import { badOption } from '../errors.ts'
+import { hookName } from '../hook-name.ts'
+import { isForOwnRoute } from '../own-route.ts'
+import { forEveryServer, nearest, runAsHook } from '../authenticate/hooks.ts'
+import { checkOptionNames } from '../options/unknown.ts'
+import { lifetime } from '../options/validators.ts'
+import { claimsOf, toGuard } from './rule.ts'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Settings } from '../options/settings.ts'
+import type { Duration, JwtClaims } from '../types/claims.ts'
+import type { JwtHook } from '../types/hooks.ts'
+import type { Denial, Guard } from './rule.ts'
+import type { Requirement } from './requirement.ts'
+
+const requirement: Requirement = Object.freeze({ kind: 'device' })
+
+const denial: Denial = Object.freeze({ message: 'Missing device binding', scopes: [] })
+
+/** The claims of a token that a device has got by a proof; `null` for any other. @throws `FST_JWT_MISSING_TOKEN` */
+function provedClaims (request: FastifyRequest, settings: Settings): JwtClaims | null {
+  const claims = claimsOf(request, settings)
+  // Another issuer may write what it likes.
+  return claims.bound === true && request[kAuthentication]?.verified.foreign !== true ? claims : null
+}
+
+/**
+ * A guard that requires a session bound to its device: `preHandler: [jwtRequired, deviceBound]`. Without one it is
+ * `FST_JWT_FORBIDDEN`. Copied cookies pass until the access token expires; `deviceProof` asks for a proof now.
+ */
+export const deviceBound: Guard = toGuard({
+  requirement,
+  check: (request, settings) => provedClaims(request, settings) === null ? denial : null
+})
+
+/** Options of `deviceProof`. */
+export interface DeviceProofOptions {
+  /** How old the last proof may be: seconds (at least 10) or a duration. Default: 60. */
+  maxAge?: Duration
+}
+
+/** Seconds. Within so much the browser proves its device and sends the request again. */
+const leastAge = 10
+
+/** Relative, since a proxy may have cut off the beginning of the path; with a dot, so that nothing in it reads as a host. */
+function toItself ({ url }: FastifyRequest): string {
+  const [path = '', ...query] = url.split('?')
+  return [`./${path.slice(path.lastIndexOf('/') + 1)}`, ...query].join('?')
+}
+
+/**
+ * Creates a hook that lets a request pass if its device has proved itself lately: before a payment, say. Otherwise it takes the
+ * access cookie away and redirects the request to itself (307), so that the browser has to prove its device first. Copied
+ * cookies don't come back.
+ *
+ * ```ts
+ * app.post('/transfer', { onRequest: [jwtRequired, deviceProof({ maxAge: '1m' })] }, transfer)
+ * ```
+ *
+ * Use it as `onRequest` hook, after one that requires a token. A session that is not bound is `FST_JWT_FORBIDDEN`.
+ *
+ * @throws `FST_JWT_BAD_OPTION` when it is created.
+ */
+export function deviceProof (options: DeviceProofOptions = {}): JwtHook {
+  checkOptionNames(options, ['maxAge'], 'deviceProof.')
+  const maxAge = lifetime(options.maxAge ?? 60, 'deviceProof.maxAge')
+  if (maxAge < leastAge) throw badOption('deviceProof.maxAge', `must be at least ${leastAge} seconds, or a slow browser would never be done`)
+
+  /** Whether the browser has to prove its device first. */
+  function isDue (request: FastifyRequest): boolean {
+    const { settings } = nearest(request)
+    const claims = provedClaims(request, settings)
+    // Of a token from elsewhere, a browser can't get the next.
+    if (claims === null || request[kAuthentication]?.location !== 'cookies') throw settings.errors.FST_JWT_FORBIDDEN(denial.message)
+    return Date.now() / 1000 - (claims.iat ?? 0) > maxAge
+  }
+
+  function sendBack (request: FastifyRequest, reply: FastifyReply): void {
+    nearest(request).cookies.unset(reply, 'access')
+    reply.redirect(toItself(request), 307)
+  }
+
+  const hook = forEveryServer(function (request, reply, done) {
+    let due = false
+    runAsHook(request => { due = !isForOwnRoute(request) && isDue(request) }, request, error => {
+      if (error === undefined && due) sendBack(request, reply)
+      else done(error)
+    })
+  })
+  return Object.defineProperties(hook, { name: { value: hookName({ guard: requirement }) } })
+}

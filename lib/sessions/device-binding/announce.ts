@@ -1,0 +1,45 @@
+import { readPayload } from '../../jwt/unverified.ts'
+import { leastBoundCookieLife } from '../../options/settings.ts'
+import { writeRegistration } from './header-fields.ts'
+import type { FastifyReply } from 'fastify'
+import type { TokenCookies } from '../../cookies/token-cookies.ts'
+import type { Settings } from '../../options/settings.ts'
+import type { Sessions } from '../sessions.ts'
+
+/** Tells the browser at login that it may bind the session to its device. */
+export type Announce = (reply: FastifyReply, accessToken: string) => void
+
+/** On a reply: the session that its cookies are of; `null` if they are cleared, both at once. */
+export const kCookiesOf = Symbol('fastify-jwt-extended.cookiesOf')
+
+declare module 'fastify' {
+  interface FastifyReply {
+    [kCookiesOf]?: string | null
+  }
+}
+
+/** The host that a session with `includeSite` is registered on; `null` for any. */
+export function siteOf ({ deviceBinding, cookieDomain }: Settings): string | null {
+  return deviceBinding !== false && deviceBinding.includeSite ? String(cookieDomain).replace(/^\./, '').toLowerCase() : null
+}
+
+/** @param path The path of the registration, as the browser sees it. */
+export function createAnnounce (settings: Settings, cookies: TokenCookies, { devices }: Sessions, path: string): Announce {
+  const site = siteOf(settings)
+
+  /** The session of an access token that comes from a login, and lives long enough; `null` for any other. */
+  function loginOf (accessToken: string): string | null {
+    const { type, sid, gen, bound, exp, persistent = !settings.sessionCookie } = readPayload(accessToken) ?? {}
+    if (type !== 'access' || typeof sid !== 'string' || gen !== 0 || bound !== undefined) return null
+    // The browser keeps the key beyond its end, and so a session that should end with it.
+    if (persistent !== true) return null
+    return typeof exp === 'number' && exp - Date.now() / 1000 > leastBoundCookieLife - 1 ? sid : null
+  }
+
+  return (reply, accessToken) => {
+    const sid = loginOf(accessToken)
+    // Over plain HTTP a browser binds nothing. Of a site as a whole, only its own host may speak.
+    if (sid === null || !cookies.isSecure(reply) || (site !== null && reply.request.hostname.toLowerCase() !== site)) return
+    reply.header('secure-session-registration', writeRegistration({ path, ...devices.announcementFor(sid) }))
+  }
+}

@@ -1,0 +1,147 @@
+import { STATUS_CODES } from 'node:http'
+import { checkFetchMetadata } from '../../authenticate/fetch-metadata.ts'
+import { refuseRevoked } from '../../authenticate/revocation.ts'
+import { badOption, isJwtError, isRefusal } from '../../errors.ts'
+import { publish } from '../../events.ts'
+import { kOwnRoute } from '../../own-route.ts'
+import { siteOf } from './announce.ts'
+import { readString, writeChallenge } from './header-fields.ts'
+import { createReadAccessCookies } from './replaced.ts'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, onSendHookHandler, RouteHandlerMethod } from 'fastify'
+import type { Settings } from '../../options/settings.ts'
+import type { Registration } from '../../registration.ts'
+import type { JwtClaims } from '../../types/claims.ts'
+import type { JwtError } from '../../types/errors.ts'
+import type { Sessions } from '../sessions.ts'
+import type { PresentedProof, ProvedSession } from './bindings.ts'
+
+/** On a reply: its status is ours. */
+const kDecided = Symbol('fastify-jwt-extended.decided')
+
+declare module 'fastify' {
+  interface FastifyReply {
+    [kDecided]?: true
+  }
+}
+
+/** The paths of the two routes, as the browser sees them. */
+export interface DeviceBindingPaths {
+  readonly registration: string
+  readonly refresh: string
+}
+
+/** Whether a cookie with one path is sent to another (RFC 6265 §5.1.4). */
+function covers (cookiePath: string, path: string): boolean {
+  return path === cookiePath || path.startsWith(cookiePath.endsWith('/') ? cookiePath : `${cookiePath}/`)
+}
+
+/** @throws `FST_JWT_BAD_OPTION` */
+export function deviceBindingPaths ({ prefix }: FastifyInstance, { deviceBindingPath, accessCookiePath }: Settings): DeviceBindingPaths {
+  const base = prefix.replace(/\/$/, '') + deviceBindingPath
+  if (/[:*]/.test(base)) throw badOption('deviceBindingPath', `lies under the prefix ${prefix}, which has a parameter, so that a browser can't be told where it is; register device binding in a context without one`)
+  if (!covers(accessCookiePath, base)) throw badOption('deviceBindingPath', `is ${base}, where a browser does not send the access cookie; put it under accessCookiePath, which is '${accessCookiePath}'`)
+  return { registration: `${base}/registration`, refresh: `${base}/refresh` }
+}
+
+/**
+ * An answer with a status that is not ours came from a hook of the app, a rate limit say. A browser that reads it as a verdict
+ * would end the session for good, so it gets a 503, after which it tries again.
+ */
+const keepVerdicts: onSendHookHandler = function keepVerdicts (_request, reply, payload, done) {
+  if (reply[kDecided] !== true && reply.statusCode < 500) reply.code(503)
+  done(null, payload)
+}
+
+/** `hide` keeps the routes out of the document of @fastify/swagger: they are between this package and the browser. */
+const schema: FastifySchema & { hide: boolean } = { hide: true }
+
+/** Adds the routes by which a browser binds a session, and refreshes one that is bound. */
+export function addDeviceBindingRoutes (fastify: FastifyInstance, registration: Registration, sessions: Sessions, paths: DeviceBindingPaths): void {
+  const { settings, cookies, verifier } = registration
+  const { errors, deviceBinding, deviceBindingPath, accessCookiePath, trustedOrigins } = settings
+  if (verifier.keys.signing === null) throw badOption('deviceBinding', 'needs a key that signs, but a public key can only verify; give privateKey, or leave deviceBinding out')
+  const readAccessCookies = createReadAccessCookies(registration)
+  const { devices } = sessions
+  const initiators = deviceBinding === false ? [] : deviceBinding.allowedRefreshInitiators
+  // The last rule that matches wins.
+  const inScope = accessCookiePath === '/' ? [] : [['exclude', '/'], ['include', accessCookiePath]]
+  const rules = [...inScope, ['exclude', paths.registration]].map(([type, path]) => ({ type, domain: '*', path }))
+
+  /** Tells the browser what is bound to the key (Device Bound Session Credentials, session instructions). */
+  function instruct (reply: FastifyReply, { identifier, challenge, tokens }: ProvedSession): object {
+    cookies.set(reply, 'access', tokens.accessToken)
+    cookies.set(reply, 'refresh', tokens.refreshToken)
+    reply.header('secure-session-challenge', writeChallenge(identifier, challenge))
+    reply[kDecided] = true
+    return {
+      session_identifier: identifier,
+      refresh_url: paths.refresh,
+      scope: { include_site: siteOf(settings) !== null, scope_specification: rules },
+      credentials: [{ type: 'cookie', ...cookies.describeAccess(reply) }],
+      ...(initiators.length === 0 ? {} : { allowed_refresh_initiators: initiators })
+    }
+  }
+
+  function presented (request: FastifyRequest): PresentedProof {
+    const proof = readString(request, 'secure-session-response')
+    if (proof === null) throw errors.FST_JWT_DEVICE_PROOF_INVALID('malformed')
+    return { proof: proof ?? null, url: `${request.protocol}://${request.host}${request.url}`, log: request.log }
+  }
+
+  /** An access token of a session, out of the cookie that only its browser has. */
+  async function heldSession (request: FastifyRequest): Promise<JwtClaims & { sid: string }> {
+    for (const claims of await readAccessCookies(request, false)) {
+      const { sid } = claims
+      if (sid === undefined) continue
+      await refuseRevoked(registration, request, { header: null, claims })
+      return { ...claims, sid }
+    }
+    throw errors.FST_JWT_MISSING_TOKEN()
+  }
+
+  /** Answers itself, so that no error handler of the app turns a verdict into another, or an outage into a verdict. */
+  function answer (reply: FastifyReply, error: JwtError): FastifyReply {
+    const { statusCode = 500, code, message, headers = {} } = error
+    if (!isRefusal(error)) reply.log.error({ err: error }, 'A device could not be checked')
+    reply[kDecided] = true
+    return reply.code(statusCode).headers(headers).send({ statusCode, code, error: STATUS_CODES[statusCode], message })
+  }
+
+  function refuse (request: FastifyRequest, reply: FastifyReply, error: unknown, identifier: string | null): FastifyReply {
+    // A fault of the app, or of ours: its error handler answers.
+    if (!isJwtError(error)) throw error
+    if (isRefusal(error)) {
+      publish('device.refused', {
+        code: error.code, reason: error.message, registration: identifier === null, sessionId: identifier?.slice(0, 36) ?? null, requestId: request.id
+      }, request.log)
+    }
+    return answer(reply, error)
+  }
+
+  const register: RouteHandlerMethod = async (request, reply) => {
+    try {
+      // The browser itself sends this, for the page that has signed in.
+      checkFetchMetadata(request, trustedOrigins, errors)
+      return instruct(reply, await devices.register(await heldSession(request), presented(request)))
+    } catch (error) {
+      return refuse(request, reply, error, null)
+    }
+  }
+
+  // No check of the origin, and no cookie is looked at: the proof is all.
+  const refresh: RouteHandlerMethod = async (request, reply) => {
+    const identifier = readString(request, 'sec-secure-session-id') ?? ''
+    try {
+      const result = await devices.refresh(identifier, presented(request))
+      if ('tokens' in result) return instruct(reply, result)
+      reply.header('secure-session-challenge', writeChallenge(result.identifier, result.challenge))
+      return answer(reply, errors.FST_JWT_DEVICE_PROOF_REQUIRED())
+    } catch (error) {
+      return refuse(request, reply, error, identifier)
+    }
+  }
+
+  for (const [name, handler] of [['registration', register], ['refresh', refresh]] as const) {
+    fastify.route({ method: 'POST', url: `${deviceBindingPath}/${name}`, config: { jwt: false, [kOwnRoute]: true }, schema, onSend: keepVerdicts, handler })
+  }
+}

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto'
+import { openInTime } from '../replication/feed.ts'
+import { readNumber } from '../sql-session.ts'
+import type { Listen } from './listen.ts'
+import type { Statements } from './statements.ts'
+import type { SqlRow } from '../sql-session.ts'
+import type { Feed, FeedListener } from '../replication/feed.ts'
+import type { Denial } from '../replication/replica.ts'
+
+/** Rows in a page: a few milliseconds for PostgreSQL and for this process. */
+const pageSize = 2000
+
+/** What the feed needs of its store. */
+export interface PostgresFeedOptions {
+  readonly listen: Listen
+  readonly sql: Statements
+  readonly channel: string
+  /** This server, among all that share a database. */
+  readonly server: string
+  /** Runs a statement with the time-out of a command. */
+  query (text: string, values: readonly unknown[]): Promise<readonly SqlRow[]>
+  /** Milliseconds that a connection may take. */
+  readonly timeout: number
+  /** Milliseconds that a denial is held longer than its token lives. */
+  readonly clockSkew: number
+}
+
+/** The channel of denials: a name of at most 63 bytes, whatever schema and prefix are. */
+export function channelOf (schema: string, prefix: string): string {
+  return `jwt_${createHash('sha256').update(`${schema}.${prefix}`).digest('hex').slice(0, 24)}`
+}
+
+function readDenial (kind: string, id: string, life: number): Denial {
+  if (kind !== 'stale') return { kind: kind as 'token' | 'session', id, life }
+  const colon = id.indexOf(':')
+  return { kind, staleBefore: Number(id.slice(0, colon)), id: id.slice(colon + 1), life }
+}
+
+/**
+ * The feed of a PostgreSQL: LISTEN and NOTIFY. The statements that deny notify in the same transaction, and notifications come in the order
+ * of the commits. A connection that lives loses none, so that a place in the feed is nothing but the feed itself; a mark is a notification
+ * that the listening connection sends to itself.
+ */
+export function createPostgresFeed ({ listen, sql, channel, server, query, timeout, clockSkew }: PostgresFeedOptions): Feed {
+  const ownChannel = `${channel}_${server}`
+
+  function reader (listener: FeedListener): (payload: string) => void {
+    let feed = ''
+    return payload => {
+      const [kind, first, ...rest] = JSON.parse(payload) as [string, string, ...unknown[]]
+      if (kind === 'mark') {
+        feed = String(rest[0])
+        listener.marked(first, feed, Number(feed))
+      } else {
+        const denials = (rest[0] as Array<[id: string, life: number]>).map(([id, life]) => readDenial(kind, id, life + clockSkew))
+        listener.denied(denials, feed, feed, first === server)
+      }
+    }
+  }
+
+  async function load (take: (page: readonly Denial[]) => void): Promise<void> {
+    let last: readonly [kind: string, id: string] = ['', '']
+    for (let length = pageSize; length === pageSize;) {
+      const rows = await query(sql.loadDenials, [...last, clockSkew, pageSize])
+      take(rows.map(row => readDenial(row['kind'] as string, row['id'] as string, readNumber(row, 'life') + clockSkew)))
+      const end = rows.at(-1)
+      if (end !== undefined) last = [end['kind'] as string, end['id'] as string]
+      length = rows.length
+    }
+  }
+
+  return {
+    async connect (listener) {
+      const connection = await openInTime(listen([channel, ownChannel], reader(listener), reason => { listener.lost(reason) }), opened => { opened.close() }, timeout)
+      return {
+        async mark (name) {
+          await connection.query(sql.mark, [ownChannel, name])
+        },
+        load,
+        close: connection.close
+      }
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Opens a second connection of the same kind of client, and listens on it. It does not reconnect: whoever has missed something has to
+ * begin anew.
+ *
+ * @param heard Told of each message, in order.
+ * @param lost Told that the connection is gone, perhaps more than once.
+ * @returns Closes it.
+ */
+export type Subscribe = (channels: string[], heard: (message: string) => void, lost: (reason: unknown) => void) => Promise<() => void>
+
+interface Emitter {
+  on (event: string, listener: (...args: never[]) => void): unknown
+}
+
+/** The copy of a client of ioredis or iovalkey. */
+export interface IoredisCopy extends Emitter {
+  connect (): Promise<void>
+  subscribe (...channels: string[]): Promise<unknown>
+  disconnect (): void
+}
+
+/** The copy of a client or Sentinel client of node-redis. */
+export interface NodeRedisCopy extends Emitter {
+  readonly isOpen: boolean
+  connect (): Promise<unknown>
+  subscribe (channels: string[], listener: (message: string) => void): Promise<unknown>
+  destroy (): unknown
+}
+
+const ended = new Error('the connection of the feed has ended')
+
+/** @param duplicate Makes the copy with other options. */
+export function ioredisSubscribe (duplicate: (options: object) => IoredisCopy): Subscribe {
+  return async (channels, heard, lost) => {
+    // Names of channels are the same for all servers, whatever prefix a client has.
+    const copy = duplicate({ lazyConnect: true, keyPrefix: '', autoResubscribe: false, retryStrategy: () => null })
+    const close = (): void => { copy.disconnect() }
+    copy.on('error', lost)
+    copy.on('end', () => { lost(ended) })
+    copy.on('message', (_channel: string, message: string) => { heard(message) })
+    try {
+      await copy.connect()
+      await copy.subscribe(...channels)
+    } catch (error) {
+      close()
+      throw error
+    }
+    return close
+  }
+}
+
+/** @param duplicate Makes the copy. */
+export function nodeRedisSubscribe (duplicate: () => NodeRedisCopy): Subscribe {
+  return async (channels, heard, lost) => {
+    const copy = duplicate()
+    const close = (): void => { if (copy.isOpen) copy.destroy() }
+    try {
+      await new Promise((resolve, reject) => {
+        // A Sentinel client tries again by itself, for ever.
+        copy.on('error', (error: unknown) => {
+          reject(error)
+          lost(error)
+        })
+        copy.on('end', () => { lost(ended) })
+        copy.connect().then(async () => copy.subscribe(channels, heard)).then(resolve, reject)
+      })
+    } catch (error) {
+      close()
+      throw error
+    }
+    return close
+  }
+}

@@ -1,0 +1,178 @@
+import { Replica } from './replica.ts'
+import type { Feed, FeedConnection, FeedListener } from './feed.ts'
+import type { ReplicaStatus, ReplicateOptions } from './options.ts'
+import type { Denial, Verdict } from './replica.ts'
+import type { HeldToken } from '../../types/store.ts'
+
+/** Marks in a row that may stay away before the connection counts as dead. */
+const patience = 8
+
+/** Keeps a replica up to date: connects, asks for marks, loads, and begins anew if something is lost. */
+export class Replication {
+  readonly #feed: Feed
+  readonly #replica: Replica
+  readonly #interval: number
+  readonly #listeners = new Set<(sid: string) => void>()
+  /** When each mark was asked for that has not come in yet. */
+  readonly #asked = new Map<string, number>()
+  readonly #said = new Set<string>()
+  #timer: NodeJS.Timeout | undefined
+  #connection: FeedConnection | null = null
+  #connecting = false
+  /** Counts the connections, so that what an old one still says means nothing. */
+  #attempt = 0
+  #marks = 0
+  /** Marks that were asked for since the last one came in. */
+  #unanswered = 0
+  /** Set when everything was loaded once: until then nobody here knows of a session that could end. */
+  #complete = false
+
+  constructor (feed: Feed, { maxStaleness, maxEntries }: Required<ReplicateOptions>, clockSkew: number) {
+    this.#feed = feed
+    this.#replica = new Replica({ maxStaleness, maxEntries, clockSkew })
+    // Several marks in each period, so that one that is late costs no question.
+    this.#interval = Math.min(maxStaleness / 4, 250)
+  }
+
+  get status (): ReplicaStatus {
+    return { trusted: this.#replica.trusted(performance.now()), denials: this.#replica.size }
+  }
+
+  start (): void {
+    if (this.#timer !== undefined) return
+    this.#timer = setInterval(() => { this.#beat() }, this.#interval).unref()
+    this.#beat()
+  }
+
+  close (): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    this.#drop()
+  }
+
+  judge (token: HeldToken): Verdict {
+    return this.#replica.judge(token, performance.now())
+  }
+
+  /** Carries out a revocation of this server, which holds here from the beginning. */
+  async hold<T> (kind: Denial['kind'], id: string, work: () => Promise<T>): Promise<T> {
+    const settle = this.#replica.hold(kind, id)
+    try {
+      return await work()
+    } finally {
+      settle(performance.now())
+    }
+  }
+
+  /** This server has ended sessions whose ids it has just learnt. */
+  ended (ids: readonly string[]): void {
+    const now = performance.now()
+    for (const id of ids) this.#replica.hold('session', id)(now)
+  }
+
+  /** @param listener Told of each session that another server has ended. @returns Ends it. */
+  onSessionEnd (listener: (sid: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => { this.#listeners.delete(listener) }
+  }
+
+  #beat (): void {
+    const now = performance.now()
+    this.#replica.sweep(now)
+    if (this.#replica.overflowed) this.#say('full', 'there are more denials than replicate.maxEntries')
+    if (this.#connection !== null && this.#unanswered >= patience) this.#fail('the feed does not answer')
+    if (this.#connection !== null) this.#askForMark(this.#connection, now)
+    else if (!this.#connecting) this.#connect()
+  }
+
+  #askForMark (connection: FeedConnection, now: number): void {
+    const name = String(++this.#marks)
+    this.#asked.set(name, now)
+    this.#unanswered++
+    // A mark that was not made does not come in.
+    connection.mark(name).catch(() => {})
+  }
+
+  #connect (): void {
+    const attempt = ++this.#attempt
+    this.#connecting = true
+    this.#feed.connect(this.#listenerOf(attempt)).then(connection => {
+      if (attempt !== this.#attempt) {
+        connection.close()
+        return
+      }
+      this.#connecting = false
+      this.#connection = connection
+      this.#askForMark(connection, performance.now())
+    }, (reason: unknown) => { if (attempt === this.#attempt) this.#fail(reason) })
+  }
+
+  #listenerOf (attempt: number): FeedListener {
+    return {
+      denied: (denials, before, position, own) => {
+        if (attempt !== this.#attempt) return
+        this.#take(denials, own)
+        this.#replica.published(before, position)
+      },
+      marked: (name, position, born) => {
+        const askedAt = this.#asked.get(name)
+        if (attempt !== this.#attempt || askedAt === undefined) return
+        // They come in the order in which they were asked for: an earlier one does not come any more.
+        for (const earlier of this.#asked.keys()) {
+          this.#asked.delete(earlier)
+          if (earlier === name) break
+        }
+        this.#unanswered = 0
+        const load = this.#replica.marked({ position, askedAt, born })
+        if (load !== null) this.#loadAll(load, attempt)
+      },
+      lost: reason => { if (attempt === this.#attempt) this.#fail(reason) }
+    }
+  }
+
+  #loadAll (load: number, attempt: number): void {
+    this.#connection?.load(page => { if (attempt === this.#attempt) this.#take(page, false) }).then(() => {
+      if (attempt !== this.#attempt) return
+      this.#replica.loaded(load, performance.now())
+      this.#complete = true
+      if (this.#connection !== null) this.#askForMark(this.#connection, performance.now())
+    }, (reason: unknown) => { if (attempt === this.#attempt) this.#fail(reason) })
+  }
+
+  #take (denials: readonly Denial[], own: boolean): void {
+    const now = performance.now()
+    for (const denial of denials) {
+      if (!this.#replica.add(denial, now) || denial.kind !== 'session' || own || !this.#complete) continue
+      for (const listener of this.#listeners) listener(denial.id)
+    }
+  }
+
+  /** Gives the connection up; the next beat opens another one. */
+  #fail (reason: unknown): void {
+    this.#drop()
+    this.#say('feed', reason instanceof Error ? reason.message : String(reason))
+  }
+
+  #drop (): void {
+    this.#attempt++
+    this.#connecting = false
+    this.#connection?.close()
+    this.#connection = null
+    this.#asked.clear()
+    this.#unanswered = 0
+    this.#replica.lost()
+  }
+
+  #say (kind: string, reason: string): void {
+    if (this.#said.has(kind)) return
+    this.#said.add(kind)
+    warnOfNoReplica(reason)
+  }
+}
+
+/** Says why requests ask the store. Nothing is less safe for it. */
+export function warnOfNoReplica (reason: string): void {
+  process.emitWarning(`The replica of revocations is not in use: ${reason}. Requests ask the store. This is said once.`, {
+    type: 'FastifyJwtExtendedWarning', code: 'FST_JWT_NO_REPLICA'
+  })
+}

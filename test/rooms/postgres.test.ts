@@ -1,0 +1,3 @@
+import { importRoom } from '../helpers/room.ts'
+
+await importRoom('stores/postgres')
