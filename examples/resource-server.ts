@@ -6,6 +6,10 @@ import { generateKeyPairSync } from 'node:crypto'
 import Fastify from 'fastify'
 import jwt, { jwtRequired, scope } from 'fastify-jwt-extended'
 
+declare module 'fastify-jwt-extended' {
+  interface JwtClaims { client_id?: string }
+}
+
 const issuerUrl = process.env.ISSUER_URL ?? 'http://127.0.0.1:3001'
 const apiUrl = process.env.API_URL ?? 'http://127.0.0.1:3000'
 

@@ -1,6 +1,5 @@
-import type { JsonWebKey } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { JSONWebKeySet, KeysOption } from './keys.ts'
+import type { JSONWebKeySet, JWK, KeysOption } from './keys.ts'
 import type { SessionInfo } from './store.ts'
 import type { AdditionalClaims, Duration, Identity, JwtClaims, JwtHeader, JwtUser, TokenType } from './claims.ts'
 
@@ -18,7 +17,7 @@ export interface CreateAccessTokenOptions {
    * The key that the token is bound to, with the `dpop` option: its thumbprint (RFC 7638), as `verifyDpopProof` returns it, or a public
    * JWK. Default: none.
    */
-  dpopKey?: string | JsonWebKey | null | undefined
+  dpopKey?: string | JWK | null | undefined
 }
 
 /** Options of `createRefreshToken`. */
