@@ -6,6 +6,7 @@ import { createSigner, createVerifier } from 'fast-jwt'
 import Fastify from 'fastify'
 import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 import jwt, { jwtRequired } from 'fastify-jwt-extended'
+import type { JwtExtendedOptions } from 'fastify-jwt-extended'
 import type { ScenarioName } from './http-scenarios.ts'
 
 const secret = 'a-secret-of-more-than-thirty-two-bytes'
@@ -30,7 +31,7 @@ interface Scenario {
   setUp: (app: FastifyInstance) => Promise<onRequestHookHandler[]>
 }
 
-const ours = (options: Parameters<typeof jwt>[1]) => async (app: FastifyInstance): Promise<onRequestHookHandler[]> => {
+const ours = (options: JwtExtendedOptions) => async (app: FastifyInstance): Promise<onRequestHookHandler[]> => {
   await app.register(jwt, { secretKey: secret, ...options })
   return [jwtRequired]
 }

@@ -7,7 +7,7 @@ import { createTokenCookies, keepCookiesPrivate } from './cookies/token-cookies.
 import { badOption } from './errors.ts'
 import { publish } from './events.ts'
 import { resolveOptions } from './options/settings.ts'
-import { kRegistration, registrationOf } from './registration.ts'
+import { kJwt, kRegistration, registrationOf } from './registration.ts'
 import { checkRouteHooks, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt, verifyRequest } from './authenticate/hooks.ts'
 import { redactQueryToken } from './authenticate/log-redaction.ts'
 import { implicitRefreshHook } from './cookies/implicit-refresh.ts'
@@ -30,8 +30,8 @@ import { createEndReplaced } from './sessions/device-binding/replaced.ts'
 import { addDeviceBindingRoutes, deviceBindingPaths } from './sessions/device-binding/routes.ts'
 import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { JwtExtendedOptions } from './types/options.ts'
-import type { Settings } from './options/settings.ts'
+import type { JwtExtendedOptions, OptionsWithKeys } from './types/options.ts'
+import type { ResolvedDeviceBinding, Settings } from './options/settings.ts'
 import type { HookOptions } from './authenticate/hook-options.ts'
 import type { PreparedHook, Registration } from './registration.ts'
 import type { Sessions } from './sessions/sessions.ts'
@@ -115,8 +115,8 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   return registration
 }
 
-function bindDevices (fastify: FastifyInstance, registration: Registration, sessions: Sessions): void {
-  addDeviceBindingRoutes(fastify, registration, sessions, deviceBindingPaths(fastify, registration.settings))
+function bindDevices (fastify: FastifyInstance, registration: Registration, sessions: Sessions, options: ResolvedDeviceBinding): void {
+  addDeviceBindingRoutes(fastify, registration, sessions, options)
   fastify.addHook('onSend', createEndReplaced(registration, sessions))
 }
 
@@ -134,7 +134,9 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
 
   decorateRequests(fastify)
   fastify.decorate(kRegistration, registration)
-  fastify.decorate('jwt', createJwtDecorator(registration))
+  const decorator = createJwtDecorator(registration)
+  fastify.decorate('jwt', decorator)
+  fastify.decorate(kJwt, decorator)
   fastify.decorate('jwtRequired', jwtRequired)
   fastify.decorate('jwtOptional', jwtOptional)
   fastify.decorate('freshJwtRequired', freshJwtRequired)
@@ -147,7 +149,7 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
   })
   protect(fastify, registration)
   documentRoutes(fastify, registration)
-  if (registration.sessions !== null && settings.deviceBinding !== false) bindDevices(fastify, registration, registration.sessions)
+  if (registration.sessions !== null && settings.deviceBinding !== false) bindDevices(fastify, registration, registration.sessions, settings.deviceBinding)
   warnOfLoneGuards(fastify, registration)
   if (settings.resourceMetadata !== null) addMetadataRoute(fastify, settings.resourceMetadata, settings)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)
@@ -157,7 +159,7 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
   if (settings.dpop && settings.dpop.nonceLife !== null) fastify.addHook('onSend', nonceOnSend)
 }
 
-function plugin (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<void> {
+function plugin (fastify: FastifyInstance, options: OptionsWithKeys): Promise<void> {
   // `app.register(jwt({ … }))`, say. At once, since Fastify would wait for a promise.
   if (typeof (fastify as Partial<FastifyInstance> | undefined)?.decorateRequest !== 'function') {
     throw new TypeError('The plugin was called where it is only named: write await app.register(jwt, { … })')

@@ -7,6 +7,7 @@ import type { TokenVerifier } from './jwt/verify.ts'
 import type { Settings } from './options/settings.ts'
 import type { Announce } from './sessions/device-binding/announce.ts'
 import type { Sessions } from './sessions/sessions.ts'
+import type { JwtExtended } from './types/app-jwt.ts'
 import type { MaybePromise } from './types/claims.ts'
 import type { Store } from './types/store.ts'
 
@@ -44,8 +45,12 @@ export interface Registration {
 // shape of what is shared does: then the copies do not see each other, and a hook says that the plugin is not registered.
 export const kRegistration = Symbol.for('fastify-jwt-extended.registration.1')
 
+/** Where an instance keeps its `app.jwt` under a name that nothing else takes. */
+export const kJwt = Symbol.for('fastify-jwt-extended.jwt.1')
+
 declare module 'fastify' {
   interface FastifyInstance {
+    [kJwt]?: JwtExtended
     [kRegistration]: Registration | undefined
   }
 }

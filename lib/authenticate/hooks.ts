@@ -5,7 +5,7 @@ import { registrationOf } from '../registration.ts'
 import { forgetRefusal, rememberRefusal } from './challenge.ts'
 import { resolveHookOptions } from './hook-options.ts'
 import { checkFetchMetadata } from './fetch-metadata.ts'
-import type { FastifyInstance, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
 import type { PreparedHook, Registration } from '../registration.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { JwtHook, VerifyOptions } from '../types/hooks.ts'
@@ -40,6 +40,14 @@ function pass (request: FastifyRequest, done: HookHandlerDoneFunction): void {
 function fail (request: FastifyRequest, thrown: unknown, done: HookHandlerDoneFunction): void {
   rememberRefusal(request, thrown)
   done(faultOf(thrown))
+}
+
+/** A hook as it is written here: whatever the server, a request is Fastify's. */
+type HookFunction = (this: unknown, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void
+
+/** A hook for every kind of server. @internal */
+export function forEveryServer (hook: HookFunction): JwtHook {
+  return hook as JwtHook
 }
 
 /** Stops at `preHandler: jwtRequired()`, which Fastify would take for no hook at all. @throws {TypeError} @internal */
@@ -79,7 +87,7 @@ export function verifyJwt (options: VerifyOptions = {}): JwtHook {
   // Nearly always the instance of the request before: then nothing has to be looked up.
   let last: { readonly server: FastifyInstance, readonly prepared: PreparedHook } | undefined
 
-  const hook: JwtHook = function (request, _reply, done) {
+  const hook = forEveryServer(function (request, _reply, done) {
     requireFastify(done, 'jwtRequired')
     let pending: MaybePromise<void>
     try {
@@ -91,7 +99,7 @@ export function verifyJwt (options: VerifyOptions = {}): JwtHook {
       return
     }
     finish(pending, request, done)
-  }
+  })
   return Object.defineProperties(hook, { [kHook]: { value: resolved }, name: { value: hookName({ hook: resolved }) } })
 }
 
@@ -125,7 +133,7 @@ export async function verifyRequest (this: FastifyRequest, options: VerifyOption
  *
  * @throws `FST_JWT_CSRF`
  */
-export const crossOriginProtection: JwtHook = function (request, _reply, done) {
+export const crossOriginProtection: JwtHook = forEveryServer(function crossOriginProtection (request, _reply, done) {
   requireFastify(done, 'crossOriginProtection')
   try {
     const { settings } = nearest(request)
@@ -136,7 +144,7 @@ export const crossOriginProtection: JwtHook = function (request, _reply, done) {
     return
   }
   done()
-}
+})
 
 /** What a function asks of a request if it is a hook of this package. @internal */
 export function hookOptionsOf (hook: unknown): HookOptions | undefined {

@@ -2,7 +2,7 @@ import { after, isPromise } from '../after.ts'
 import { isForOwnRoute } from '../own-route.ts'
 import { kAuthentication } from '../authentication.ts'
 import { hookName } from '../hook-name.ts'
-import { nearest, requireFastify, runAsHook } from '../authenticate/hooks.ts'
+import { forEveryServer, nearest, requireFastify, runAsHook } from '../authenticate/hooks.ts'
 import type { Requirement } from './requirement.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
@@ -86,9 +86,9 @@ function enforce (request: FastifyRequest, rule: Rule): MaybePromise<void> {
 
 /** Creates the hook of a rule. @internal */
 export function toGuard (rule: Rule): Guard {
-  const hook: Guard = function (request, _reply, done) {
+  const hook: Guard = forEveryServer(function (request, _reply, done) {
     requireFastify(done, "role('admin')")
     runAsHook(request => enforce(request, rule), request, done)
-  }
+  })
   return Object.defineProperties(hook, { [kRule]: { value: rule }, name: { value: hookName({ guard: rule.requirement }) } })
 }

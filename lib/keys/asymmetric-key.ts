@@ -1,9 +1,9 @@
 import { createPrivateKey, createPublicKey, KeyObject } from 'node:crypto'
-import type { JsonWebKey } from 'node:crypto'
+import type { JsonWebKeyInput } from 'node:crypto'
 import { badOption } from '../errors.ts'
 import { algorithmsOf, describe, isWeak, recipeOf } from './algorithms.ts'
 import { readKeyText } from './key-text.ts'
-import type { Algorithm, PrivateKey, PublicKey } from '../types/keys.ts'
+import type { Algorithm, JWK, PrivateKey, PublicKey } from '../types/keys.ts'
 import type { KeyText } from './key-text.ts'
 
 function textOf (option: string, value: unknown): KeyText {
@@ -13,12 +13,12 @@ function textOf (option: string, value: unknown): KeyText {
     `got ${value === null ? 'null' : typeof value}`)
 }
 
-function isJwk (value: unknown): value is JsonWebKey {
+function isJwk (value: unknown): value is JWK {
   return typeof value === 'object' && value !== null && !(value instanceof KeyObject) && 'kty' in value
 }
 
 /** Refuses a JWK that is meant for another use or algorithm (RFC 7517 §4.2, §4.4). */
-function checkJwk (option: string, jwk: JsonWebKey, algorithm: Algorithm | null): void {
+function checkJwk (option: string, jwk: JWK, algorithm: Algorithm | null): void {
   if (jwk.kty === 'oct') throw badOption(option, "is a secret; give it as 'secretKey'")
   if (jwk.use !== undefined && jwk.use !== 'sig') {
     throw badOption(option, "is a JWK whose 'use' is not 'sig'; give the key for signatures")
@@ -29,7 +29,7 @@ function checkJwk (option: string, jwk: JsonWebKey, algorithm: Algorithm | null)
 }
 
 /** The `alg` of a JWK. RFC 9864 names EdDSA by its curve; the `alg` of our tokens is EdDSA for both curves. */
-export function algorithmOfJwk (jwk: JsonWebKey): unknown {
+export function algorithmOfJwk (jwk: JWK): unknown {
   return jwk.alg === 'Ed25519' || jwk.alg === 'Ed448' ? 'EdDSA' : jwk.alg
 }
 
@@ -68,10 +68,10 @@ function parsePrivatePem (option: string, { pem, labels }: Extract<KeyText, { ki
   }
 }
 
-function parsePrivateJwk (option: string, jwk: JsonWebKey, algorithm: Algorithm): KeyObject {
+function parsePrivateJwk (option: string, jwk: JWK, algorithm: Algorithm): KeyObject {
   checkJwk(option, jwk, algorithm)
   if (jwk.d === undefined) throw badOption(option, "is a public JWK; give the private one here, and this one as 'publicKey'")
-  return createPrivateKey({ key: jwk, format: 'jwk' })
+  return createPrivateKey({ key: jwk as JsonWebKeyInput['key'], format: 'jwk' })
 }
 
 function parsePrivateKey (option: string, value: unknown, algorithm: Algorithm): KeyObject {
@@ -87,7 +87,7 @@ function parsePrivateKey (option: string, value: unknown, algorithm: Algorithm):
 }
 
 /** The JWK that a value is, or is the text of. */
-function jwkOf (option: string, value: unknown): JsonWebKey | null {
+function jwkOf (option: string, value: unknown): JWK | null {
   if (isJwk(value)) return value
   if (value instanceof KeyObject) return null
   const text = textOf(option, value)
@@ -105,7 +105,7 @@ function parsePublicKey (option: string, value: unknown, algorithm: Algorithm | 
   if (text.kind === 'jwk') {
     checkJwk(option, text.jwk, algorithm)
     if (text.jwk.d !== undefined) throw badOption(option, "is a private JWK; give it as 'privateKey', or remove its private members")
-    return createPublicKey({ key: text.jwk, format: 'jwk' })
+    return createPublicKey({ key: text.jwk as JsonWebKeyInput['key'], format: 'jwk' })
   }
   if (text.labels.some(label => label.endsWith('PRIVATE KEY'))) {
     throw badOption(option, "holds a private key; give it as 'privateKey', or its public half, which " +

@@ -1,10 +1,10 @@
-import type { JsonWebKey } from 'node:crypto'
 import { badOption } from '../errors.ts'
+import type { JWK } from '../types/keys.ts'
 
 /** A key that was given as text: PEM with the line breaks of RFC 7468, or a JWK. */
 export type KeyText =
   | { readonly kind: 'pem', readonly pem: string, readonly labels: readonly string[] }
-  | { readonly kind: 'jwk', readonly jwk: JsonWebKey }
+  | { readonly kind: 'jwk', readonly jwk: JWK }
 
 const block = /-----BEGIN ([A-Z0-9 ]+)-----([^-]*(?:-(?!----END )[^-]*)*)-----END \1-----/g
 
@@ -75,7 +75,7 @@ export function parseJson (text: string): unknown {
 function readJson (option: string, text: string): KeyText {
   const value = parseJson(text)
   if (value === undefined) throw badOption(option, 'begins as JSON, but cannot be parsed; give the text of a JWK as it is')
-  if (typeof value === 'object' && value !== null && 'kty' in value) return { kind: 'jwk', jwk: value as JsonWebKey }
+  if (typeof value === 'object' && value !== null && 'kty' in value) return { kind: 'jwk', jwk: value as JWK }
   throw badOption(option, 'is JSON, but not a JWK, which has a `kty`; of a JWK Set, give one key')
 }
 

@@ -1,9 +1,8 @@
 import { createPublicKey, createPrivateKey, KeyObject, X509Certificate } from 'node:crypto'
-import type { JsonWebKey } from 'node:crypto'
 import { badOption } from '../errors.ts'
 import { recipeOf, secretBytesOf } from './algorithms.ts'
 import { parseJson } from './key-text.ts'
-import type { Algorithm, Secret } from '../types/keys.ts'
+import type { Algorithm, JWK, Secret } from '../types/keys.ts'
 
 // Anywhere in the text, since PEM readers skip what stands before it (RFC 7468 §2).
 const pem = /-----BEGIN [A-Z0-9 ]+-----/
@@ -18,7 +17,7 @@ function isKeys (value: unknown): boolean {
   return typeof value === 'object' && value !== null && (Array.isArray(value) || 'kty' in value || 'keys' in value)
 }
 
-function isSecretJwk (value: unknown): value is JsonWebKey & { k: string } {
+function isSecretJwk (value: unknown): value is JWK & { k: string } {
   return typeof value === 'object' && value !== null && 'kty' in value && value.kty === 'oct' && 'k' in value && typeof value.k === 'string'
 }
 

@@ -78,5 +78,33 @@ export interface JwtClaims {
 
 export interface JwtUser {}
 
-/** Claims that an app adds. Those that only this package may write are refused. */
-export type AdditionalClaims = Record<string, unknown>
+/** The names that `JwtClaims` declares. */
+type DeclaredName = keyof { [Name in keyof JwtClaims as string extends Name ? never : number extends Name ? never : Name]: true }
+
+/** Those of them that this package declares. */
+type OwnName =
+  | 'identity' | 'sub' | 'type' | 'fresh' | 'jti' | 'iat' | 'nbf' | 'exp' | 'iss' | 'aud' | 'csrf' | 'sid' | 'gen' | 'persistent' | 'bound' | 'auth_time'
+
+/** Those that the app has declared, by declaration merging. */
+type AppName = Exclude<DeclaredName, OwnName>
+
+/** The claims that the guards `role`, `permission` and `scope` read. */
+export interface GuardClaims {
+  role?: string | readonly string[]
+  roles?: string | readonly string[]
+  permissions?: string | readonly string[]
+  scope?: string | readonly string[]
+  scp?: string | readonly string[]
+}
+
+/**
+ * Claims that an app adds. Those that only this package may write are refused. If the app has declared claims of its own in `JwtClaims`,
+ * these and the claims of guards are the ones that compile; else any do.
+ */
+export type AdditionalClaims = [AppName] extends [never] ? Record<string, unknown> : { [Name in AppName]?: JwtClaims[Name] } & Omit<GuardClaims, AppName>
+
+/** The claims of a verified token, told apart by `type`: only an access token is fresh. */
+export type VerifiedClaims<Claims = unknown> = Claims & (
+  | JwtClaims & { readonly type: 'access' }
+  | JwtClaims & { readonly type: 'refresh', readonly fresh?: never }
+)

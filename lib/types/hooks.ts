@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
+import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { TokenType } from './claims.ts'
 
 /** A place in a request where a token is looked for. */
@@ -24,7 +24,10 @@ export interface VerifyOptions {
   skipRevocationCheck?: boolean
 }
 
-/** A hook for `onRequest`, `preValidation` or `preHandler`, and for `@fastify/auth`. */
+/**
+ * A hook for `onRequest`, `preValidation` or `preHandler`, and for `@fastify/auth`. It takes the requests of every kind of server, HTTP/2
+ * and HTTPS included, and so names no more of a request than all of them have.
+ */
 export type JwtHook = (
-  this: FastifyInstance | void, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction
+  this: unknown, request: Pick<FastifyRequest, 'jwtIdentity'>, reply: Pick<FastifyReply, 'statusCode'>, done: HookHandlerDoneFunction
 ) => void

@@ -1,4 +1,4 @@
-import type { JsonWebKey, KeyObject } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 
 /** The supported signature algorithms of RFC 7518 §3 and RFC 8037. `none` is not one. */
 export type Algorithm =
@@ -9,17 +9,42 @@ export type Algorithm =
   | 'EdDSA'
 
 /**
+ * A JSON Web Key (RFC 7517 §4), with the members of every kind of key (RFC 7518 §6, RFC 8037 §2). Declared here, since not every
+ * version of `@types/node` has one.
+ */
+export interface JWK {
+  kty?: string | undefined
+  alg?: string | undefined
+  kid?: string | undefined
+  use?: string | undefined
+  key_ops?: string[]
+  crv?: string | undefined
+  x?: string | undefined
+  y?: string | undefined
+  d?: string | undefined
+  n?: string | undefined
+  e?: string | undefined
+  p?: string | undefined
+  q?: string | undefined
+  dp?: string | undefined
+  dq?: string | undefined
+  qi?: string | undefined
+  k?: string | undefined
+  [member: string]: unknown
+}
+
+/**
  * An HMAC secret: text, bytes, a secret `KeyObject`, or a JWK of type `oct`. At least 32, 48 or 64 bytes for HS256, HS384
  * or HS512 (RFC 7518 §3.2).
  */
-export type Secret = string | Uint8Array | KeyObject | JsonWebKey
+export type Secret = string | Uint8Array | KeyObject | JWK
 
 /** A private key: PEM, `KeyObject`, JWK (RFC 7517) or its JSON text, or an encrypted PEM with its passphrase. */
 export type PrivateKey =
-  | string | Uint8Array | KeyObject | JsonWebKey | { key: string | Uint8Array, passphrase: string | Uint8Array }
+  | string | Uint8Array | KeyObject | JWK | { key: string | Uint8Array, passphrase: string | Uint8Array }
 
 /** A public key: PEM, an X.509 certificate in PEM, `KeyObject`, JWK (RFC 7517) or its JSON text. */
-export type PublicKey = string | Uint8Array | KeyObject | JsonWebKey
+export type PublicKey = string | Uint8Array | KeyObject | JWK
 
 /** A named key: a secret, or a private or public key. With `publicKey` alone it can only verify. */
 export interface NamedKey {
@@ -45,11 +70,19 @@ export type DecodedKey =
 export type KeysOption = readonly NamedKey[]
 
 /** The JWK of a public key (RFC 7517 §4). */
-export interface PublicJWK extends JsonWebKey {
+export interface PublicJWK {
+  kty: 'RSA' | 'EC' | 'OKP'
   /** The `keyId`, or else the thumbprint of the key (RFC 7638). */
   kid: string
   alg: Algorithm
   use: 'sig'
+  /** The members of its kind of key: `n` and `e`; `crv` and `x`, with `y` on an elliptic curve of RFC 7518. */
+  n?: string
+  e?: string
+  crv?: string
+  x?: string
+  y?: string
+  [member: string]: unknown
 }
 
 /** A JWK Set (RFC 7517 §5). */

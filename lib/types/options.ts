@@ -351,7 +351,7 @@ export interface ResourceMetadata {
   authorization_servers?: readonly string[]
   /** Scopes that a client may ask for. */
   scopes_supported?: readonly string[]
-  /** Default: `['header']`, if bearer tokens are accepted there. */
+  /** How the resource takes bearer tokens (RFC 6750 §2). Default: `['header']`, if it does. */
   bearer_methods_supported?: readonly string[]
   /** The name of this API, for people. */
   resource_name?: string
@@ -422,3 +422,17 @@ export interface RouteOptions {
 export interface JwtExtendedOptions extends
   KeyOptions, TokenOptions, LocationOptions, CookieOptions, CsrfOptions, CallbackOptions, SessionOptions,
   PossessionOptions, ResourceServerOptions, RouteOptions {}
+
+/**
+ * Options with one source of keys at least, as registering takes them: without any, no token can be made or verified. The variable of an
+ * environment may turn out `undefined`.
+ */
+export type OptionsWithKeys = JwtExtendedOptions & (
+  | Required<Pick<KeyOptions, 'keys'>>
+  | Required<Pick<KeyOptions, 'jwksUri'>>
+  | Required<Pick<KeyOptions, 'issuers'>>
+  | Required<Pick<KeyOptions, 'decodeKey'>>
+  | { secretKey: KeyOptions['secretKey'] }
+  | { privateKey: KeyOptions['privateKey'] }
+  | { publicKey: KeyOptions['publicKey'] }
+)

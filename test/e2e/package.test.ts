@@ -42,7 +42,7 @@ async function main (): Promise<void> {
   })
   app.get('/instance', { onRequest: app.jwtOptional }, async (request, reply) => {
     await request.verifyJwt({ optional: 'strict' })
-    const token: string = app.jwt.createAccessToken('user123', { expiresIn: '5m', fresh: true, claims: { role: 'admin' } })
+    const token: string = app.jwt.createAccessToken('user123', { expiresIn: '5m', fresh: true, claims: { tenant: 'one', role: 'admin' } })
     app.jwt.setAccessCookies(reply, token)
     return app.jwt.verifyToken(token)
   })
@@ -56,6 +56,30 @@ async function main (): Promise<void> {
     return { tenant, name, wrong }
   })
   testStore(() => {}, () => new RedisStore(undefined as never))
+  // @ts-expect-error A misspelt claim, where the app has declared its own.
+  app.jwt.createAccessToken('user123', { claims: { tennant: 'typo' } })
+  // @ts-expect-error A claim of another type.
+  await app.jwt.createSession('user123', { claims: { tenant: 7 } })
+  // @ts-expect-error No key is 123.
+  await app.register(jwt, { secretKey: 123 })
+  // @ts-expect-error No key at all.
+  await app.register(jwt, { accessExpires: '15m' })
+  await app.register(jwt, { publicKey: { kty: 'OKP', crv: 'Ed25519', x: 'x' } })
+  app.get('/certain', { preHandler: jwtRequired }, async request => {
+    const { identity, claims, user } = authenticationOf<{ plan: 'paid' }, { id: number }>(request)
+    const plan: 'paid' = claims.plan
+    if (claims.type === 'refresh') {
+      const never: undefined = claims.fresh
+      return never
+    }
+    return [identity.length, plan, user.id]
+  })
+  const secure = Fastify({ http2: true, https: {} })
+  await secure.register(jwt, { secretKey: 'x' })
+  secure.get('/', { onRequest: jwtRequired, preHandler: [secure.jwtRequired, role('admin'), anyOf(role('a'), freshJwtRequired)] }, async request => request.jwtIdentity)
+  secure.addHook('preValidation', verifyJwt({ optional: 'strict' }))
+  const https = Fastify({ https: {} })
+  https.get('/', { preHandler: jwtRequired }, async request => [authenticationOf(request).identity, jwtOf(https).createAccessToken('user123')])
   // @ts-expect-error No such option.
   await app.register(jwt, { secretKey: 'x', secret: 'y' })
   // @ts-expect-error No such location.
@@ -69,7 +93,7 @@ async function main (): Promise<void> {
 }
 void main
 `
-const names = 'jwtRequired, verifyJwt, type JwtClaims'
+const names = 'anyOf, authenticationOf, freshJwtRequired, jwtOf, jwtRequired, role, verifyJwt, type JwtClaims'
 // Without skipLibCheck: our declarations are checked, too.
 const tsconfig = (include: string, options: Record<string, unknown> = {}) => JSON.stringify({
   compilerOptions: {
@@ -141,52 +165,62 @@ t.test('every entry can be imported, and required where no ES module can be', as
   t.equal((await run(process.execPath, ['all.mjs'], directory)).stdout, expected)
 })
 
-const modes: Array<{ name: string, type: 'module' | 'commonjs', head?: string, options: Record<string, unknown> }> = [
-  { name: 'ES modules of Node', type: 'module', options: { module: 'nodenext' } },
-  { name: 'CommonJS of Node', type: 'commonjs', options: { module: 'node16' } },
-  { name: 'CommonJS with import and require', type: 'commonjs', head: "import Fastify = require('fastify')\nimport jwt = require('fastify-jwt-extended')\nimport { jwtRequired, verifyJwt, type JwtClaims } from 'fastify-jwt-extended'", options: { module: 'nodenext' } },
+// Each with another version of @types/node: a project may have any from the oldest Node that is supported.
+const modes: Array<{ name: string, type: 'module' | 'commonjs', head?: string, options: Record<string, unknown>, nodeTypes?: string }> = [
+  { name: 'ES modules of Node', type: 'module', nodeTypes: 'types-node-26', options: { module: 'nodenext' } },
+  { name: 'CommonJS of Node', type: 'commonjs', nodeTypes: 'types-node-20', options: { module: 'node16', exactOptionalPropertyTypes: false } },
+  { name: 'CommonJS with import and require', type: 'commonjs', head: "import Fastify = require('fastify')\nimport jwt = require('fastify-jwt-extended')\nimport { anyOf, authenticationOf, freshJwtRequired, jwtOf, jwtRequired, role, verifyJwt, type JwtClaims } from 'fastify-jwt-extended'", options: { module: 'nodenext' } },
   { name: 'CommonJS with esModuleInterop, resolved as TypeScript once did', type: 'commonjs', options: { module: 'commonjs', moduleResolution: 'node10', esModuleInterop: true, ignoreDeprecations: '6.0' } },
-  { name: 'a bundler', type: 'module', options: { module: 'esnext', moduleResolution: 'bundler' } }
+  { name: 'a bundler', type: 'module', nodeTypes: 'types-node-25', options: { module: 'esnext', moduleResolution: 'bundler' } }
 ]
-for (const { name, type, head, options } of modes) {
+for (const { name, type, head, options, nodeTypes } of modes) {
   t.test(`it has types for ${name}, claims of the app's own included`, async t => {
     const directory = await createProject(`types-${name.replace(/\W/g, '-')}`, {
       'app.ts': typed(head ?? `import Fastify from 'fastify'\nimport jwt, { ${names} } from 'fastify-jwt-extended'`),
       'tsconfig.json': tsconfig('*.ts', options)
-    }, { type })
+    }, { type, packages: nodeTypes === undefined ? {} : { '@types/node': nodeTypes } })
     t.equal(await typechecks(directory), '')
   })
 }
 
-t.test('the example of the README, pasted into an empty folder, works in JavaScript and in TypeScript at its strictest', async t => {
-  const [, example = ''] = /^```ts\n([\s\S]*?)^```$/m.exec(await readFile(join(root, 'README.md'), 'utf8')) ?? []
+t.test('with @fastify/jwt in one program, jwtOf has the type that app.jwt has lost', async t => {
+  const directory = await createProject('beside', {
+    'app.ts': `import Fastify from 'fastify'
+import fastifyJwt from '@fastify/jwt'
+import jwt, { jwtOf, jwtRequired } from 'fastify-jwt-extended'
+const app = Fastify()
+app.register(async old => { await old.register(fastifyJwt, { secret: 'x' }) })
+app.register(async next => {
+  await next.register(jwt, { secretKey: 'x' })
+  next.get('/', { preHandler: jwtRequired }, async () => jwtOf(next).createAccessToken('user123'))
+})`,
+    'tsconfig.json': tsconfig('*.ts', { skipLibCheck: true })
+  }, { type: 'module', packages: { '@fastify/jwt': '@fastify/jwt' } })
+  t.equal(await typechecks(directory), '')
+})
+
+t.test('the example of the README, pasted into an empty folder, works in JavaScript, and with the type of a body in TypeScript at its strictest', async t => {
+  const [, example = ''] = /^```js\n([\s\S]*?)^```$/m.exec(await readFile(join(root, 'README.md'), 'utf8')) ?? []
   t.match(example, 'await app.listen({ port: 3000 })')
   const directory = await createProject('readme', {
     // All as it stands there, but for a port that is certainly free, and a line that tells which.
-    'app.mjs': `${example.replace('port: 3000', 'port: 0')}\nconsole.log(app.server.address().port)`,
-    'app.mts': example,
+    'app.mjs': `${example.replace('port: 3000', 'port: 0').replace('logger: true', '')}\nconsole.log(app.server.address().port)`,
+    'app.mts': example.replace("app.post('/login'", "app.post<{ Body: { name: string, password: string } }>('/login'"),
     'tsconfig.json': tsconfig('*.mts')
   })
   t.equal(await typechecks(directory), '')
 
-  const server = spawn(process.execPath, ['app.mjs'], { cwd: directory, env: plainEnvironment({ JWT_SECRET_KEY: randomBytes(48).toString('base64') }), stdio: ['ignore', 'pipe', 'inherit'] })
+  const env = plainEnvironment({ JWT_SECRET_KEY: randomBytes(48).toString('base64'), ADAS_PASSWORD: 'correct horse' })
+  const server = spawn(process.execPath, ['app.mjs'], { cwd: directory, env, stdio: ['ignore', 'pipe', 'inherit'] })
   t.teardown(() => { server.kill() })
   const [port] = await once(server.stdout.setEncoding('utf8'), 'data') as [string]
-  const send = async (method: string, path: string, headers: Record<string, string> = {}) => {
-    const response = await fetch(`http://127.0.0.1:${port.trim()}${path}`, { method, headers })
-    return { status: response.status, body: await response.json() as Record<string, unknown>, cookies: response.headers.getSetCookie() }
-  }
-  const { body: { accessToken }, cookies } = await send('POST', '/login')
-  const authorization = `Bearer ${String(accessToken)}`
-  const cookie = cookies[0]?.split(';')[0] ?? ''
-  t.strictSame((await send('GET', '/protected', { authorization })).body, { user: 'user123' })
-  t.strictSame((await send('GET', '/protected', { cookie })).body, { user: 'user123' })
-  t.equal((await send('GET', '/protected')).status, 401)
-  t.strictSame((await send('POST', '/password', { authorization })).body, { changed: true })
-  t.equal((await send('POST', '/password', { cookie, 'sec-fetch-site': 'cross-site' })).status, 403)
-  const out = await send('POST', '/logout', { cookie })
-  t.match(out, { status: 200, body: { loggedOut: true } })
-  t.ok(out.cookies.some(line => /^access_token_cookie=;.*Max-Age=0/.test(line)), 'the cookie is cleared')
+  const url = `http://localhost:${port.trim()}`
+  const login = await fetch(`${url}/login`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name: 'ada', password: 'correct horse' })
+  })
+  const cookie = login.headers.getSetCookie().map(line => line.slice(0, line.indexOf(';'))).join('; ')
+  t.strictSame(await (await fetch(`${url}/me`, { headers: { cookie } })).json(), { name: 'ada' })
+  t.equal((await fetch(`${url}/password`, { method: 'POST', headers: { cookie, 'sec-fetch-site': 'cross-site' } })).status, 403)
 })
 
 t.test('the client for browsers has its types where there is no Node, and no type of the server comes with it', async t => {

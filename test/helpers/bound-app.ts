@@ -7,7 +7,7 @@ import { SoftwareBrowser } from './device.ts'
 import type { CreateSessionOptions, JwtExtendedOptions } from '../../lib/index.ts'
 import type { Device } from './device.ts'
 
-export const bindingOptions: JwtExtendedOptions = { secretKey, tokenLocation: 'cookies', deviceBinding: true }
+export const bindingOptions = { secretKey, tokenLocation: 'cookies', deviceBinding: true } satisfies JwtExtendedOptions
 
 /** The routes of an app with cookie sessions. */
 export function addRoutes (app: FastifyInstance): void {

@@ -1,4 +1,6 @@
 import { readdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { importTests } from './import-tests.ts'
 
 const lib = new URL('../lib/', import.meta.url)
 
@@ -12,7 +14,5 @@ const rooms = ['authenticate', 'jwt', 'keys', 'sessions', 'stores/redis', 'store
 export async function importRoom (room: typeof rooms[number] | 'others'): Promise<void> {
   const files = readdirSync(lib, { recursive: true, encoding: 'utf8' }).map(file => file.replaceAll('\\', '/')).filter(file => file.endsWith('.test.ts')).sort()
   const roomOf = (file: string): string => rooms.find(folder => file.startsWith(`${folder}/`)) ?? 'others'
-  const mine = files.filter(file => roomOf(file) === room)
-  if (mine.length === 0) throw new Error(`There are no tests in ${room}`)
-  for (const file of mine) await import(new URL(file, lib).href)
+  await importTests(room, files.filter(file => roomOf(file) === room).map(file => fileURLToPath(new URL(file, lib))))
 }

@@ -1,4 +1,5 @@
 // Runs several test files in one process: node --import ./scripts/typescript.js test/helpers/together.ts <files>
-import { pathToFileURL } from 'node:url'
+import { resolve } from 'node:path'
+import { importTests } from './import-tests.ts'
 
-for (const file of process.argv.slice(2)) await import(pathToFileURL(file).href)
+await importTests('these files', process.argv.slice(2).map(file => resolve(file)))

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Test } from 'tap'
 import jwt, { jwtOptional, jwtRequired, refreshTokenRequired } from '../../../lib/index.ts'
-import type { Algorithm, JwtExtendedOptions } from '../../../lib/index.ts'
+import type { Algorithm, JwtExtendedOptions, OptionsWithKeys } from '../../../lib/index.ts'
 import { loadKeys } from '../../../lib/keys/local.ts'
 import type { KeySet } from '../../../lib/types/keys.ts'
 import { ecPair, rsaPair } from './key-pairs.ts'
@@ -17,7 +17,7 @@ export async function appWith (t: Test, options: JwtExtendedOptions, causes: unk
   const app = Fastify()
   t.teardown(() => app.close())
   app.addHook('onError', async (_request, _reply, { cause }) => { causes.push(cause) })
-  await app.register(jwt, options)
+  await app.register(jwt, options as OptionsWithKeys)
   app.get('/', { preHandler: jwtRequired }, seen)
   app.get('/optional', { preHandler: jwtOptional }, seen)
   app.get('/refresh', { preHandler: refreshTokenRequired }, seen)

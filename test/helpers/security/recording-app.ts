@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyRequest, FastifyServerOptions, InjectOptions } from 'fastify'
 import type { Test } from 'tap'
 import jwt, { crossOriginProtection, freshJwtRequired, jwtOptional, jwtRequired, refreshTokenRequired, verifyJwt } from '../../../lib/index.ts'
-import type { JwtErrorCode, JwtExtendedOptions } from '../../../lib/index.ts'
+import type { JwtErrorCode, JwtExtendedOptions, OptionsWithKeys } from '../../../lib/index.ts'
 
 /** What is to be answered: who is let in (`null` for nobody in particular), or the code and the reason of a refusal. */
 export type Verdict =
@@ -72,7 +72,7 @@ export async function recordingApp (
   const stream = new Writable({ write (chunk, _encoding, done) { lines.push(String(chunk)); done() } })
   const app = Fastify({ ...server, logger: { level: 'trace', stream } }) as unknown as FastifyInstance
   t.teardown(() => app.close())
-  await app.register(jwt, options)
+  await app.register(jwt, options as OptionsWithKeys)
   app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, body, done) => {
     done(null, Object.fromEntries(new URLSearchParams(body as string)))
   })

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import jwt, { allOf, anyOf, freshJwtRequired, guard, jwtRequired, not, refreshTokenRequired, role, scope } from '../../../lib/index.ts'
-import type { JwtExtendedOptions, JwtHook } from '../../../lib/index.ts'
+import type { JwtExtendedOptions, JwtHook, OptionsWithKeys } from '../../../lib/index.ts'
 import { secretKey } from '../../helpers/protected-app.ts'
 
 const later = guard(async () => true)
@@ -34,7 +34,7 @@ async function appWith (t: Test, options: Partial<JwtExtendedOptions> = {}): Pro
   const app = Fastify() as unknown as FastifyInstance
   t.teardown(() => app.close())
   await app.register(fastifyAuth as never)
-  await app.register(jwt, { secretKey, tokenLocation: ['headers', 'cookies'], ...options } as JwtExtendedOptions)
+  await app.register(jwt, { secretKey, tokenLocation: ['headers', 'cookies'], ...options } as OptionsWithKeys)
   return app
 }
 

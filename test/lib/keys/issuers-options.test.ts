@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import jwt, { jwtRequired } from '../../../lib/index.ts'
-import type { FetchKeys, JwtExtendedOptions } from '../../../lib/index.ts'
+import type { FetchKeys, OptionsWithKeys } from '../../../lib/index.ts'
 import { appWith, ecKeys, invalid, passed, secretKey, send, tokenOf, unavailable } from '../../helpers/keys/found-keys-app.ts'
 import { startIssuer } from '../../helpers/keys/issuer-server.ts'
 import { stoppedTime } from '../../helpers/clock.ts'
@@ -83,7 +83,7 @@ t.test('options about keys that are fetched, and that cannot work, stop start-up
     [{ issuers: [{ issuer: 'https://login.example/{t}', tenants: 'a' as never }] }, /'issuers\[0\]\.tenants' takes an array/],
     [{ issuers: [{ issuer: 'http://login.example/{t}', tenants: ['a'] }] }, /not an https: URL/],
     [{ secretKey, issuer: 'https://login.example/a', issuers: [{ issuer: 'https://login.example/{t}', tenants: ['b'] }] }, /for a tenant, too/]
-  ] as ReadonlyArray<[JwtExtendedOptions, RegExp]>) {
+  ] as ReadonlyArray<[OptionsWithKeys, RegExp]>) {
     await t.rejects(async () => Fastify().register(jwt, options), { code: 'FST_JWT_BAD_OPTION', message }, String(message))
   }
 })
@@ -147,7 +147,7 @@ t.test('the log says which issuer and audience were expected, and the answer doe
     [{ jwksUri: issuer.url, decodeAudience: 'api' }, { aud: ['api/'] }, 'the audience is ["api/"], expected "api"'],
     [{ jwksUri: issuer.url }, { aud: 'api' }, 'the audience is "api", expected none'],
     [{ issuers: [{ issuer: issuer.url }] }, { iss: issuer.url }, `the discovery document is of the issuer "${issuer.url}/", expected "${issuer.url}"`]
-  ] as ReadonlyArray<[JwtExtendedOptions, object, string]>) {
+  ] as ReadonlyArray<[OptionsWithKeys, object, string]>) {
     const lines: string[] = []
     const app = Fastify({ logger: { level: 'info', stream: { write (line: string) { lines.push(line) } } } })
     t.teardown(() => app.close())

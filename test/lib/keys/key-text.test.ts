@@ -2,7 +2,7 @@ import { createSecretKey } from 'node:crypto'
 import Fastify from 'fastify'
 import t from 'tap'
 import jwt, { jwtRequired } from '../../../lib/index.ts'
-import type { JwtExtendedOptions } from '../../../lib/index.ts'
+import type { OptionsWithKeys } from '../../../lib/index.ts'
 import { loadKeys } from '../../../lib/keys/local.ts'
 import { ecPair, ed25519Pair, pemOf, rsaPair } from '../../helpers/keys/key-pairs.ts'
 import { selfSignedCertificate } from '../../helpers/keys/self-signed-certificate.ts'
@@ -149,7 +149,7 @@ t.test('decodeKey may return the text of a JWK', async t => {
 
 t.test('a secret with white space at an end stops start-up', async t => {
   const ends = ['\n', '\r\n', ' ', '\t', '\n\n', '\u00a0', '\ufeff', '\u2028']
-  const start = async (options: JwtExtendedOptions): Promise<unknown> => {
+  const start = async (options: OptionsWithKeys): Promise<unknown> => {
     const app = Fastify()
     t.teardown(() => app.close())
     return app.register(jwt, options).ready()

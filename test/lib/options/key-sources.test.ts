@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import jwt from '../../../lib/index.ts'
-import type { JwtExtendedOptions } from '../../../lib/index.ts'
+import type { JwtExtendedOptions, OptionsWithKeys } from '../../../lib/index.ts'
 import { ecPair } from '../../helpers/keys/key-pairs.ts'
 import { otherSecretKey, secretKey } from '../../helpers/keys/found-keys-app.ts'
 
@@ -61,7 +61,7 @@ for (const [name, options, option, remedy] of mistakes) {
   t.test(`${name}: start-up stops and says what to do`, async t => {
     const app = Fastify()
     t.teardown(() => app.close())
-    const error = await app.register(jwt, options as JwtExtendedOptions).ready().then(() => null, (error: Error) => error)
+    const error = await app.register(jwt, options as object as OptionsWithKeys).ready().then(() => null, (error: Error) => error)
     t.match(error, { code: 'FST_JWT_BAD_OPTION' })
     t.match(error?.message, `option '${option}' `)
     t.match(error?.message, remedy)
@@ -86,6 +86,6 @@ for (const [name, options] of Object.entries(combinations)) {
     t.intercept(globalThis, 'fetch', { value: () => t.fail('something is fetched') })
     const app = Fastify()
     t.teardown(() => app.close())
-    await t.resolves(async () => { await app.register(jwt, options).ready() })
+    await t.resolves(async () => { await app.register(jwt, options as OptionsWithKeys).ready() })
   })
 }

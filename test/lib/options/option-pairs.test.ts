@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import jwt, { MemoryStore } from '../../../lib/index.ts'
-import type { JwtExtendedOptions } from '../../../lib/index.ts'
+import type { OptionsWithKeys } from '../../../lib/index.ts'
 import { resolveOptions } from '../../../lib/options/settings.ts'
 
 const secretKey = 'a secret of more than thirty-two bytes'
@@ -55,7 +55,7 @@ const refused: ReadonlyArray<[option: string, options: object, remedy: RegExp]> 
 for (const [option, options, remedy] of refused) {
   t.test(`start-up stops at ${JSON.stringify(options)}, naming ${option} and the remedy`, async t => {
     const app = Fastify()
-    const error = await app.register(jwt, { secretKey, ...options } as JwtExtendedOptions).then(() => null, (error: Error & { code: string }) => error)
+    const error = await app.register(jwt, { secretKey, ...options } as OptionsWithKeys).then(() => null, (error: Error & { code: string }) => error)
     t.equal(error?.code, 'FST_JWT_BAD_OPTION')
     t.match(error?.message, `option '${option}'`)
     t.match(error?.message, remedy)

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import jwt, { guard, role } from '../../../lib/index.ts'
 import { RedisStore } from '../../../lib/stores/redis/store.ts'
-import type { JwtExtendedOptions } from '../../../lib/index.ts'
+import type { OptionsWithKeys } from '../../../lib/index.ts'
 
 const secretKey = 'k'.repeat(32)
 
@@ -10,7 +10,7 @@ const secretKey = 'k'.repeat(32)
 async function startUpError (options: object): Promise<string | null> {
   const app = Fastify()
   try {
-    await app.register(jwt, { secretKey, ...options } as JwtExtendedOptions)
+    await app.register(jwt, { secretKey, ...options } as OptionsWithKeys)
     return null
   } catch (error) {
     return (error as Error).message
