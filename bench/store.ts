@@ -20,7 +20,7 @@ import { noPostgres, startPostgres } from '../test/helpers/postgres-server.ts'
 import { noRedis, startRedis } from '../test/helpers/redis-server.ts'
 import { median, progress } from './measure.ts'
 
-const rounds = 3
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
 const seconds = 2
 const tokens = 500
 /** One request after the other shows the round trip; many at once what else it costs. */
@@ -67,7 +67,7 @@ async function cpuOf (child: ChildProcess): Promise<number> {
 async function measure (child: ChildProcess, { url, tokens }: Ready, connections: number, duration: number): Promise<[rate: number, cpu: number]> {
   const before = await cpuOf(child)
   const result = await autocannon({
-    url, connections, duration, requests: tokens.map(token => ({ path: '/protected', headers: { authorization: `Bearer ${token}` } }))
+    url, connections, duration, timeout: 60, requests: tokens.map(token => ({ path: '/protected', headers: { authorization: `Bearer ${token}` } }))
   })
   if (result.non2xx > 0 || result.errors > 0) throw new Error(`${result.non2xx} refused, ${result.errors} failed`)
   return [result.requests.average, (await cpuOf(child) - before) / result.requests.total]

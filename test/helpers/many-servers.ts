@@ -124,7 +124,7 @@ async function startOne (t: Test, redis: RedisServer): Promise<Server> {
   const client = new Redis({ host: proxy.host, port: proxy.port, retryStrategy: () => 50, maxRetriesPerRequest: 1 })
   client.on('error', () => {})
   t.teardown(() => { client.disconnect() })
-  const store = new RedisStore(client, { commandTimeout: 500, clockSkew: 0, replicate: { maxStaleness } })
+  const store = new RedisStore(client, { commandTimeout: 2000, clockSkew: 0, replicate: { maxStaleness } })
   t.teardown(() => { store.close() })
   return { app: await sessionApp(t, { store }), store, proxy }
 }
