@@ -31,7 +31,7 @@ import { addDeviceBindingRoutes, deviceBindingPaths } from './sessions/device-bi
 import { createSessions } from './sessions/sessions.ts'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { JwtExtendedOptions, OptionsWithKeys } from './types/options.ts'
-import type { Settings } from './options/settings.ts'
+import type { ResolvedDeviceBinding, Settings } from './options/settings.ts'
 import type { HookOptions } from './authenticate/hook-options.ts'
 import type { PreparedHook, Registration } from './registration.ts'
 import type { Sessions } from './sessions/sessions.ts'
@@ -115,8 +115,8 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   return registration
 }
 
-function bindDevices (fastify: FastifyInstance, registration: Registration, sessions: Sessions): void {
-  addDeviceBindingRoutes(fastify, registration, sessions, deviceBindingPaths(fastify, registration.settings))
+function bindDevices (fastify: FastifyInstance, registration: Registration, sessions: Sessions, options: ResolvedDeviceBinding): void {
+  addDeviceBindingRoutes(fastify, registration, sessions, options)
   fastify.addHook('onSend', createEndReplaced(registration, sessions))
 }
 
@@ -149,7 +149,7 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
   })
   protect(fastify, registration)
   documentRoutes(fastify, registration)
-  if (registration.sessions !== null && settings.deviceBinding !== false) bindDevices(fastify, registration, registration.sessions)
+  if (registration.sessions !== null && settings.deviceBinding !== false) bindDevices(fastify, registration, registration.sessions, settings.deviceBinding)
   warnOfLoneGuards(fastify, registration)
   if (settings.resourceMetadata !== null) addMetadataRoute(fastify, settings.resourceMetadata, settings)
   if (settings.jwksPath !== null) addJwksRoute(fastify, settings.jwksPath, verifier)

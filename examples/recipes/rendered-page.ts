@@ -29,7 +29,7 @@ function withNewCookies (cookie: string, setCookie: readonly string[]): string {
  * changes something is sent by the page itself to the API, which checks where it comes from.
  */
 async function askApi (request: FastifyRequest, reply: FastifyReply, path: string): Promise<Response> {
-  const cookie = request.headers.cookie ?? ''
+  const { cookie = '' } = request.headers
   const response = await fetch(api + path, { headers: { cookie } })
   if (response.status !== 401) return response
   // The access token is over. What the refresh sets must reach the browser: it is the only one that keeps cookies. If this

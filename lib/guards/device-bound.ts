@@ -2,7 +2,7 @@ import { kAuthentication } from '../authentication.ts'
 import { badOption } from '../errors.ts'
 import { hookName } from '../hook-name.ts'
 import { isForOwnRoute } from '../own-route.ts'
-import { forEveryServer, nearest, runAsHook } from '../authenticate/hooks.ts'
+import { forEveryServer, nearest, requireFastify, runAsHook } from '../authenticate/hooks.ts'
 import { checkOptionNames } from '../options/unknown.ts'
 import { lifetime } from '../options/validators.ts'
 import { claimsOf, toGuard } from './rule.ts'
@@ -72,7 +72,7 @@ export function deviceProof (options: DeviceProofOptions = {}): JwtHook {
     const claims = provedClaims(request, settings)
     // Of a token from elsewhere, a browser can't get the next.
     if (claims === null || request[kAuthentication]?.location !== 'cookies') throw settings.errors.FST_JWT_FORBIDDEN(denial.message)
-    return Date.now() / 1000 - (claims.iat ?? 0) > maxAge
+    return Date.now() / 1000 - Number(claims.iat) > maxAge
   }
 
   function sendBack (request: FastifyRequest, reply: FastifyReply): void {
@@ -81,6 +81,7 @@ export function deviceProof (options: DeviceProofOptions = {}): JwtHook {
   }
 
   const hook = forEveryServer(function (request, reply, done) {
+    requireFastify(done, 'deviceProof()')
     let due = false
     runAsHook(request => { due = !isForOwnRoute(request) && isDue(request) }, request, error => {
       if (error === undefined && due) sendBack(request, reply)

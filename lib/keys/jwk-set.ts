@@ -9,7 +9,9 @@ import type { Algorithm, PublicJWK, VerificationKey } from '../types/keys.ts'
 /** The JWK of a public key (RFC 7517 §4). Its `kid` is the `keyId`, or else its thumbprint (RFC 7638). */
 export function publicJwk (key: KeyObject, algorithm: Algorithm, keyId: string | undefined): PublicJWK {
   const exported = key.export({ format: 'jwk' })
-  return Object.freeze({ ...requiredMembers(exported), kty: exported.kty as PublicJWK['kty'], kid: keyId ?? thumbprintOf(exported), alg: algorithm, use: 'sig' })
+  return Object.freeze({
+    ...requiredMembers(exported), kty: exported.kty as PublicJWK['kty'], kid: keyId ?? thumbprintOf(exported), alg: algorithm, use: 'sig'
+  })
 }
 
 function algorithmsOfJwk (jwk: JsonWebKey, key: KeyObject, allowed: readonly Algorithm[]): Algorithm[] {

@@ -83,7 +83,7 @@ type DeclaredName = keyof { [Name in keyof JwtClaims as string extends Name ? ne
 
 /** Those of them that this package declares. */
 type OwnName =
-  | 'identity' | 'sub' | 'type' | 'fresh' | 'jti' | 'iat' | 'nbf' | 'exp' | 'iss' | 'aud' | 'csrf' | 'sid' | 'gen' | 'persistent' | 'auth_time' | 'bound' | 'cnf'
+  | 'identity' | 'sub' | 'type' | 'fresh' | 'jti' | 'iat' | 'nbf' | 'exp' | 'iss' | 'aud' | 'csrf' | 'sid' | 'gen' | 'persistent' | 'bound' | 'auth_time'
 
 /** Those that the app has declared, by declaration merging. */
 type AppName = Exclude<DeclaredName, OwnName>

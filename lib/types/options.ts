@@ -351,7 +351,7 @@ export interface ResourceMetadata {
   authorization_servers?: readonly string[]
   /** Scopes that a client may ask for. */
   scopes_supported?: readonly string[]
-  /** Default: `['header']`, if bearer tokens are accepted there. */
+  /** How the resource takes bearer tokens (RFC 6750 §2). Default: `['header']`, if it does. */
   bearer_methods_supported?: readonly string[]
   /** The name of this API, for people. */
   resource_name?: string

@@ -4,10 +4,10 @@ import type { Test } from 'tap'
 import jwt, { deviceBound, deviceProof, jwtRequired, refreshTokenRequired } from '../../lib/index.ts'
 import { secretKey } from './session-app.ts'
 import { SoftwareBrowser } from './device.ts'
-import type { CreateSessionOptions, JwtExtendedOptions, OptionsWithKeys } from '../../lib/index.ts'
+import type { CreateSessionOptions, JwtExtendedOptions } from '../../lib/index.ts'
 import type { Device } from './device.ts'
 
-export const bindingOptions: OptionsWithKeys = { secretKey, tokenLocation: 'cookies', deviceBinding: true }
+export const bindingOptions = { secretKey, tokenLocation: 'cookies', deviceBinding: true } satisfies JwtExtendedOptions
 
 /** The routes of an app with cookie sessions. */
 export function addRoutes (app: FastifyInstance): void {

@@ -8,7 +8,7 @@ import { siteOf } from './announce.ts'
 import { readString, writeChallenge } from './header-fields.ts'
 import { createReadAccessCookies } from './replaced.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, onSendHookHandler, RouteHandlerMethod } from 'fastify'
-import type { Settings } from '../../options/settings.ts'
+import type { ResolvedDeviceBinding, Settings } from '../../options/settings.ts'
 import type { Registration } from '../../registration.ts'
 import type { JwtClaims } from '../../types/claims.ts'
 import type { JwtError } from '../../types/errors.ts'
@@ -56,13 +56,15 @@ const keepVerdicts: onSendHookHandler = function keepVerdicts (_request, reply, 
 const schema: FastifySchema & { hide: boolean } = { hide: true }
 
 /** Adds the routes by which a browser binds a session, and refreshes one that is bound. */
-export function addDeviceBindingRoutes (fastify: FastifyInstance, registration: Registration, sessions: Sessions, paths: DeviceBindingPaths): void {
+export function addDeviceBindingRoutes (
+  fastify: FastifyInstance, registration: Registration, sessions: Sessions, { allowedRefreshInitiators: initiators }: ResolvedDeviceBinding
+): void {
   const { settings, cookies, verifier } = registration
-  const { errors, deviceBinding, deviceBindingPath, accessCookiePath, trustedOrigins } = settings
+  const { errors, deviceBindingPath, accessCookiePath, trustedOrigins } = settings
   if (verifier.keys.signing === null) throw badOption('deviceBinding', 'needs a key that signs, but a public key can only verify; give privateKey, or leave deviceBinding out')
   const readAccessCookies = createReadAccessCookies(registration)
   const { devices } = sessions
-  const initiators = deviceBinding === false ? [] : deviceBinding.allowedRefreshInitiators
+  const paths = deviceBindingPaths(fastify, settings)
   // The last rule that matches wins.
   const inScope = accessCookiePath === '/' ? [] : [['exclude', '/'], ['include', accessCookiePath]]
   const rules = [...inScope, ['exclude', paths.registration]].map(([type, path]) => ({ type, domain: '*', path }))

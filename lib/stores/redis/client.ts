@@ -1,4 +1,5 @@
 import { badOption } from '../../errors.ts'
+import { sendTogether } from './together.ts'
 import { ioredisSubscribe, nodeRedisSubscribe } from './subscribe.ts'
 import type { IoredisCopy, NodeRedisCopy, Subscribe } from './subscribe.ts'
 
@@ -7,6 +8,7 @@ export interface IoredisClient {
   readonly status: string
   readonly isCluster: boolean
   call (command: string, args: string[]): Promise<unknown>
+  pipeline? (commands: unknown[][]): { exec (): Promise<Array<[error: Error | null, reply: unknown]> | null> }
   /** For the `replicate` option, which needs a second connection; a Cluster has another one. */
   duplicate? (override?: object): unknown
 }
@@ -74,9 +76,9 @@ function offers<Name extends string> (value: object, name: Name): value is objec
 }
 
 function ioredis (client: IoredisClient): RedisConnection {
-  const send: SendCommand = (command, args) => client.call(command, args)
+  const send = sendTogether(client)
   return {
-    send: (_key, command, args) => client.call(command, args),
+    send: (_key, command, args) => send(command, args),
     primaries: async () => [send],
     isCluster: false,
     subscribe: ioredisSubscribe(options => client.duplicate?.(options) as IoredisCopy)

@@ -100,6 +100,11 @@ t.test('a login is not announced if nothing could be bound', async t => {
     other.jwt.setAccessCookies(reply, other.jwt.createAccessToken('ada'))
     return {}
   })
+  other.post('/text', async (_request, reply) => {
+    other.jwt.setAccessCookies(reply, 'no token')
+    return {}
+  })
+  t.equal((await other.inject({ method: 'POST', url: '/text', headers: { 'x-forwarded-proto': 'https' } })).headers['secure-session-registration'], undefined)
   t.equal((await other.inject({ method: 'POST', url: '/token', headers: { 'x-forwarded-proto': 'https' } })).headers['secure-session-registration'], undefined, 'a token of no session')
   const browser = await signedIn(other)
   t.equal((await browser.send('POST', '/refresh')).headers['secure-session-registration'], undefined, 'a refresh is no login')
@@ -284,6 +289,13 @@ t.test('many proofs of one challenge at once: one passes, on a store that waits'
   t.equal(verdicts.filter(verdict => verdict === 200).length, 1)
   t.equal(verdicts.filter(verdict => verdict === 'FST_JWT_DEVICE_PROOF_REQUIRED').length, 7)
 
+  const { replaceSession } = memory
+  let conflicts = 1
+  memory.replaceSession = (...args) => conflicts-- > 0 ? false : Reflect.apply(replaceSession, memory, args)
+  movableTime(t).advance(1201)
+  t.equal((await browser.refreshWith(null)).statusCode, 403, 'a challenge is asked for while the session changes')
+  t.equal(conflicts, -1, 'it was written at the second attempt')
+
   memory.replaceSession = () => false
   t.equal(verdictOf(await browser.refreshWith(browser.device.refresh({ jti: browser.challenge }))), 'FST_JWT_STORE_UNAVAILABLE', 'a store that never gets done')
 })
@@ -450,9 +462,11 @@ t.test('the document of @fastify/swagger has no word of them, and says what the 
 })
 
 t.test('a fault of the app is answered by its error handler, and ends nothing', async t => {
-  const app = await boundApp(t, { isRevoked: () => { throw new Error('a fault') } })
-  const browser = await signedIn(app)
-  t.equal((await browser.register()).statusCode, 500)
+  for (const option of ['isRevoked', 'decodeKey']) {
+    const app = await boundApp(t, { [option]: () => { throw new Error('a fault') } })
+    const browser = await signedIn(app)
+    t.equal((await browser.register()).statusCode, 500, option)
+  }
 })
 
 t.test('double submit: the CSRF token of a page outlives registration and refresh', async t => {

@@ -1,0 +1,82 @@
+import { EventEmitter } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { openInTime } from '../../../../lib/stores/replication/feed.ts'
+import type { FeedConnection } from '../../../../lib/stores/replication/feed.ts'
+import { Replication } from '../../../../lib/stores/replication/replication.ts'
+import { nodeRedisSubscribe } from '../../../../lib/stores/redis/subscribe.ts'
+import type { NodeRedisCopy } from '../../../../lib/stores/redis/subscribe.ts'
+import { joinStores } from '../../../../lib/stores/split.ts'
+import { MemoryStore } from '../../../../lib/index.ts'
+import type { HeldToken } from '../../../../lib/index.ts'
+
+t.test('a connection that comes after the time-out is closed', async t => {
+  let open = (_connection: string): void => {}
+  const closed: string[] = []
+  const opening = new Promise<string>(resolve => { open = resolve })
+  // The timer itself keeps no process alive.
+  const alive = setInterval(() => {}, 1000)
+  t.teardown(() => { clearInterval(alive) })
+  await t.rejects(openInTime(opening, connection => { closed.push(connection) }, 1), /could not be opened within 1 ms/)
+  open('late')
+  await sleep(1)
+  t.strictSame(closed, ['late'])
+})
+
+t.test('a connection that is opened after the store was closed is closed', async t => {
+  let closed = 0
+  const connection: FeedConnection = { mark: async () => {}, load: async () => {}, close () { closed++ } }
+  const replication = new Replication({ connect: async () => { await sleep(1); return connection } }, { maxStaleness: 1000, maxEntries: 10 }, 0)
+  replication.start()
+  replication.start()
+  replication.close()
+  await sleep(20)
+  t.equal(closed, 1)
+})
+
+t.test('a client of node-redis that cannot connect is destroyed, and the error is told', async t => {
+  for (const isOpen of [true, false]) {
+    let destroyed = 0
+    const failed = new Error('no way')
+    const copy = Object.assign(new EventEmitter(), {
+      isOpen,
+      // It tries again, for ever.
+      async connect () { copy.emit('error', failed); return new Promise(() => {}) },
+      async subscribe () {},
+      destroy () { destroyed++ }
+    })
+    const lost: unknown[] = []
+    const subscribe = nodeRedisSubscribe(() => copy as unknown as NodeRedisCopy)
+    await t.rejects(subscribe(['channel'], () => {}, reason => { lost.push(reason) }), failed)
+    t.strictSame(lost, [failed])
+    t.equal(destroyed, isOpen ? 1 : 0)
+  }
+})
+
+t.test('a denylist and sessions that are kept apart judge from memory if both do', async t => {
+  const token: HeldToken = { jti: 'jti', sid: 'sid', generation: 0, issuedAt: 1 }
+  const judging = (verdict: 'passes' | 'denied' | 'ask'): MemoryStore => Object.assign(new MemoryStore(), { judge: () => verdict })
+  for (const [one, other, both] of [
+    ['passes', 'passes', 'passes'], ['passes', 'ask', 'ask'], ['ask', 'denied', 'denied'], ['denied', 'passes', 'denied']
+  ] as const) {
+    t.equal(joinStores({ denylist: judging(one), sessions: judging(other) }).judge?.(token), both)
+  }
+  t.equal(joinStores({ denylist: judging('passes'), sessions: new MemoryStore() }).judge, undefined)
+  t.equal(joinStores({ denylist: new MemoryStore(), sessions: judging('passes') }).judge, undefined)
+})
+
+t.test('a denylist and sessions that are kept apart both tell of sessions that end elsewhere', async t => {
+  const listeners = new Set<(sid: string) => void>()
+  const telling = Object.assign(new MemoryStore(), {
+    onSessionEnd (listener: (sid: string) => void) {
+      listeners.add(listener)
+      return () => { listeners.delete(listener) }
+    }
+  })
+  const ended: string[] = []
+  const end = joinStores({ denylist: new MemoryStore(), sessions: telling }).onSessionEnd?.(sid => { ended.push(sid) })
+  for (const listener of listeners) listener('sid')
+  t.strictSame(ended, ['sid'])
+  end?.()
+  t.equal(listeners.size, 0)
+})
