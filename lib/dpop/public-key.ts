@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import { requiredMembers, thumbprintMembers, thumbprintOf } from '../keys/thumbprint.ts'
+import type { JWK } from '../types/keys.ts'
 
 /** Members of private and secret keys (RFC 7518 §6). */
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const
@@ -21,7 +22,7 @@ export function readPublicJwk (jwk: unknown): { key: KeyObject, thumbprint: stri
 }
 
 /** The thumbprint that a token is bound to, from what the app has of its key. @throws {TypeError} */
-export function thumbprintFrom (key: string | JsonWebKey): string {
+export function thumbprintFrom (key: string | JWK): string {
   if (typeof key === 'string' && /^[\w-]{43}$/.test(key)) return key
   const read = readPublicJwk(key)
   if (read === null) throw new TypeError("'dpopKey' takes the thumbprint of a key (RFC 7638), as verifyDpopProof returns it, or a public JWK")

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { JsonWebKey } from 'node:crypto'
+import type { JWK } from '../types/keys.ts'
 
 /** The members that a thumbprint hashes, in its order (RFC 7638 §3.2, RFC 8037 §2). All of them are public. */
 export const thumbprintMembers: ReadonlyMap<unknown, readonly string[]> = new Map([
@@ -9,11 +9,11 @@ export const thumbprintMembers: ReadonlyMap<unknown, readonly string[]> = new Ma
 ])
 
 /** The members of a public key of a known type that its thumbprint hashes, and no others. */
-export function requiredMembers (jwk: JsonWebKey): Record<string, unknown> {
+export function requiredMembers (jwk: JWK): Record<string, unknown> {
   return Object.fromEntries((thumbprintMembers.get(jwk.kty) as readonly string[]).map(name => [name, jwk[name]]))
 }
 
 /** The SHA-256 thumbprint of a public key (RFC 7638), in base64url. */
-export function thumbprintOf (jwk: JsonWebKey): string {
+export function thumbprintOf (jwk: JWK): string {
   return createHash('sha256').update(JSON.stringify(requiredMembers(jwk))).digest('base64url')
 }
