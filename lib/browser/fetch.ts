@@ -181,7 +181,11 @@ export function createFetch ({
     return exclusively(async () => {
       await nextTask()
       const own = round === seen
-      if (own) await refreshNow()
+      if (own) {
+        await refreshNow()
+        // On a busy machine the next tab may have the lock before it has the message.
+        if (tabs) await new Promise(resolve => { setTimeout(resolve, 50) })
+      }
       return { own, answer: outcome() }
     })
   }

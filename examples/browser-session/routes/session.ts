@@ -24,7 +24,8 @@ const sessionRoutes: FastifyPluginAsyncTypebox<{ accounts: Accounts, refreshCook
   const replaced = verifyJwt({ type: 'refresh', optional: true })
 
   // Whether somebody is signed in, and no refusal if nobody is: the pages decide by it where to go.
-  app.get('/', { onRequest: replaced }, async request => ({
+  // The refresh token of a session that is bound to a device is none that a page could use: there the access token tells.
+  app.get('/', { onRequest: verifyJwt({ type: 'any', optional: true }) }, async request => ({
     signedIn: request.jwtIdentity !== null,
     // Who signs out here has no cookie any more. One that is refused belongs to a session that was ended elsewhere.
     ended: request.jwtIdentity === null && request.cookies[refreshCookie] !== undefined
