@@ -118,10 +118,8 @@ export class Replication {
         const askedAt = this.#asked.get(name)
         if (attempt !== this.#attempt || askedAt === undefined) return
         // They come in the order in which they were asked for: an earlier one does not come any more.
-        for (const earlier of this.#asked.keys()) {
-          this.#asked.delete(earlier)
-          if (earlier === name) break
-        }
+        const names = [...this.#asked.keys()]
+        for (const earlier of names.slice(0, names.indexOf(name) + 1)) this.#asked.delete(earlier)
         this.#unanswered = 0
         const load = this.#replica.marked({ position, askedAt, born })
         if (load !== null) this.#loadAll(load, attempt)

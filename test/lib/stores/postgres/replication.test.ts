@@ -48,7 +48,8 @@ t.test('on PostgreSQL', { skip: noPostgres }, async t => {
     await here.app.jwt.revokeSession(sessionId)
     t.match(await passage(here, accessToken), /^FST_JWT_REVOKED/, 'at once')
     await untilPassage(there, accessToken, 'FST_JWT_REVOKED from memory')
-    t.strictSame(events, [{ sessionId, cause: 'revoked' }, { sessionId, cause: null, remote: true }])
+    // The other server may hear of it before this one has its answer.
+    t.strictSame(new Set(events), new Set([{ sessionId, cause: 'revoked' }, { sessionId, cause: null, remote: true }]))
 
     const stateless = here.app.jwt.createAccessToken('ada')
     t.equal(await passage(there, stateless), '200 from memory')

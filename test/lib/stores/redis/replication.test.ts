@@ -69,7 +69,8 @@ t.test('on one Redis', { skip: noRedis }, async t => {
       await here.app.jwt.revokeSession(sessionId)
       t.match(await passage(here, accessToken), /^FST_JWT_REVOKED/, 'at once')
       await untilPassage(there, accessToken, 'FST_JWT_REVOKED from memory')
-      t.strictSame(events, [{ sessionId, cause: 'revoked' }, { sessionId, cause: null, remote: true }])
+      // The other server may hear of it before this one has its answer.
+      t.strictSame(new Set(events), new Set([{ sessionId, cause: 'revoked' }, { sessionId, cause: null, remote: true }]))
 
       const stateless = here.app.jwt.createAccessToken('ada')
       t.equal(await passage(there, stateless), '200 from memory')
@@ -99,6 +100,7 @@ t.test('on one Redis', { skip: noRedis }, async t => {
     const limited = await sessionApp(t, { store: there.store, maxSessions: 1 })
     const third = await limited.jwt.createSession('eve')
     await untilPassage(here, first.accessToken, 'FST_JWT_REVOKED from memory')
+    t.equal(here.store.judge?.({ jti: null, sid: first.sessionId, generation: 0, issuedAt: Date.now() / 1000 }), 'denied', 'a token without an id, too')
     t.strictSame(events.filter(event => 'remote' in event), [second, first].map(({ sessionId }) => ({ sessionId, cause: null, remote: true })))
 
     const { refreshToken: old } = third

@@ -107,6 +107,7 @@ t.test('what this server revokes is refused at once, and asked about until the f
     const first = replica.hold(kind, id)
     const second = replica.hold(kind, id)
     t.equal(replica.judge(token, 0), atOnce)
+    t.equal(replica.judge({ ...token, jti: null, sid: null }, 0), 'passes', 'not what has neither id')
     first(100)
     t.equal(replica.judge(token, 100), atOnce, 'one is still under way')
     replica.marked({ position: 'start', askedAt: 200, born: 0 })
