@@ -5,7 +5,7 @@ import { everyLocation, faultOf, invalid, passes, recordingApp } from '../../hel
 import { testHostileTokens } from '../../helpers/security/testing-tokens.ts'
 
 for (const configuration of configurations) {
-  if (configuration !== hmac) await testHostileTokens(t, configuration)
+  if (configuration !== hmac) testHostileTokens(t, configuration)
 }
 
 t.test('decodeKey: the verdict on every hostile token, and the callback sees what its types say', async t => {

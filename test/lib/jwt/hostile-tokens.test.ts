@@ -4,7 +4,7 @@ import { faultOf, invalid, passes, recordingApp } from '../../helpers/security/r
 import { testHostileTokens } from '../../helpers/security/testing-tokens.ts'
 import type { Verdict } from '../../helpers/security/recording-app.ts'
 
-t.test('tokens signed with a secret', async t => testHostileTokens(t, hmac))
+testHostileTokens(t, hmac)
 
 t.test('issuer and audience of every type', async t => {
   const { send } = await recordingApp(t, { ...hmac.options, issuer: 'https://issuer.example', audience: ['app', 'api'] })
