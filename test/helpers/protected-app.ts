@@ -49,7 +49,7 @@ function invalidToken (code: JwtErrorCode, message: string): Refusal {
   return { status: 401, code, message, challenge: `Bearer error="invalid_token", error_description="${message}"` }
 }
 
-/** The refusals of section 3 of the design, by the words a test uses for them. */
+/** The refusals as docs/errors.md has them, by the words a test uses for them. */
 export const refusals = {
   missing: { status: 401, code: 'FST_JWT_MISSING_TOKEN', message: 'Missing JWT token', challenge: 'Bearer' },
   badRequest: {

@@ -22,7 +22,9 @@ document.querySelector('#login').addEventListener('submit', event => {
   requestTokens({ grant_type: 'password', ...Object.fromEntries(new FormData(event.target)) })
 })
 document.querySelector('#refresh').addEventListener('click', async () => {
-  await requestTokens({ grant_type: 'refresh_token', refresh_token: await read('refresh token') ?? '' })
+  const refreshToken = await read('refresh token')
+  if (refreshToken === undefined) answer.textContent = 'Log in first: there is no refresh token'
+  else await requestTokens({ grant_type: 'refresh_token', refresh_token: refreshToken })
 })
 document.querySelector('#profile').addEventListener('click', async () => {
   await show(await fetchWithProof('/profile', { token: accessToken ?? 'none' }))

@@ -24,7 +24,7 @@ export const badRequest: Verdict = { code: 'FST_JWT_BAD_REQUEST' }
 /** `FST_JWT_INVALID_TOKEN`, and the one word of why. */
 export const invalid = (reason: string): Verdict => ({ code: 'FST_JWT_INVALID_TOKEN', reason: `Invalid token: ${reason}` })
 
-/** The status of each refusal, from section 3 of the design and not from the code. */
+/** The status of each refusal, as docs/errors.md has it, and not from the code. */
 export const statusOf: Partial<Record<JwtErrorCode, number>> = {
   FST_JWT_MISSING_TOKEN: 401,
   FST_JWT_BAD_REQUEST: 400,

@@ -7,7 +7,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 const payloadOf = (token: string) => decoded(parts(token)[1])
 const headerOf = (token: string) => decoded(parts(token)[0])
 
-t.test('an access token has the header and the claims of the design, and no others', async t => {
+t.test('an access token has its own header parameters and claims, and no others', async t => {
   const { jwt } = await protectedApp(t)
   const before = now()
   const token = jwt.createAccessToken('user123')
