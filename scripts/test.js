@@ -1,9 +1,10 @@
-// `npm test`: builds, then runs at the same time the checks of lint, types, unused code and the package, the unit tests with their
-// coverage, and the end-to-end tests. The last line counts tests, and the lines before it name what was skipped and why.
+// `npm test`: builds, then runs the unit tests with their coverage, and beside them, one after another, the end-to-end tests and the
+// checks of lint, types, unused code and the package. The last line counts tests, and the lines before it name what was skipped and why.
 import { spawn, spawnSync } from 'node:child_process'
 import { createReadStream, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Parser } from 'tap-parser'
 
@@ -97,42 +98,40 @@ function groups () {
   return [...byName].sort(([one], [other]) => Number(other.includes('/browser')) - Number(one.includes('/browser')))
 }
 
-/** Runs the files that are no unit tests. tap does not: a second run of it would take the coverage of the first away. */
-async function endToEnd () {
-  const queue = groups()
-  const tests = []
-  const worker = async () => {
-    for (let group = queue.shift(); group !== undefined; group = queue.shift()) {
-      const [name, files] = group
-      const args = ['--import', './scripts/typescript.js', 'test/helpers/together.ts', ...files]
-      const { ok, stdout } = await run(name, process.execPath, args, { env: { ...process.env, TAP_TIMEOUT: '600' } })
-      tests.push(...await testsIn(name, ok, Readable.from([stdout])))
-    }
-  }
-  await Promise.all([worker(), worker()])
-  return tests
+/** Runs files that are no unit tests. tap does not: a second run of it would take the coverage of the first away. */
+async function endToEnd (name, files) {
+  const args = ['--import', './scripts/typescript.js', 'test/helpers/together.ts', ...files]
+  const { ok, stdout } = await run(name, process.execPath, args, { env: { ...process.env, TAP_TIMEOUT: '600' } })
+  return testsIn(name, ok, Readable.from([stdout]))
 }
 
 /** On a machine without these programs their tests are skipped, and what only they cover is not covered. */
 const missing = [['redis-server', '--version']].filter(([program, ...args]) => spawnSync(program, args).status !== 0).map(([program]) => program)
 const coverage = missing.length === 0 || process.env.CI !== undefined ? [] : ['--allow-incomplete-coverage']
 
-async function checks () {
-  const outcomes = []
-  // The package is packed as it was just built.
-  for (const name of ['lint', 'typecheck', 'check:unused', 'docs']) outcomes.push(await npm(name))
-  outcomes.push(await npm('check:package', { npm_config_ignore_scripts: 'true' }))
-  return outcomes
-}
-
 // tap builds itself anew for the plugins of .taprc, and a run that finds itself unbuilt goes on with all of them, a TypeScript
 // compiler in each process among them.
 const built = await npm('build')
 const prepared = await run('tap build', 'npx', ['tap', 'build'], { shell: process.platform === 'win32' })
-const [checked, ...tested] = await Promise.all([checks(), unit(coverage), endToEnd()])
-const outcomes = [built, prepared, ...checked]
+const outcomes = [built, prepared]
+const tests = []
+const queue = [
+  ...groups().map(([name, files]) => async () => { tests.push(...await endToEnd(name, files)) }),
+  // The package is packed as it was just built.
+  ...['lint', 'check:package', 'typecheck', 'check:unused', 'docs'].map(name => async () => { outcomes.push(await npm(name, { npm_config_ignore_scripts: 'true' })) })
+]
+/** A time-out is no test of a busy machine: there are never many more processes than processors. */
+async function worker () {
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) await next()
+}
+await Promise.all([
+  ...Array.from({ length: Math.max(1, availableParallelism() - 1) }, worker),
+  unit(coverage).then(async unitTests => {
+    tests.push(...unitTests)
+    await Promise.all([worker(), worker()])
+  })
+])
 
-const tests = tested.flat()
 const skipped = tests.filter(({ reason }) => reason)
 const failedTests = tests.filter(({ ok, reason }) => !ok && !reason).length
 const failed = failedTests + outcomes.filter(({ ok }) => !ok).length

@@ -12,7 +12,7 @@ import { noRedis, startRedis } from '../../../helpers/redis-server.ts'
 import type { RedisServer } from '../../../helpers/redis-server.ts'
 
 const hour = 3_600_000
-const commandTimeout = 300
+const commandTimeout = 1000
 const durable = ['--appendonly', 'yes', '--appendfsync', 'always']
 
 const unhandled: unknown[] = []
@@ -85,7 +85,7 @@ for (const [name, create] of Object.entries(clients)) {
   t.test(`a killed Redis, by ${name}, is an error within the time-out, and back once it is`, { skip: noRedis }, async t => {
     const server = await startRedis(t, ...durable)
     // What comes right after the restart may take longer on a machine with much else to do.
-    const store = new RedisStore(await create(t, server), { commandTimeout: 1000 })
+    const store = new RedisStore(await create(t, server), { commandTimeout })
     await store.open()
     await store.denyToken('revoked', null, Date.now() + hour)
     const record = session()
@@ -105,7 +105,7 @@ for (const [name, create] of Object.entries(clients)) {
     const record = session()
     await store.createSession(record, null)
     server.freeze()
-    await t.rejects(store.replaceSession(record.id, 0, { tokenId: 'late', rotated: true }), { message: /did not answer within 300 ms/ })
+    await t.rejects(store.replaceSession(record.id, 0, { tokenId: 'late', rotated: true }), { message: /did not answer within 1000 ms/ })
     await sleep(200)
     server.thaw()
     await untilItAnswers(store)
@@ -135,14 +135,13 @@ t.test('an answer that came in time counts, though this process was too busy to 
   const server = await startRedis(t)
   const client = new Redis(server.url)
   t.teardown(() => client.disconnect())
-  const store = new RedisStore(client, { commandTimeout: 100 })
+  const store = new RedisStore(client, { commandTimeout })
   await store.open()
-  for (let times = 0; times < 5; times++) {
+  for (let times = 0; times < 3; times++) {
     const answer = store.isDenied(randomUUID(), null)
     // Long enough for the command to be written, and for Redis to answer it.
     await new Promise(resolve => { setImmediate(resolve) })
-    const end = Date.now() + 300
-    while (Date.now() < end);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1200)
     t.equal(await answer, false)
   }
 })

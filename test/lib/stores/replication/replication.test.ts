@@ -2,7 +2,8 @@ import { EventEmitter } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { openInTime } from '../../../../lib/stores/replication/feed.ts'
-import type { FeedConnection } from '../../../../lib/stores/replication/feed.ts'
+import type { FeedConnection, FeedListener } from '../../../../lib/stores/replication/feed.ts'
+import type { Denial } from '../../../../lib/stores/replication/replica.ts'
 import { Replication } from '../../../../lib/stores/replication/replication.ts'
 import { nodeRedisSubscribe } from '../../../../lib/stores/redis/subscribe.ts'
 import type { NodeRedisCopy } from '../../../../lib/stores/redis/subscribe.ts'
@@ -32,6 +33,57 @@ t.test('a connection that is opened after the store was closed is closed', async
   replication.close()
   await sleep(20)
   t.equal(closed, 1)
+})
+
+/** A feed whose connections say what a test has them say. */
+function toldFeed () {
+  const connections: Array<{ listener: FeedListener, marks: string[], take: (page: readonly Denial[]) => void, loaded: () => void, closed: boolean }> = []
+  const connect = async (listener: FeedListener): Promise<FeedConnection> => {
+    const told = { listener, marks: [] as string[], take: (_page: readonly Denial[]) => {}, loaded: () => {}, closed: false }
+    connections.push(told)
+    return {
+      async mark (name) { told.marks.push(name) },
+      async load (take) {
+        told.take = take
+        await new Promise<void>(resolve => { told.loaded = resolve })
+      },
+      close () { told.closed = true }
+    }
+  }
+  return { connections, connect }
+}
+
+t.test('what an old connection still says means nothing', async t => {
+  const feed = toldFeed()
+  // The first beat asks for a mark at once; the next one is far away.
+  const replication = new Replication(feed, { maxStaleness: 60_000, maxEntries: 10 }, 0)
+  t.teardown(() => { replication.close() })
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => { warnings.push(warning) }
+  process.on('warning', onWarning)
+  t.teardown(() => { process.removeListener('warning', onWarning) })
+  const denial = (id: string): Denial => ({ kind: 'session', id, life: 1_000_000 })
+  const ended: string[] = []
+  replication.onSessionEnd(sid => { ended.push(sid) })
+
+  replication.start()
+  await sleep(1)
+  const [old] = feed.connections
+  if (old === undefined) throw new Error('No connection was opened.')
+  old.listener.marked(old.marks[0] ?? '', '7', 0)
+  old.listener.lost(new Error('gone'))
+  t.equal(old.closed, true)
+
+  old.take([denial('loaded')])
+  old.listener.denied([denial('published')], '7', '8', false)
+  old.listener.marked(old.marks[0] ?? '', '8', 0)
+  old.listener.lost(new Error('gone again'))
+  old.loaded()
+  await sleep(1)
+  t.strictSame(replication.status, { trusted: false, denials: 0 })
+  t.strictSame(ended, [])
+  t.strictSame(warnings.map(({ message }) => /: (.+)\. Requests ask/.exec(message)?.[1]), ['gone'])
+  t.equal(feed.connections.length, 1)
 })
 
 t.test('a client of node-redis that cannot connect is destroyed, and the error is told', async t => {
