@@ -82,27 +82,22 @@ async function unit (options) {
 }
 
 /** Folders whose files share a process, since each start costs more than their tests do. */
-const shared = ['test/docs', 'test/e2e/works-with']
+const shared = ['test/docs', 'test/e2e/examples', 'test/e2e/security', 'test/e2e/works-with']
 
-/** The files that run together, by name. */
+/** Files, and folders of those that run together. */
 function groups () {
   const files = ['e2e', 'docs'].flatMap(folder => readdirSync(new URL(`../test/${folder}/`, import.meta.url), { recursive: true })
     .filter(file => file.endsWith('.test.ts')).map(file => `test/${folder}/${file.replaceAll('\\', '/')}`)).sort()
-  const byName = new Map()
-  for (const file of files) {
-    const folder = file.slice(0, file.lastIndexOf('/'))
-    const name = shared.includes(folder) ? folder : file
-    byName.set(name, [...byName.get(name) ?? [], file])
-  }
+  const together = new Set(files.map(file => shared.find(folder => file.startsWith(`${folder}/`)) ?? file))
   // Those with a browser take the longest.
-  return [...byName].sort(([one], [other]) => Number(other.includes('/browser')) - Number(one.includes('/browser')))
+  return [...together].sort((one, other) => Number(other.includes('/browser')) - Number(one.includes('/browser')))
 }
 
-/** Runs files that are no unit tests. tap does not: a second run of it would take the coverage of the first away. */
-async function endToEnd (name, files) {
-  const args = ['--import', './scripts/typescript.js', 'test/helpers/together.ts', ...files]
-  const { ok, stdout } = await run(name, process.execPath, args, { env: { ...process.env, TAP_TIMEOUT: '600' } })
-  return testsIn(name, ok, Readable.from([stdout]))
+/** Runs what is no unit test. tap does not: a second run of it would take the coverage of the first away. */
+async function endToEnd (path) {
+  const args = ['--import', './scripts/typescript.js', 'test/helpers/together.ts', path]
+  const { ok, stdout } = await run(path, process.execPath, args, { env: { ...process.env, TAP_TIMEOUT: '600' } })
+  return testsIn(path, ok, Readable.from([stdout]))
 }
 
 /** On a machine without these programs their tests are skipped, and what only they cover is not covered. */
@@ -116,7 +111,7 @@ const prepared = await run('tap build', 'npx', ['tap', 'build'], { shell: proces
 const outcomes = [built, prepared]
 const tests = []
 const queue = [
-  ...groups().map(([name, files]) => async () => { tests.push(...await endToEnd(name, files)) }),
+  ...groups().map(path => async () => { tests.push(...await endToEnd(path)) }),
   // The package is packed as it was just built.
   ...['lint', 'check:package', 'typecheck', 'check:unused', 'docs'].map(name => async () => { outcomes.push(await npm(name, { npm_config_ignore_scripts: 'true' })) })
 ]
