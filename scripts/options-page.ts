@@ -24,17 +24,31 @@ function describe (member: ts.PropertySignature, file: ts.SourceFile): string {
 /** The text of docs/options.md. */
 function optionsPage (): string {
   const file = ts.createSourceFile(source, readFileSync(source, 'utf8'), ts.ScriptTarget.Latest, true)
-  const interfaces = file.statements.filter(ts.isInterfaceDeclaration)
-  const sections = interfaces.filter(({ members }) => members.length > 0).map(declaration => {
-    const title = oneLine(ts.getTextOfJSDocComment((ts.getJSDocCommentsAndTags(declaration)[0] as ts.JSDoc).comment) ?? '')
+  const interfaces = file.statements.filter(ts.isInterfaceDeclaration).filter(({ members }) => members.length > 0)
+  /** Where the type of an option names an interface: the interface that has the option, and the option. */
+  const userOf = (name: string) => interfaces.flatMap(parent => parent.members.filter(ts.isPropertySignature)
+    .filter(({ type }) => new RegExp(`\\b${name}\\b`).test(type?.getText(file) ?? '')).map(member => ({ parent, option: member.name.getText(file) })))[0]
+  // The members of an option stand after the section of that option.
+  const sorted = interfaces.filter(({ name }) => userOf(name.text) === undefined)
+    .flatMap(section => [section, ...interfaces.filter(({ name }) => userOf(name.text)?.parent === section)])
+  const sections = sorted.map(declaration => {
+    const [, title, rest] = /^(.*?)\.(?: (.*))?$/.exec(oneLine(ts.getTextOfJSDocComment((ts.getJSDocCommentsAndTags(declaration)[0] as ts.JSDoc).comment) ?? '')) ?? []
+    const user = userOf(declaration.name.text)
+    const type = user === undefined ? `Type \`${declaration.name.text}\`.` : `Members of the option \`${user.option}\`, type \`${declaration.name.text}\`.`
     const rows = declaration.members.filter(ts.isPropertySignature).map(member =>
       `| \`${member.name.getText(file)}\` | \`${oneLine(member.type?.getText(file) ?? '')}\` | ${describe(member, file)} |`)
-    return `## \`${declaration.name.text}\`\n\n${title}\n\n| option | takes | |\n| --- | --- | --- |\n${rows.join('\n')}\n`
+    return `${user === undefined ? '##' : '###'} ${title}\n\n${[type, rest].filter(Boolean).join(' ')}\n\n| option | type | description |\n| --- | --- | --- |\n${rows.join('\n')}\n`
   })
   return `# Every option
 
-Options are flat: those below all go into \`app.register(jwt, { … })\`. They are checked at registration: an unknown one, a value of
-the wrong kind, or a pair that can't work together stops start-up with \`FST_JWT_BAD_OPTION\`, which names the option and the remedy.
+All options are given to \`register\`:
+
+\`\`\`js
+await app.register(jwt, { secretKey: process.env.JWT_SECRET_KEY, accessExpires: '15m', tokenLocation: ['headers', 'cookies'] })
+\`\`\`
+
+They are checked at registration. An unknown name, a wrong value, or options that can't work together stop start-up with
+\`FST_JWT_BAD_OPTION\`, and the message names the option and the remedy.
 
 A duration is a number of seconds, or a string with a unit such as \`'15m'\`, \`'12 hours'\` or \`'30d'\`.
 
