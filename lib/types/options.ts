@@ -278,7 +278,7 @@ export interface SessionOptions {
    */
   refreshReuseInterval?: Duration
   /**
-   * Accept a replaced refresh token until a token of its successor has come in, so that no lost answer signs anybody out. Default:
+   * Accept a replaced refresh token until a token of its successor was accepted, so that no lost answer signs anybody out. Default:
    * `true`.
    */
   refreshUntilUsed?: boolean
