@@ -2,13 +2,12 @@ import type { FastifyRequest } from 'fastify'
 import type { Registration } from '../registration.ts'
 import type { JwtUser, MaybePromise } from '../types/claims.ts'
 import type { JwtError } from '../types/errors.ts'
-import type { StoredSession } from '../types/store.ts'
-import type { VerifiedToken } from '../types/verified-token.ts'
+import type { SessionAnswer, VerifiedToken } from '../types/verified-token.ts'
 import type { HookOptions } from './hook-options.ts'
 import type { Locator } from './locate.ts'
 
 /** One request on its way through the pipeline, for one token at a time. */
-export interface Attempt {
+export interface Attempt extends SessionAnswer {
   readonly check: Check
   readonly request: FastifyRequest
   /** The next step. */
@@ -19,8 +18,6 @@ export interface Attempt {
   /** Further values of the same cookie, still to be tried; `null` if nobody has looked for them. */
   others: string[] | null
   verified: VerifiedToken | null
-  /** The session of a refresh token. */
-  stored: StoredSession | null
   user: JwtUser | null
   /** The key that the token is bound to, if its proof has been checked. */
   provenKey: string | null

@@ -39,5 +39,6 @@ export async function authenticateToken (registration: Registration, token: stri
   // Time is judged after the last wait.
   checkTimes(claims, settings)
   if (options.fresh) checkFresh(attempt)
+  sessions?.learn(claims, attempt)
   return { claims, header, user: attempt.user }
 }

@@ -54,7 +54,7 @@ function authenticate (check: Check, request: FastifyRequest): MaybePromise<void
 }
 
 export function newAttempt (check: Check, request: FastifyRequest, token: string): Attempt {
-  return { check, request, step: 0, place: 0, token, others: null, verified: null, stored: null, user: null, provenKey: null, refusal: null, rank: -1, waited: false }
+  return { check, request, step: 0, place: 0, token, others: null, verified: null, stored: null, state: null, user: null, provenKey: null, refusal: null, rank: -1, waited: false }
 }
 
 function proceed (attempt: Attempt): MaybePromise<void> {
@@ -133,9 +133,9 @@ export function checkFresh (attempt: Attempt): void {
 }
 
 export function checkRevocation (attempt: Attempt): MaybePromise<void> {
-  const answer = refuseRevoked(attempt.check.registration, attempt.request, verifiedOf(attempt))
-  // Nothing is created for an access token and a synchronous store.
-  return answer === undefined ? undefined : after(answer, stored => { attempt.stored = stored ?? null })
+  // Of the token before.
+  attempt.stored = attempt.state = null
+  return refuseRevoked(attempt.check.registration, attempt.request, verifiedOf(attempt), attempt)
 }
 
 /** Proof of possession (RFC 9449 §7.1), of a token that is bound to a key. Last of what the token itself must pass, since a proof is used up by it. */
@@ -162,14 +162,15 @@ export function lookUpUser (attempt: Attempt): MaybePromise<void> {
   })
 }
 
-/** The only place where a request gets an identity. Time is judged after the last wait. */
+/** The only place where a request gets an identity. Time is judged after the last wait. Only now is the token accepted. */
 function attach (attempt: Attempt): void {
-  const { request, user, stored, provenKey, check, waited } = attempt
+  const { request, user, stored, provenKey, check: { fresh, registration: { settings, sessions } }, waited } = attempt
   const verified = verifiedOf(attempt)
   if (waited) {
-    checkTimes(verified.claims, check.registration.settings)
-    if (check.fresh) checkFresh(attempt)
+    checkTimes(verified.claims, settings)
+    if (fresh) checkFresh(attempt)
   }
+  sessions?.learn(verified.claims, attempt)
   request[kAuthentication] = { verified, location: locatorOf(attempt).location, user, stored, provenKey }
 }
 

@@ -5,22 +5,23 @@ import type { FastifyRequest } from 'fastify'
 import type { Errors } from '../errors.ts'
 import type { Registration } from '../registration.ts'
 import type { MaybePromise } from '../types/claims.ts'
-import type { StoredSession, TokenState } from '../types/store.ts'
+import type { TokenState } from '../types/store.ts'
 import type { Sessions } from '../sessions/sessions.ts'
-import type { VerifiedToken } from '../types/verified-token.ts'
+import type { SessionAnswer, VerifiedToken } from '../types/verified-token.ts'
 
 /**
  * Refuses a token that the store or the `isRevoked` option calls revoked.
  *
+ * @param known Gets what the store says of the session. The caller tells `sessions.learn` of it once the token has passed everything.
  * @param ask Whether the store has to be asked, although it could answer from memory: for a token that another one is made of.
- * @returns The session of a refresh token, nothing for any other; a promise only if the store or the callback returned one.
+ * @returns Nothing; a promise only if the store or the callback returned one.
  * @throws `FST_JWT_REVOKED`, `FST_JWT_STALE`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
  */
 export function refuseRevoked (
-  registration: Registration, request: FastifyRequest, verified: VerifiedToken, ask = false
-): MaybePromise<StoredSession | undefined> {
-  const stored = !ask && passesFromMemory(registration, verified) ? undefined : askStore(registration, verified)
-  return registration.settings.isRevoked === null ? stored : askApp(stored, registration, request, verified)
+  registration: Registration, request: FastifyRequest, verified: VerifiedToken, known: SessionAnswer, ask = false
+): MaybePromise<void> {
+  const asked = !ask && passesFromMemory(registration, verified) ? undefined : askStore(registration, verified, known)
+  return registration.settings.isRevoked === null ? asked : askApp(asked, registration, request, verified)
 }
 
 /**
@@ -38,23 +39,24 @@ function passesFromMemory ({ store, sessions, settings: { errors } }: Registrati
 }
 
 /** Asks the store, synchronously if it can answer so. It fails closed: no answer is a 503. */
-function askStore (registration: Registration, verified: VerifiedToken): MaybePromise<StoredSession | undefined> {
+function askStore (registration: Registration, verified: VerifiedToken, known: SessionAnswer): MaybePromise<void> {
   const { store, sessions, settings: { errors } } = registration
   const { jti = null, sid = null, type } = verified.claims
   if (store === null || sessions === null || (jti === null && sid === null)) return
-  if (type === 'refresh' && sid !== null) return sessions.refuseReplaced(verified, sid)
+  if (type === 'refresh' && sid !== null) return after(sessions.refuseReplaced(verified, sid), stored => { known.stored = stored })
   let answer: MaybePromise<boolean | TokenState>
   try {
     answer = sid === null ? store.isDenied(jti, null) : store.checkToken(jti, sid)
   } catch (cause) {
     throw storeUnavailable(errors, cause)
   }
-  if (isPromise(answer)) return answer.then(state => judge(state, sessions, verified, errors), (cause: unknown) => { throw storeUnavailable(errors, cause) })
-  return judge(answer, sessions, verified, errors)
+  // Nothing is created for a store that answers at once.
+  if (isPromise(answer)) return answer.then(state => { judge(state, sessions, verified, errors, known) }, (cause: unknown) => { throw storeUnavailable(errors, cause) })
+  judge(answer, sessions, verified, errors, known)
 }
 
 /** What the store says of an access token, and of a token of no session. An answer that is none must not open doors. */
-function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { sid, gen }, foreign }: VerifiedToken, errors: Errors): undefined {
+function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { gen }, foreign }: VerifiedToken, errors: Errors, known: SessionAnswer): void {
   if (answer === false) return
   if (answer === true || answer === 'denied') throw errors.FST_JWT_REVOKED()
   if (answer === 'unknown') {
@@ -63,18 +65,16 @@ function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { si
     return
   }
   if (typeof answer !== 'object' || answer === null) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
-  if (gen === undefined) return
-  if (gen < answer.staleBefore) throw errors.FST_JWT_STALE()
-  sessions.learn(sid as string, gen, answer)
+  if (gen !== undefined && gen < answer.staleBefore) throw errors.FST_JWT_STALE()
+  known.state = answer
 }
 
 /** What the app says itself. Only `false` is a pass: a forgotten `return` must not open doors. */
 function askApp (
-  stored: MaybePromise<StoredSession | undefined>, { settings: { isRevoked, errors } }: Registration, request: FastifyRequest, { claims, header }: VerifiedToken
-): MaybePromise<StoredSession | undefined> {
-  return after(stored, session => after(isRevoked?.(claims, request, header), (revoked: unknown) => {
+  asked: MaybePromise<void>, { settings: { isRevoked, errors } }: Registration, request: FastifyRequest, { claims, header }: VerifiedToken
+): MaybePromise<void> {
+  return after(asked, () => after(isRevoked?.(claims, request, header), (revoked: unknown) => {
     if (revoked === true) throw errors.FST_JWT_REVOKED()
     if (revoked !== false) throw badOption('isRevoked', 'must return true or false, or a promise of it')
-    return session
   }))
 }

@@ -88,13 +88,17 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     const { verified, login, until } = found
     // The handler may have revoked the token, and another server, too: the store is asked, since a new token outlives its mistake.
     let pending: MaybePromise<void>
+    const known = { stored: null, state: null }
     try {
-      pending = after(refuseRevoked(registration, request, verified, true), () =>
-        after(extendSession(verified, until), () => {
+      pending = after(refuseRevoked(registration, request, verified, known, true), () => {
+        // A hook with skipRevocationCheck has asked nothing.
+        sessions?.learn(verified.claims, known)
+        return after(extendSession(verified, until), () => {
           const token = renewed(verified, login, until)
           // The claims of an older configuration may be refused today.
           return after(verifier.verify(token, request), () => { cookies.set(reply, 'access', token) })
-        }))
+        })
+      })
     } catch (error) {
       finish(error)
       return

@@ -7,7 +7,7 @@ import { standingOf } from './standing.ts'
 import type { TokenVerifier } from '../jwt/verify.ts'
 import type { Settings } from '../options/settings.ts'
 import type { JwtClaims, MaybePromise } from '../types/claims.ts'
-import type { SessionState, Store, StoredSession } from '../types/store.ts'
+import type { Store, StoredSession } from '../types/store.ts'
 import type { OpaqueToken, RefreshTokenState, VerifiedToken } from '../types/verified-token.ts'
 
 /** Checks refresh tokens against the store. */
@@ -30,9 +30,8 @@ export interface RefreshTokenChecks {
   refuseReplaced (verified: VerifiedToken, sid: string): MaybePromise<StoredSession>
 }
 
-/** @param markUsed Told that a token of the current generation has come in. */
 export function createRefreshTokenChecks (
-  settings: Settings, store: Pick<Store, 'isDenied' | 'getSession'>, verifier: TokenVerifier, markUsed: (sid: string, state: SessionState) => void
+  settings: Settings, store: Pick<Store, 'isDenied' | 'getSession'>, verifier: TokenVerifier
 ): RefreshTokenChecks {
   const { errors, identityClaim } = settings
 
@@ -94,7 +93,6 @@ export function createRefreshTokenChecks (
         const standing = standingOf({ tokenId: jti ?? '', generation: gen, ours: foreign !== true }, stored, settings)
         if (standing === 'reused') throw reused(stored.session, errors)
         if (standing === 'bound') throw errors.FST_JWT_DEVICE_BOUND()
-        if (standing === 'current') markUsed(sid, stored.session)
         return stored
       })
     }

@@ -73,7 +73,7 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
   const tokens = createSessionTokenIssuer(settings, issuer, verifier, checkSize)
   const ender = createSessionEnder(store)
   const usage = createUsageMarker(settings, store, log, given.judge !== undefined)
-  const checks = createRefreshTokenChecks(settings, store, verifier, usage.markUsed)
+  const checks = createRefreshTokenChecks(settings, store, verifier)
   const rotate = createRotateSession(settings, store, tokens, ender)
   // An instance that only verifies sees the tokens of sessions that another one holds.
   const complete = verifier.keys.signing !== null

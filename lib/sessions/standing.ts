@@ -14,14 +14,14 @@ export interface PresentedToken {
  * `current`: the token of the session. `ahead`: issued after the last rotation that the store knows, which has lost one since
  * (a failover to a replica that lags). `predecessor`: replaced, but good for the same successor once more. `reused`: replaced
  * before that, so two parties hold it. `bound`: the session is bound to a device, and no refresh token alone is enough.
- * `unregistered`: it was just bound, but the answer that said so may have been lost, since none of its tokens has come in.
+ * `unregistered`: it was just bound, but the answer that said so may have been lost, since none of its tokens was accepted.
  */
 export type Standing = 'current' | 'ahead' | 'predecessor' | 'reused' | 'bound' | 'unregistered'
 
 /**
  * Judges a refresh token by its session (RFC 9700 §4.14.2). The only place that does, and only by the clock of the store.
  *
- * A replaced token stays good until a token of its successor has come in: until then, the answer may have been lost on its
+ * A replaced token stays good until a token of its successor was accepted: until then, the answer may have been lost on its
  * way. After that it stays good for `refreshReuseInterval`, for two tabs that refresh at once.
  */
 export function standingOf (

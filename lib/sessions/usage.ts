@@ -2,22 +2,25 @@ import { isPromise } from '../after.ts'
 import { KnownPairs } from './known-pairs.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Settings } from '../options/settings.ts'
+import type { JwtClaims } from '../types/claims.ts'
 import type { SessionState, SessionStore } from '../types/store.ts'
+import type { SessionAnswer } from '../types/verified-token.ts'
 
-/** Remembers that the successor of a refresh token has arrived: its predecessor is not needed any more. */
+/** Remembers that the successor of a refresh token was accepted: its predecessor is not needed any more. */
 export interface UsageMarker {
-  /**
-   * Told that a token of the current generation has come in. Writes once for each generation, and the request does not wait:
-   * if it fails, the next token that comes in writes it.
-   */
-  markUsed (sid: string, state: SessionState): void
   /**
    * Whether a pair of tokens has nothing more to tell the store: its session was there, and its use is written down, or needs not be. A
    * store that holds its denials in memory is asked about each pair until then.
    */
   isKnown (sid: string, generation: number): boolean
-  /** Told what the store knows of the session of a token that has come in. */
-  learn (sid: string, generation: number, state: SessionState): void
+  /**
+   * Told of a token that was accepted: it has passed everything, its proof and the callbacks included. Otherwise a thief without the key
+   * of a bound token could end its session. Writes once for each generation, and the request does not wait: if it fails, the next
+   * accepted token writes it.
+   *
+   * @param answer What the store has said of its session.
+   */
+  learn (claims: JwtClaims, answer: SessionAnswer): void
 }
 
 /** @param replicated Whether the store holds its denials in memory, so that it need not be asked about a pair for ever. */
@@ -47,10 +50,15 @@ export function createUsageMarker (
   }
 
   return {
-    markUsed,
     isKnown: (sid, generation) => known?.has(sid, generation) === true,
 
-    learn (sid, generation, state) {
+    learn ({ sid, gen: generation, jti }, { stored, state }) {
+      if (sid === undefined) return
+      if (stored !== null) {
+        if (jti === stored.session.tokenId) markUsed(sid, stored.session)
+        return
+      }
+      if (state === null || generation === undefined) return
       // An earlier pair has been replaced by one that somebody has; of a later one the store has lost the rotation.
       if (generation === state.generation && !state.used && refreshUntilUsed) markUsed(sid, state)
       else known?.add(sid, generation)

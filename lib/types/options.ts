@@ -283,7 +283,7 @@ export interface SessionOptions {
    */
   refreshReuseInterval?: Duration
   /**
-   * Accept a replaced refresh token until a token of the new pair has come in, so that a lost response signs nobody out. Default: `true`.
+   * Accept a replaced refresh token until a token of the new pair was accepted, so that a lost response signs nobody out. Default: `true`.
    */
   refreshUntilUsed?: boolean
   /**

@@ -38,7 +38,7 @@ export interface SessionState {
   readonly version: number
   /** How often the session was rotated: the `gen` claim of its current tokens. */
   readonly generation: number
-  /** Whether a token of the current generation has come in. */
+  /** Whether a token of the current generation was accepted. */
   readonly used: boolean
   /** Access tokens of an earlier generation are stale: their claims have changed since. */
   readonly staleBefore: number

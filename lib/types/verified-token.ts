@@ -1,5 +1,5 @@
 import type { JwtClaims, JwtHeader } from './claims.ts'
-import type { StoredSession } from './store.ts'
+import type { SessionState, StoredSession } from './store.ts'
 
 /** An opaque refresh token, parsed. */
 export interface OpaqueToken {
@@ -17,6 +17,14 @@ export interface OpaqueToken {
 export interface RefreshTokenState {
   readonly denied: boolean
   readonly stored: StoredSession | null
+}
+
+/** What the store has said of the session of a token. `null` if it was not asked, or knows of none. */
+export interface SessionAnswer {
+  /** For a refresh token. */
+  stored: StoredSession | null
+  /** For an access token. */
+  state: SessionState | null
 }
 
 /** A token whose signature and unchanging claims have been checked. */

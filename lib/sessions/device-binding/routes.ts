@@ -95,7 +95,8 @@ export function addDeviceBindingRoutes (
     for (const claims of await readAccessCookies(request, false)) {
       const { sid } = claims
       if (sid === undefined) continue
-      await refuseRevoked(registration, request, { header: null, claims })
+      // The proof is still to be checked, and a session that is bound has a new pair.
+      await refuseRevoked(registration, request, { header: null, claims }, { stored: null, state: null })
       return { ...claims, sid }
     }
     throw errors.FST_JWT_MISSING_TOKEN()

@@ -9,13 +9,14 @@ const secret = { JWT_SECRET_KEY: 'a secret for the recipes, longer than the 32 b
 const shared = { ...secret, DATA_FOLDER: await temporaryFolder(t) }
 
 /** Each program once, all at the same time: a start takes longer than all that is asked of it. */
-const [passwordChange, deviceLimit, renderedPage, mobileApp, socketsOne, socketsTwo] = await Promise.all([
+const [passwordChange, deviceLimit, renderedPage, mobileApp, socketsOne, socketsTwo, graphql] = await Promise.all([
   startExample(t, 'recipes/password-change', { ...secret, ADAS_PASSWORD: 'correct horse battery' }),
   startExample(t, 'recipes/device-limit', secret),
   startExample(t, 'recipes/rendered-page', { ...secret, API_PORT: '0' }),
   startExample(t, 'recipes/mobile-app', secret),
   startExample(t, 'recipes/closing-sockets', shared),
-  startExample(t, 'recipes/closing-sockets', shared)
+  startExample(t, 'recipes/closing-sockets', shared),
+  startExample(t, 'recipes/graphql', secret)
 ])
 
 interface Answer { status: number, body: any, cookie: string }
@@ -142,4 +143,94 @@ t.test('a socket closes when its session ends, on this server and on another', a
   t.strictSame((await call(`${socketsOne.url}/logout`, {}, { cookie })).body, { logout: true })
   t.strictSame((await closed).map(([code, reason]) => [code, String(reason)]), [[4401, 'FST_JWT_REVOKED'], [4401, 'FST_JWT_REVOKED']])
   t.equal(bobs.readyState, WebSocket.OPEN, 'others stay open')
+})
+
+interface GraphqlMessage { type: string, payload?: any }
+
+/** A client of GraphQL over WebSocket, as far as a test needs it. */
+class GraphqlSocket {
+  readonly socket: WebSocket
+  readonly messages: GraphqlMessage[] = []
+  readonly closed: Promise<[number, string]>
+
+  constructor (url: string) {
+    this.socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
+    this.socket.on('message', message => { this.messages.push(JSON.parse(String(message))) })
+    this.closed = once(this.socket, 'close').then(([code, reason]) => [code as number, String(reason)])
+  }
+
+  send (message: object): void { this.socket.send(JSON.stringify(message)) }
+
+  /** The next message of a type. Those before it are dropped. */
+  async next (type: string): Promise<any> {
+    for (;;) {
+      const index = this.messages.findIndex(message => message.type === type)
+      if (index >= 0) return this.messages.splice(0, index + 1)[index]?.payload
+      await once(this.socket, 'message')
+    }
+  }
+
+  async init (accessToken?: string): Promise<void> {
+    this.send({ type: 'connection_init', payload: { accessToken } })
+    await this.next('connection_ack')
+  }
+
+  subscribe (id: string): void {
+    this.send({ id, type: 'subscribe', payload: { query: 'subscription { announced }' } })
+  }
+}
+
+t.test('GraphQL: resolvers know who asks, some need a role, and a subscription ends with its session', async t => {
+  const { url } = graphql
+  const login = async (username: string): Promise<any> => (await call(`${url}/login`, { username })).body
+  const ask = (query: string, token?: string) => call(`${url}/graphql`, { query }, token === undefined ? {} : bearer(token))
+  const codesOf = ({ body }: Answer): string[] => (body.errors ?? []).map((error: any) => error.extensions.code)
+  const [ada, bob, eve] = await Promise.all(['ada', 'bob', 'eve'].map(login))
+
+  t.strictSame((await ask('{ motto me }', bob.accessToken)).body, { data: { motto: 'Read by everybody', me: 'bob' } })
+  for (const [token, code] of [[undefined, 'FST_JWT_MISSING_TOKEN'], ['no.valid.token', 'FST_JWT_INVALID_TOKEN'], [bob.refreshToken, 'FST_JWT_ACCESS_REQUIRED']] as const) {
+    const answer = await ask('{ motto me }', token)
+    t.strictSame([answer.status, answer.body.data, codesOf(answer)], [200, { motto: 'Read by everybody', me: null }, [code]])
+  }
+  const announce = (token: string) => ask('mutation { announce(text: "hello") }', token)
+  t.strictSame(codesOf(await announce(bob.accessToken)), ['FST_JWT_FORBIDDEN'])
+
+  const open = async (): Promise<GraphqlSocket> => {
+    const client = new GraphqlSocket(url)
+    t.teardown(() => { client.socket.terminate() })
+    await once(client.socket, 'open')
+    return client
+  }
+  const [adas, bobs, eves, nobodys] = await Promise.all([open(), open(), open(), open()])
+  await Promise.all([adas.init(ada.accessToken), bobs.init(bob.accessToken), eves.init(eve.accessToken), nobodys.init()])
+  nobodys.subscribe('1')
+  t.equal((await nobodys.next('error'))[0].extensions.code, 'FST_JWT_INVALID_TOKEN')
+  for (const client of [adas, bobs, eves]) {
+    client.subscribe('1')
+    // Nothing says when a subscription is there.
+    const heard = client.next('next')
+    for (let done = false; !done;) {
+      t.strictSame((await announce(ada.accessToken)).body, { data: { announce: true } })
+      done = await Promise.race([heard.then(() => true), call(`${url}/graphql?query={motto}`).then(() => false)])
+    }
+    t.strictSame(await heard, { data: { announced: 'ada: hello' } })
+  }
+
+  // A socket that goes on as somebody else loses what it was allowed as bob.
+  await bobs.init(ada.accessToken)
+  bobs.subscribe('2')
+  t.strictSame((await call(`${url}/logout`, {}, bearer(bob.accessToken))).body, { logout: true })
+  t.strictSame(await bobs.closed, [4403, 'FST_JWT_REVOKED'])
+  const late = await open()
+  await late.init(bob.accessToken)
+  late.subscribe('1')
+  t.equal((await late.next('error'))[0].extensions.code, 'FST_JWT_REVOKED')
+
+  t.strictSame((await ask('mutation { makeAdmin(name: "eve") }', ada.accessToken)).body, { data: { makeAdmin: true } })
+  t.strictSame(codesOf(await announce(eve.accessToken)), ['FST_JWT_STALE'])
+  t.strictSame(await eves.closed, [4403, 'FST_JWT_STALE'], 'the client refreshes, and connects again')
+  const { accessToken } = (await call(`${url}/refresh`, {}, bearer(eve.refreshToken))).body
+  t.strictSame((await announce(accessToken)).body, { data: { announce: true } })
+  for (let text = ''; text !== 'eve: hello';) text = (await adas.next('next')).data.announced
+  t.equal(adas.socket.readyState, WebSocket.OPEN, 'others go on')
 })

@@ -5,7 +5,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
-import jwt, { jwtOptional, jwtRequired, MemoryStore, refreshTokenRequired } from '../../../lib/index.ts'
+import jwt, { jwtOptional, jwtRequired, MemoryStore, refreshTokenRequired, verifyJwt } from '../../../lib/index.ts'
 import { fixtures } from '../../helpers/fixtures/flask-jwt-extended.ts'
 import { bearer, secretKey, seen } from '../../helpers/protected-app.ts'
 import type { Options } from '../../helpers/protected-app.ts'
@@ -28,6 +28,8 @@ async function appWith (
   app.all('/', { preHandler: jwtRequired }, async (request, reply) => handler(request, reply, app))
   app.get('/optional', { preHandler: jwtOptional }, async request => seen(request))
   app.get('/refresh', { preHandler: refreshTokenRequired }, async request => seen(request))
+  app.get('/unchecked', { preHandler: verifyJwt({ skipRevocationCheck: true }) }, async request => seen(request))
+  app.post('/rotate', { preHandler: refreshTokenRequired }, async request => app.jwt.rotateSession(request))
   app.get('/open', async () => ({}))
   app.get('/inside', async request => {
     await request.verifyJwt()
@@ -418,4 +420,18 @@ t.test('the record of a session learns of a renewed token that outlives it, and 
   t.ok((store.getSession(sessionId)?.session.expiresAt ?? 0) > expiresAt)
   gone = true
   t.match(await renewal(after, { token: accessToken }), { status: 200, cookie: undefined })
+})
+
+t.test('a pair whose tokens only skipRevocationCheck lets in is written down as used when the store is asked', async t => {
+  const time = movableTime(t)
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const app = await appWith(t, { store })
+  const { sessionId, refreshToken } = await app.jwt.createSession('ada')
+  const { accessToken } = (await app.inject({ method: 'POST', url: '/rotate', headers: bearer(refreshToken) })).json<{ accessToken: string }>()
+  t.equal((await renewal(app, { token: accessToken, url: '/unchecked' })).cookie, undefined)
+  t.equal(store.getSession(sessionId)?.session.used, false)
+  time.advance(2000)
+  t.ok((await renewal(app, { token: accessToken, url: '/unchecked' })).cookie !== undefined)
+  t.equal(store.getSession(sessionId)?.session.used, true)
 })

@@ -1,9 +1,11 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import { MemoryStore } from '../../../lib/index.ts'
-import { refresh, sessionApp, verdict } from '../../helpers/session-app.ts'
+import { clientKey, proof } from '../../helpers/proof.ts'
+import { refresh, send, sessionApp, verdict } from '../../helpers/session-app.ts'
 import type { Tokens } from '../../helpers/session-app.ts'
 import { movableTime } from '../../helpers/clock.ts'
+import type { JwtError, Store } from '../../../lib/index.ts'
 
 const interval = 10
 
@@ -189,6 +191,109 @@ t.test('a store that answers later is written to once, however many requests com
   t.equal(await verdict(app, 'GET', '/me', third.accessToken), 200)
   await settled()
   t.equal(memory.getSession(first.sessionId)?.session.used, true, 'what could not be written is written later')
+})
+
+/** A store that answers with promises. */
+function answeringLater (store: MemoryStore): Store {
+  return new Proxy<Store>(store, {
+    get (_store, name: keyof MemoryStore) {
+      const member = store[name] as unknown
+      return typeof member === 'function' ? async (...args: unknown[]) => Reflect.apply(member, store, args) as unknown : member
+    }
+  })
+}
+
+for (const [kind, storeOf] of [['at once', (store: MemoryStore): Store => store], ['later', answeringLater]] as const) {
+  t.test(`a token that is refused has not come in, and costs nobody its session, by a store that answers ${kind}`, async t => {
+    const time = movableTime(t)
+    const memory = new MemoryStore()
+    t.teardown(() => memory.close())
+    let refusing: 'nothing' | 'claims' | 'user' | 'revoked' = 'nothing'
+    const app = await sessionApp(t, {
+      store: storeOf(memory),
+      refreshReuseInterval: interval,
+      accessExpires: '10 days',
+      verifyClaims: () => refusing !== 'claims',
+      userLookup: () => refusing === 'user' ? null : { name: 'ada' },
+      isRevoked: () => refusing === 'revoked'
+    })
+    const refused = { claims: 'FST_JWT_CLAIMS_REJECTED', user: 'FST_JWT_USER_NOT_FOUND', revoked: 'FST_JWT_REVOKED' } as const
+    const judged = async (token: string): Promise<number | string> => app.jwt.authenticate(token).then(() => 200, (error: JwtError) => error.code)
+    for (const step of ['claims', 'user', 'revoked'] as const) {
+      for (const [way, present] of [
+        ['an access token', async ({ accessToken }: Tokens) => verdict(app, 'GET', '/me', accessToken)],
+        ['a refresh token', async ({ refreshToken }: Tokens) => verdict(app, 'GET', '/refresh-token', refreshToken)],
+        ['a token that came in no request', async ({ accessToken }: Tokens) => judged(accessToken)]
+      ] as const) {
+        const first = await app.jwt.createSession('ada')
+        const second = await refresh(app, first.refreshToken)
+        refusing = step
+        t.equal(await present(second), refused[step], way)
+        refusing = 'nothing'
+        time.advance(interval + 1)
+        t.equal(await verdict(app, 'POST', '/refresh', first.refreshToken), 200, `${way}, refused by ${step}: the answer may have been lost still`)
+        t.equal(await present(second), 200)
+        t.equal(await verdict(app, 'POST', '/refresh', first.refreshToken), 'FST_JWT_REUSED', `${way} that was let in`)
+      }
+    }
+  })
+}
+
+for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
+  t.test(`whoever steals bound tokens without the key can't end the session, with ${refreshTokenFormat} refresh tokens`, async t => {
+    const time = movableTime(t)
+    const app = await sessionApp(t, { dpop: 'allowed', refreshReuseInterval: interval, refreshTokenFormat, accessExpires: '10 days' })
+    app.post('/login', async request => app.jwt.createSession('ada', { request }))
+    const [owner, thief] = [clientKey(), clientKey()]
+    const ask = async (method: 'GET' | 'POST', url: string, token: string | null, key: typeof owner) => app.inject({
+      method,
+      url,
+      headers: {
+        ...(token === null ? {} : { authorization: `DPoP ${token}` }),
+        dpop: proof(key, { method, url: `http://localhost${url}`, ...(url === '/me' && token !== null ? { token } : {}) })
+      }
+    })
+    const login = (await ask('POST', '/login', null, owner)).json<Tokens>()
+    // Its answer is lost.
+    const stolen = (await ask('POST', '/refresh', login.refreshToken, owner)).json<Tokens>()
+    for (const [url, token] of [['/me', stolen.accessToken], ['/refresh-token', stolen.refreshToken]] as const) {
+      t.equal((await send(app, 'GET', url, token)).json<JwtError>().code, 'FST_JWT_DPOP_BINDING', `${url}, as a bearer token`)
+      t.equal((await ask('GET', url, token, thief)).json<JwtError>().code, 'FST_JWT_DPOP_BINDING', `${url}, with a proof of another key`)
+      t.equal((await app.inject({ url, headers: { authorization: `DPoP ${token}` } })).json<JwtError>().code, 'FST_JWT_DPOP_PROOF', `${url}, without a proof`)
+    }
+    await t.rejects(app.jwt.authenticate(stolen.accessToken), { code: 'FST_JWT_DPOP_BINDING' })
+    time.advance(interval + 1)
+    t.equal((await ask('POST', '/refresh', login.refreshToken, owner)).statusCode, 200, 'the owner goes on')
+    t.equal((await ask('GET', '/me', stolen.accessToken, owner)).statusCode, 200)
+    t.equal((await ask('POST', '/refresh', login.refreshToken, owner)).json<JwtError>().code, 'FST_JWT_REUSED', 'with the key, it has come in')
+  })
+}
+
+t.test('a store that holds its denials in memory knows a pair after its use was written, and not by a token that was refused', async t => {
+  let asked = 0
+  let accepted = true
+  const store = new class extends MemoryStore {
+    judge (): 'passes' { return 'passes' }
+    override checkToken (...args: Parameters<MemoryStore['checkToken']>): ReturnType<MemoryStore['checkToken']> {
+      asked++
+      return super.checkToken(...args)
+    }
+  }()
+  t.teardown(() => store.close())
+  const app = await sessionApp(t, { store, verifyClaims: () => accepted })
+  const first = await app.jwt.createSession('ada')
+  const { accessToken, sessionId } = await refresh(app, first.refreshToken)
+  const present = async (): Promise<[number | string, number, boolean | undefined]> => {
+    const before = asked
+    return [await verdict(app, 'GET', '/me', accessToken), asked - before, store.getSession(sessionId)?.session.used]
+  }
+  accepted = false
+  t.strictSame(await present(), ['FST_JWT_CLAIMS_REJECTED', 1, false])
+  t.strictSame(await present(), ['FST_JWT_CLAIMS_REJECTED', 1, false])
+  accepted = true
+  t.strictSame(await present(), [200, 1, true], 'it is written down now')
+  t.strictSame(await present(), [200, 1, true], 'the store has said so')
+  t.strictSame(await present(), [200, 0, true])
 })
 
 t.test('a token issued after the last rotation that the store knows is no theft: the store has lost one', async t => {

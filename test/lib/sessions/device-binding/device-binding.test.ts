@@ -240,6 +240,18 @@ t.test('if a token of the answer has come in, the session stays bound', async t 
   t.equal(verdictOf(await copy.send('POST', '/refresh')), 'FST_JWT_DEVICE_BOUND', 'refreshUntilUsed: false waits for nobody')
 })
 
+t.test('a registration that is refused is no use of its access token', async t => {
+  const time = movableTime(t)
+  const app = await boundApp(t)
+  const browser = await signedIn(app)
+  const losing = browser.copyWithRegistration()
+  t.equal((await losing.send('POST', '/refresh')).statusCode, 200, 'the answer is lost')
+  const refused = await losing.send('POST', '/device-binding/registration', { 'secure-session-response': '"no.valid.proof"' })
+  t.equal(verdictOf(refused), 'FST_JWT_DEVICE_PROOF_INVALID')
+  time.advance(60)
+  t.equal((await browser.send('POST', '/refresh')).statusCode, 200)
+})
+
 t.test('a challenge is used once, expires, and belongs to one session', async t => {
   const time = movableTime(t)
   const app = await boundApp(t)
