@@ -1,14 +1,8 @@
-import { timingSafeEqual } from 'node:crypto'
+import { isEqual } from '../constant-time.ts'
 import { fieldOf, isForm, reportUnreadBody } from './locate.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { JwtClaims, TokenType } from '../types/claims.ts'
-
-/** Compares in a time that tells nothing about where the two differ. */
-function isEqual (a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)]
-  return left.length === right.length && timingSafeEqual(left, right)
-}
 
 /** The value of a form field; `@fastify/multipart` puts it into an object. */
 function valueOf (field: unknown): unknown {

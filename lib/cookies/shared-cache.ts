@@ -21,7 +21,7 @@ export function mayBeShared (reply: FastifyReply): boolean {
   return fields.some(field => reply.hasHeader(field)) && !isPrivate(reply)
 }
 
-/** Keeps a response with a cookie out of shared caches, unless the app has seen to it (RFC 9111 §7.3). */
+/** Keeps a response with a cookie or a nonce out of shared caches, unless the app has seen to it (RFC 9111 §7.3). */
 export function keepPrivate (reply: FastifyReply): void {
   if (!isPrivate(reply)) reply.header('cache-control', 'no-store')
   for (const field of ['cdn-cache-control', 'surrogate-control']) reply.removeHeader(field)

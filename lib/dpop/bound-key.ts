@@ -5,5 +5,6 @@
  */
 export function boundKeyOf ({ cnf }: { readonly [claim: string]: unknown }): string | null {
   if (typeof cnf !== 'object' || cnf === null || !Object.hasOwn(cnf, 'jkt')) return null
-  return String((cnf as { jkt: unknown }).jkt)
+  const { jkt } = cnf as { jkt: unknown }
+  return typeof jkt === 'string' ? jkt : ''
 }

@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto'
-import { isUtf8 } from 'node:buffer'
 import { Lru } from 'toad-cache'
 import { fits, isSignedBy } from './algorithms.ts'
 import { readPublicJwk } from './public-key.ts'
+import { decodePart, parsePart } from '../jwt/compact-part.ts'
 import type { Errors } from '../errors.ts'
 import type { ProofAlgorithm } from '../types/options.ts'
 
@@ -35,24 +35,6 @@ const maxLength = 8192
 /** Headers of proofs remembered. A client's are all the same, and to prepare a key costs about as much as checking a signature. */
 const maxKeys = 1000
 
-/** The bytes of a part; `null` unless it is base64url in its one spelling (RFC 7515 §2, RFC 4648 §3.5). */
-function decode (part: string): Buffer | null {
-  const bytes = Buffer.from(part, 'base64url')
-  return bytes.toString('base64url') === part ? bytes : null
-}
-
-/** A JSON object in UTF-8 (RFC 7519 §7.2); `null` for anything else. */
-function parse (part: string): Record<string, unknown> | null {
-  const bytes = decode(part)
-  if (bytes === null || !isUtf8(bytes)) return null
-  try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'))
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : null
-  } catch {
-    return null
-  }
-}
-
 /**
  * Creates the reader of proofs. It checks all that a proof says of itself (RFC 9449 §4.3, 2 to 7): its form, `typ`, `alg`, `jwk`,
  * the signature, and that its claims are there. It does not check what they say.
@@ -65,7 +47,7 @@ export function createProofReader (allowed: readonly ProofAlgorithm[], errors: E
   const refuse = errors.FST_JWT_DPOP_PROOF
 
   function keyOf (part: string): ProofKey {
-    const header = parse(part)
+    const header = parsePart(part)
     if (header === null) throw refuse('malformed')
     const { typ, alg, jwk, crit } = header
     // A media type has no case, and may be spelt in full (RFC 7515 §4.1.9).
@@ -86,10 +68,10 @@ export function createProofReader (allowed: readonly ProofAlgorithm[], errors: E
     if (parts.length !== 3) throw refuse('malformed')
     const known = keys.get(header)
     const { key, algorithm, thumbprint } = known ?? keyOf(header)
-    const bytes = decode(signature)
+    const bytes = decodePart(signature)
     if (bytes === null || !isSignedBy(key, algorithm, Buffer.from(`${header}.${payload}`, 'latin1'), bytes)) throw refuse('signature')
     if (known === undefined) keys.set(header, { key, algorithm, thumbprint })
-    const claims = parse(payload)
+    const claims = parsePart(payload)
     if (claims === null) throw refuse('malformed')
     const { jti, htm, htu, iat, ath, nonce } = claims
     if (typeof jti !== 'string' || jti === '') throw refuse('jti')

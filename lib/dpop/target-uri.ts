@@ -29,6 +29,6 @@ export function normalizeUri (text: string): string | null {
  */
 export function requestUri (protocol: string, host: string, target: string): string | null {
   // A Host header is a host and a port (RFC 9110 §7.2). A parser would cut a path or user information off.
-  if (!/^[^/?#@\\\s]+$/.test(host) || !target.startsWith('/')) return null
+  if (!/^[^/?#@\\\s]+$/.test(host) || !target.startsWith('/') || !characters.test(target)) return null
   return normalize(`${protocol}://${host}${target}`)
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { after } from '../after.ts'
+import { after, isPromise } from '../after.ts'
+import { badOption, conceal } from '../errors.ts'
 import { failClosed } from '../stores/fail-closed.ts'
 import { boundKeyOf } from './bound-key.ts'
 import { sendNonce } from './fresh-nonce.ts'
@@ -13,6 +14,9 @@ import type { JwtClaims, MaybePromise } from '../types/claims.ts'
 import type { FoundLocation } from '../types/hooks.ts'
 import type { Store } from '../types/store.ts'
 import type { Proof } from './proof.ts'
+
+/** A proof is remembered for so much longer than it passes: the clocks of servers and store differ. Seconds. */
+const margin = 10
 
 /** Where a token was found. */
 export interface Presented {
@@ -79,7 +83,12 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
   }
 
   function uriOf (request: FastifyRequest): string | null {
-    return url === null ? requestUri(request.protocol, request.host, request.originalUrl) : normalizeUri(url(request))
+    if (url === null) return requestUri(request.protocol, request.host, request.originalUrl)
+    const given: unknown = url(request)
+    if (typeof given === 'string') return normalizeUri(given)
+    // Nobody will wait for it: its rejection must not end the process.
+    if (isPromise(given)) Promise.resolve(given).catch(() => {})
+    throw conceal(badOption('dpop.url', 'must return a URL as text, at once: a promise is none'))
   }
 
   /** When the proof is too old, in seconds since the epoch. Its age is that of its nonce, if it needs one, or else its `iat` (RFC 9449 §4.3, 10 and 11). */
@@ -91,7 +100,7 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
       // A client need not come twice if it learns the next nonce in time.
       if (age > nonces.life / 2 || age < -clockTolerance) sendNonce(request, nonces.current())
       if (madeAt === null || age > nonces.life || age < -clockTolerance) throw errors.FST_JWT_DPOP_NONCE()
-      return madeAt + nonces.life + 1
+      return madeAt + nonces.life
     }
     const expiry = iat + replayWindow + clockTolerance
     if (iat > now + clockTolerance || expiry <= now) throw errors.FST_JWT_DPOP_PROOF('iat')
@@ -102,7 +111,7 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
   function isFirstUse (request: FastifyRequest, text: string, { thumbprint, jti }: Proof, expiry: number): MaybePromise<boolean> {
     const used = request[kUsedProof]
     if (used?.text === text && used.store === store) return used.first
-    const first = useOnce(sha256(JSON.stringify([thumbprint, jti])), Math.ceil(expiry * 1000))
+    const first = useOnce(sha256(JSON.stringify([thumbprint, jti])), Math.ceil((expiry + margin) * 1000))
     request[kUsedProof] = { text, store, first }
     return first
   }

@@ -34,12 +34,16 @@ function externalKeysOption (settings: Settings): typeof foundOptions[number] | 
   return first ?? null
 }
 
+/** What says whose tokens are accepted, by where they are verified. With other options, `decodeIssuer` does. */
+const namesIssuers: ReadonlyMap<string, string> = new Map([['issuers', 'issuers'], ['introspection', 'introspection.issuer']])
+
 function checkWithoutOwnKeys (settings: Settings, found: string): void {
   if (settings.keyOptions.keyId !== undefined) throw badOption('keyId', 'names no key, since none is given; leave it out')
   if (settings.jwksPath !== null) throw badOption('jwksPath', 'has no keys to serve, since none of our own is given; leave it out')
-  if (found !== 'issuers') return
+  const says = namesIssuers.get(found)
+  if (says === undefined) return
   for (const name of ['issuer', 'decodeIssuer'] as const) {
-    if (settings[name] !== null) throw badOption(name, "is about tokens of our own keys, and none is given; the option 'issuers' says whose tokens are accepted")
+    if (settings[name] !== null) throw badOption(name, `is about tokens of our own keys, and none is given; the option '${says}' says whose tokens are accepted`)
   }
 }
 

@@ -1,5 +1,6 @@
 import { proofAlgorithms } from '../dpop/algorithms.ts'
 import { readSecret } from '../keys/secret-key.ts'
+import { badOption } from '../errors.ts'
 import { checkOptionNames } from './unknown.ts'
 import * as validate from './validators.ts'
 import type { FastifyRequest } from 'fastify'
@@ -46,6 +47,7 @@ export const proofOptions: Validator<ResolvedProofOptions> = (value, name) => {
     return one === undefined ? fallback : members[member](one, `${name}.${member}`) as ReturnType<typeof members[Member]>
   }
   const nonce = read('nonce', false)
+  if (nonce === false && given['nonceSecret'] !== undefined) throw badOption(`${name}.nonceSecret`, 'does nothing without nonce; add nonce: true, or leave it out')
   return Object.freeze({
     required: read('mode', 'allowed') === 'required',
     replayWindow: read('replayWindow', 60),

@@ -2,12 +2,12 @@ import { badOption } from '../errors.ts'
 import { readRemoteUrl } from '../keys/remote/url.ts'
 import { checkOptionNames } from './unknown.ts'
 import * as validate from './validators.ts'
-import type { IntrospectionOptions, ResourceMetadata } from '../types/options.ts'
+import type { IntrospectionOptions } from '../types/options.ts'
 import type { Validator } from './validators.ts'
 
 /** The `resourceMetadata` option, checked, and where the document is (RFC 9728 §3.1). */
 export interface ResolvedMetadata {
-  readonly members: Readonly<ResourceMetadata>
+  readonly members: Readonly<Record<string, unknown>>
   /** The path of the document. */
   readonly path: string
   /** Its URL, for challenges. */
@@ -31,15 +31,18 @@ const metadataMembers: Readonly<Record<string, Validator<unknown>>> = {
 /** RFC 9728 §2. */
 export const resourceMetadata: Validator<ResolvedMetadata> = (value, name) => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw validate.wrongKind(name, value, 'an object with the URL of this API as resource')
-  const members = value as Record<string, unknown>
+  // `undefined` is left out, as with other options.
+  const members: Readonly<Record<string, unknown>> = Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined))
   const url = readRemoteUrl(`${name}.resource`, members['resource'])
-  if (url.hash !== '') throw badOption(`${name}.resource`, 'has a fragment, which a resource identifier never has (RFC 9728 §1.2)')
+  if (url.href.includes('#')) throw badOption(`${name}.resource`, 'has a fragment, which a resource identifier never has (RFC 9728 §1.2)')
+  // Fastify would read a pattern.
+  if (/[:*%]/.test(url.pathname)) throw badOption(`${name}.resource`, 'has a path with :, * or %, at which no document can be served; take another path')
   for (const [member, check] of Object.entries(metadataMembers)) {
-    if (members[member] !== undefined) check(members[member], `${name}.${member}`)
+    if (Object.hasOwn(members, member)) check(members[member], `${name}.${member}`)
   }
   // The well-known part stands between the host and the path of the resource.
   url.pathname = `/.well-known/oauth-protected-resource${url.pathname === '/' ? '' : url.pathname}`
-  return Object.freeze({ members: Object.freeze({ ...members }) as unknown as Readonly<ResourceMetadata>, path: url.pathname, url: url.href })
+  return Object.freeze({ members: Object.freeze(members), path: url.pathname, url: url.href })
 }
 
 /** The `introspection` option, checked and complete. `maxAge` is in seconds. */

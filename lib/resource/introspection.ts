@@ -17,16 +17,36 @@ const timeout = 5000
 /** What an issuer has said of a token. */
 interface Answer {
   readonly verified: VerifiedToken
-  /** Until when it is used again, in milliseconds since the epoch. */
-  readonly until: number
+  /** Milliseconds since the epoch. */
+  readonly askedAt: number
+  /** For how long it is used again. */
+  readonly seconds: number
 }
 
-/** How long a response may be used again, in seconds (RFC 9111 §5.2.2). */
+/** If the clock was set back, an answer does not last longer. */
+function isUsable ({ askedAt, seconds }: Answer): boolean {
+  return Math.abs(Date.now() - askedAt) < seconds * 1000
+}
+
+/** What a token is written in (RFC 6749 appendix A.12). */
+const tokenCharacters = /^[\x20-\x7e]+$/
+
+/** How long a response may be used again, in seconds (RFC 9111 §5.2.2). A `max-age` that is no number makes it stale (§4.2.1). */
 function freshness (headers: Pick<Headers, 'get'>): number {
   const directives = headers.get('cache-control') ?? ''
   if (/\bno-(?:store|cache)\b/i.test(directives)) return 0
-  const maxAge = /\bmax-age="?(\d+)/i.exec(directives)?.[1]
-  return maxAge === undefined ? Infinity : Number(maxAge)
+  return /\bmax-age\b/i.test(directives) ? Number(/\bmax-age="?(\d+)/i.exec(directives)?.[1] ?? 0) : Infinity
+}
+
+/** Where issuers say that a token is a refresh token: RFC 7662 has no word for it. */
+const typeMembers = ['type', 'token_type', 'token_use', 'typ'] as const
+
+/** RFC 6749 §1.5: a refresh token is for the server that has issued it. Endpoints know them, too, whatever they were asked about. */
+function isRefreshToken (claims: Readonly<Record<string, unknown>>): boolean {
+  return typeMembers.some(name => {
+    const value = claims[name]
+    return typeof value === 'string' && /^refresh(?:[_-]?token)?$/i.test(value)
+  })
 }
 
 /**
@@ -69,14 +89,12 @@ export function createIntrospectionVerifier (settings: Settings, options: Resolv
   }
 
   async function ask (token: string): Promise<VerifiedToken> {
-    const asked = Date.now()
+    const askedAt = Date.now()
     const { members: { active, ...claims }, seconds } = await fetchAnswer(token)
     if (active !== true) throw errors.FST_JWT_INVALID_TOKEN('inactive')
+    if (isRefreshToken(claims)) throw errors.FST_JWT_INVALID_TOKEN('type')
     const verified: VerifiedToken = { header: null, claims: deepFreeze(readClaims(claims, claimSettings)), foreign: true }
-    // RFC 6749 §1.5: a refresh token is for the server that has issued it.
-    if (verified.claims.type === 'refresh') throw errors.FST_JWT_INVALID_TOKEN('type')
-    const until = asked + seconds * 1000
-    if (seconds > 0) cache.set(token, { verified, until }, until / 1000)
+    if (seconds > 0) cache.set(token, { verified, askedAt, seconds }, askedAt / 1000 + seconds)
     return verified
   }
 
@@ -87,8 +105,9 @@ export function createIntrospectionVerifier (settings: Settings, options: Resolv
 
   function introspect (token: string, allowExpired: boolean): MaybePromise<VerifiedToken> {
     if (token.length > maxTokenLength) throw errors.FST_JWT_INVALID_TOKEN('length')
+    if (!tokenCharacters.test(token)) throw errors.FST_JWT_INVALID_TOKEN('malformed')
     const known = cache.get(token)
-    if (known !== undefined && Date.now() < known.until) return answered(known.verified, allowExpired)
+    if (known !== undefined && isUsable(known)) return answered(known.verified, allowExpired)
     let question = pending.get(token)
     if (question === undefined) {
       question = ask(token).finally(() => { pending.delete(token) })

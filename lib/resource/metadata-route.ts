@@ -18,6 +18,11 @@ function membersOf ({ dpop, issuers, tokenLocation, headerName, headerType }: Se
   }
 }
 
+/** Whether the document has a member: no empty list (RFC 9728 §3.2), but for the one that says that no bearer token is taken (§2). */
+function isTold ([name, value]: [string, unknown]): boolean {
+  return name === 'bearer_methods_supported' || !Array.isArray(value) || value.length > 0
+}
+
 /** The nearest context, from this one up, whose routes have no prefix. */
 function withoutPrefix (instance: FastifyInstance): FastifyInstance {
   return instance.prefix === '' ? instance : withoutPrefix(Object.getPrototypeOf(instance) as FastifyInstance)
@@ -25,7 +30,7 @@ function withoutPrefix (instance: FastifyInstance): FastifyInstance {
 
 /** Serves the protected resource metadata (RFC 9728 §3), to everyone, at the path that clients derive from the resource's URL. */
 export function addMetadataRoute (fastify: FastifyInstance, { members, path }: ResolvedMetadata, settings: Settings): void {
-  const document = JSON.stringify({ ...membersOf(settings), ...members })
+  const document = JSON.stringify(Object.fromEntries(Object.entries({ ...membersOf(settings), ...members }).filter(isTold)))
   withoutPrefix(fastify).route({
     ...publicRoute,
     url: path,

@@ -13,12 +13,12 @@ function parse (value: unknown): URL | null {
   return typeof value === 'string' && URL.canParse(value) ? new URL(value) : null
 }
 
-/** Why keys may not be fetched from this URL; `null` if they may. Over plain HTTP, an attacker on the network could replace them. */
+/** Why this URL may not be asked; `null` if it may. */
 function faultOf (url: URL, allowLoopback: boolean): string | null {
-  if (url.username !== '' || url.password !== '') return 'holds a user name or password; leave it out, since keys are public'
+  if (url.username !== '' || url.password !== '') return 'holds a user name or password; leave it out'
   if (url.protocol === 'https:') return null
   if (url.protocol === 'http:' && allowLoopback && isLoopback(url)) return null
-  return `is not an https: URL; over plain HTTP an attacker on the network could replace the keys${allowLoopback ? ' (http: is for loopback hosts only)' : ''}`
+  return `is not an https: URL; over plain HTTP an attacker on the network could change what it says${allowLoopback ? ' (http: is for loopback hosts only)' : ''}`
 }
 
 /**

@@ -76,6 +76,11 @@ const maxAttempts = 20
 /** Id of the session, and of its binding. */
 const identifierPattern = /^([\da-f-]{36})-([\w-]{22})$/
 
+/** The session that an identifier is of; `null` if it is none. */
+export function sessionIdOf (identifier: string): string | null {
+  return identifierPattern.exec(identifier)?.[1] ?? null
+}
+
 export function createDeviceBindings (
   settings: Settings, store: Pick<Store, 'getSession' | 'replaceSession' | 'isDenied'>, tokens: SessionTokenIssuer, verifier: TokenVerifier, { end }: SessionEnder, checkCookie: CheckSize
 ): DeviceBindings {

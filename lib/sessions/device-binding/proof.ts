@@ -1,7 +1,12 @@
-import { createPublicKey, timingSafeEqual, verify } from 'node:crypto'
-import { isWeak } from '../../keys/algorithms.ts'
+import { createPublicKey } from 'node:crypto'
+import { isEqual } from '../../constant-time.ts'
+import { fits, isSignedBy } from '../../dpop/algorithms.ts'
+import { readPublicJwk } from '../../dpop/public-key.ts'
+import { decodePart, parsePart } from '../../jwt/compact-part.ts'
+import { requiredMembers } from '../../keys/thumbprint.ts'
 import type { KeyObject } from 'node:crypto'
 import type { Errors } from '../../errors.ts'
+import type { JWK } from '../../types/keys.ts'
 import type { DeviceAlgorithm, DeviceKey } from '../../types/device-binding.ts'
 
 /*
@@ -47,73 +52,31 @@ interface Jws {
 /** A longer text holds no proof: one with an RSA key of 4,096 bits has about 2,000 characters. */
 const maxLength = 4096
 
-/** An RSA key of more bits is slow to verify with. No hardware makes one. */
-const maxRsaBits = 4096
-
-/** Strict base64url (RFC 4648 §5): one spelling, no padding. */
-function decode (text: unknown): Buffer | null {
-  if (typeof text !== 'string') return null
-  const bytes = Buffer.from(text, 'base64url')
-  return text !== '' && bytes.toString('base64url') === text ? bytes : null
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true })
-
-function parseObject (bytes: Buffer | null): JsonObject | null {
-  if (bytes === null) return null
-  try {
-    const value: unknown = JSON.parse(utf8.decode(bytes))
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as JsonObject : null
-  } catch {
-    return null
-  }
-}
-
 function parse (text: string, errors: Errors): Jws {
   const parts = text.length > maxLength ? [] : text.split('.')
-  const [header, payload, signature] = [parseObject(decode(parts[0])), parseObject(decode(parts[1])), decode(parts[2])]
-  if (parts.length !== 3 || header === null || payload === null || signature === null) throw errors.FST_JWT_DEVICE_PROOF_INVALID('malformed')
+  const [head = '', body = '', tail = ''] = parts
+  const [header, payload, signature] = [parsePart(head), parsePart(body), decodePart(tail)]
+  if (parts.length !== 3 || tail === '' || header === null || payload === null || signature === null) throw errors.FST_JWT_DEVICE_PROOF_INVALID('malformed')
   // An extension that must be understood is none that we understand (RFC 7515 §4.1.11).
   if (header['crit'] !== undefined) throw errors.FST_JWT_DEVICE_PROOF_INVALID('crit')
   if (header['typ'] !== 'dbsc+jwt') throw errors.FST_JWT_DEVICE_PROOF_INVALID('typ')
-  return { header, payload, signed: `${parts[0]}.${parts[1]}`, signature }
+  return { header, payload, signed: `${head}.${body}`, signature }
 }
 
-/** The public members of a JWK that fits an algorithm; `null` for any other, and for one with private members. */
-function readKey (jwk: unknown, algorithm: DeviceAlgorithm): DeviceKey | null {
-  if (typeof jwk !== 'object' || jwk === null) return null
-  const { kty, crv, x, y, n, e, d, alg = algorithm, use = 'sig' } = jwk as Readonly<Partial<Record<'kty' | 'crv' | 'x' | 'y' | 'n' | 'e' | 'd' | 'alg' | 'use', unknown>>>
-  if (d !== undefined || alg !== algorithm || use !== 'sig') return null
-  const encoded = (algorithm === 'ES256' ? [x, y] : [n, e]).map(decode)
-  if (!encoded.every(member => member !== null)) return null
-  if (algorithm === 'ES256') {
-    // RFC 7518 §6.2.1.2: as long as the curve says, with leading zeros.
-    return kty === 'EC' && crv === 'P-256' && encoded.every(member => member.length === 32) ? { kty, crv, x: x as string, y: y as string } : null
-  }
-  return kty === 'RSA' ? { kty, n: n as string, e: e as string } : null
-}
-
-/** Refuses a point that is not on the curve, and an RSA key that is too weak, or needlessly strong. */
-function importKey (publicKey: DeviceKey): KeyObject | null {
-  let key: KeyObject
-  try {
-    key = createPublicKey({ key: { ...publicKey }, format: 'jwk' })
-  } catch {
-    return null
-  }
-  return isWeak(key) || Number(key.asymmetricKeyDetails?.modulusLength ?? 0) > maxRsaBits ? null : key
+/** The key in a JWK that is public and fits an algorithm, with the members that make it; `null` for any other. */
+function readKey (jwk: unknown, algorithm: DeviceAlgorithm): { key: KeyObject, publicKey: DeviceKey } | null {
+  const read = readPublicJwk(jwk)
+  if (read === null || !fits(read.key, algorithm)) return null
+  const { alg = algorithm, use = 'sig' } = jwk as JWK
+  return alg === algorithm && use === 'sig' ? { key: read.key, publicKey: requiredMembers(jwk as JWK) as DeviceKey } : null
 }
 
 function checkSignature ({ signed, signature }: Jws, algorithm: DeviceAlgorithm, key: KeyObject, errors: Errors): void {
-  // RFC 7518 §3.4: r and s, of 32 bytes each.
-  const options = algorithm === 'ES256' ? { key, dsaEncoding: 'ieee-p1363' as const } : { key }
-  if (!verify('sha256', Buffer.from(signed), options, signature)) throw errors.FST_JWT_DEVICE_PROOF_INVALID('signature')
+  if (!isSignedBy(key, algorithm, Buffer.from(signed), signature)) throw errors.FST_JWT_DEVICE_PROOF_INVALID('signature')
 }
 
-function isEqual (one: unknown, other: string): boolean {
-  if (typeof one !== 'string') return false
-  const [left, right] = [Buffer.from(one), Buffer.from(other)]
-  return left.length === right.length && timingSafeEqual(left, right)
+function says (claim: unknown, expected: string): boolean {
+  return typeof claim === 'string' && isEqual(claim, expected)
 }
 
 /** A proof need not say whom it is for. If it does, it is for nobody else (RFC 7519 §4.1.3). */
@@ -131,16 +94,15 @@ export function verifyRegistration (text: string, expected: ExpectedRegistration
   const jws = parse(text, errors)
   const { alg, jwk } = jws.header
   if (alg !== 'ES256' && alg !== 'RS256') throw errors.FST_JWT_DEVICE_PROOF_INVALID('alg')
-  const publicKey = readKey(jwk, alg)
-  const key = publicKey === null ? null : importKey(publicKey)
-  if (publicKey === null || key === null) throw errors.FST_JWT_DEVICE_PROOF_INVALID('jwk')
-  checkSignature(jws, alg, key, errors)
+  const read = readKey(jwk, alg)
+  if (read === null) throw errors.FST_JWT_DEVICE_PROOF_INVALID('jwk')
+  checkSignature(jws, alg, read.key, errors)
   const { jti, authorization } = jws.payload
-  const ours = announced.find(({ challenge }) => isEqual(jti, challenge))
+  const ours = announced.find(({ challenge }) => says(jti, challenge))
   if (ours === undefined) throw errors.FST_JWT_DEVICE_PROOF_INVALID('jti')
-  if (!isEqual(authorization, ours.authorization)) throw errors.FST_JWT_DEVICE_PROOF_INVALID('authorization')
+  if (!says(authorization, ours.authorization)) throw errors.FST_JWT_DEVICE_PROOF_INVALID('authorization')
   checkAudience(jws, expected)
-  return { algorithm: alg, publicKey }
+  return { algorithm: alg, publicKey: read.publicKey }
 }
 
 /**
@@ -155,7 +117,7 @@ export function verifyRefresh (text: string, expected: ExpectedRefresh): string 
   if (jws.header['alg'] !== algorithm) throw errors.FST_JWT_DEVICE_PROOF_INVALID('alg')
   // A key in the proof is not looked at, and must not be there: nobody shall think that it counts.
   if (jws.header['jwk'] !== undefined) throw errors.FST_JWT_DEVICE_PROOF_INVALID('jwk')
-  checkSignature(jws, algorithm, importKey(publicKey) as KeyObject, errors)
+  checkSignature(jws, algorithm, createPublicKey({ key: { ...publicKey }, format: 'jwk' }), errors)
   const { jti } = jws.payload
   if (typeof jti !== 'string') throw errors.FST_JWT_DEVICE_PROOF_INVALID('jti')
   checkAudience(jws, expected)

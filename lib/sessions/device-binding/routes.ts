@@ -1,16 +1,16 @@
 import { STATUS_CODES } from 'node:http'
 import { checkFetchMetadata } from '../../authenticate/fetch-metadata.ts'
 import { refuseRevoked } from '../../authenticate/revocation.ts'
-import { badOption, isJwtError, isRefusal } from '../../errors.ts'
+import { badOption, conceal, isJwtError, isRefusal } from '../../errors.ts'
 import { publish } from '../../events.ts'
 import { kOwnRoute } from '../../own-route.ts'
 import { siteOf } from './announce.ts'
+import { sessionIdOf } from './bindings.ts'
 import { readString, writeChallenge } from './header-fields.ts'
 import { createReadAccessCookies } from './replaced.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema, onSendHookHandler, RouteHandlerMethod } from 'fastify'
 import type { ResolvedDeviceBinding, Settings } from '../../options/settings.ts'
 import type { Registration } from '../../registration.ts'
-import type { JwtClaims } from '../../types/claims.ts'
 import type { JwtError } from '../../types/errors.ts'
 import type { Sessions } from '../sessions.ts'
 import type { PresentedProof, ProvedSession } from './bindings.ts'
@@ -87,24 +87,30 @@ export function addDeviceBindingRoutes (
   function presented (request: FastifyRequest): PresentedProof {
     const proof = readString(request, 'secure-session-response')
     if (proof === null) throw errors.FST_JWT_DEVICE_PROOF_INVALID('malformed')
-    return { proof: proof ?? null, url: `${request.protocol}://${request.host}${request.url}`, log: request.log }
+    return { proof: proof ?? null, url: `${request.protocol}://${request.host}${request.originalUrl}`, log: request.log }
   }
 
-  /** An access token of a session, out of the cookie that only its browser has. */
-  async function heldSession (request: FastifyRequest): Promise<JwtClaims & { sid: string }> {
+  /** Binds the session of a login, by the cookie that only its browser has: one of several, perhaps, the older first (RFC 6265 §5.4). */
+  async function bind (request: FastifyRequest): Promise<ProvedSession> {
+    let refusal: JwtError | null = null
     for (const claims of await readAccessCookies(request, false)) {
       const { sid } = claims
       if (sid === undefined) continue
-      // The proof is still to be checked, and a session that is bound has a new pair.
-      await refuseRevoked(registration, request, { header: null, claims }, { stored: null, state: null })
-      return { ...claims, sid }
+      try {
+        // The proof is still to be checked, and a session that is bound has a new pair.
+        await refuseRevoked(registration, request, { header: null, claims }, { stored: null, state: null })
+        return await devices.register({ ...claims, sid }, presented(request))
+      } catch (error) {
+        if (!isRefusal(error)) throw error
+        refusal ??= error
+      }
     }
-    throw errors.FST_JWT_MISSING_TOKEN()
+    throw refusal ?? errors.FST_JWT_MISSING_TOKEN()
   }
 
   /** Answers itself, so that no error handler of the app turns a verdict into another, or an outage into a verdict. */
   function answer (reply: FastifyReply, error: JwtError): FastifyReply {
-    const { statusCode = 500, code, message, headers = {} } = error
+    const { statusCode = 500, code, message, headers = {} } = conceal(error) as JwtError
     if (!isRefusal(error)) reply.log.error({ err: error }, 'A device could not be checked')
     reply[kDecided] = true
     return reply.code(statusCode).headers(headers).send({ statusCode, code, error: STATUS_CODES[statusCode], message })
@@ -115,7 +121,7 @@ export function addDeviceBindingRoutes (
     if (!isJwtError(error)) throw error
     if (isRefusal(error)) {
       publish('device.refused', {
-        code: error.code, reason: error.message, registration: identifier === null, sessionId: identifier?.slice(0, 36) ?? null, requestId: request.id
+        code: error.code, reason: error.message, registration: identifier === null, sessionId: identifier === null ? null : sessionIdOf(identifier), requestId: request.id
       }, request.log)
     }
     return answer(reply, error)
@@ -125,7 +131,7 @@ export function addDeviceBindingRoutes (
     try {
       // The browser itself sends this, for the page that has signed in.
       checkFetchMetadata(request, trustedOrigins, errors)
-      return instruct(reply, await devices.register(await heldSession(request), presented(request)))
+      return instruct(reply, await bind(request))
     } catch (error) {
       return refuse(request, reply, error, null)
     }

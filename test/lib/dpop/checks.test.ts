@@ -1,5 +1,6 @@
 import { createHash, createHmac, generateKeyPairSync, randomBytes, randomUUID, sign } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import t from 'tap'
@@ -188,7 +189,7 @@ t.test('a stolen token with a proof of another key is refused, and so is one bou
   const response = await get(app, token, proof(thief, { token }))
   t.equal(verdictOf(response), '401 FST_JWT_DPOP_BINDING: Invalid DPoP key binding')
   t.match(response.headers['www-authenticate'], /^DPoP error="invalid_token", error_description="Invalid DPoP key binding", algs="ES256 /)
-  for (const thumbprint of [null, 5, '', {}, 'undefined']) {
+  for (const thumbprint of [null, 5, '', {}, 'undefined', { toString: 1, valueOf: 1 }, [key.thumbprint]]) {
     const odd = boundToken({}, thumbprint)
     t.equal(verdictOf(await get(app, odd, proof(key, { token: odd }))), '401 FST_JWT_DPOP_BINDING: Invalid DPoP key binding', JSON.stringify(thumbprint))
     t.equal(verdictOf(await get(app, odd, undefined, 'Bearer')), asBearer)
@@ -329,6 +330,38 @@ t.test('the URI of a request is that which its client sees', async t => {
   }
 })
 
+t.test('a url option that gives no text is a mistake of the app, and a client learns nothing of it', async t => {
+  const unhandled: unknown[] = []
+  const listen = (error: unknown): void => { unhandled.push(error) }
+  process.on('unhandledRejection', listen)
+  t.teardown(() => process.off('unhandledRejection', listen))
+  for (const url of [() => undefined, async () => { throw new Error('late') }, () => new URL('http://localhost/me')]) {
+    const app = await sessionApp(t, { dpop: { url: url as never } })
+    const token = boundToken()
+    const response = await get(app, token, proof(key, { token }))
+    t.equal(verdictOf(response), '500 FST_JWT_BAD_OPTION: Authentication is not set up correctly')
+  }
+  await setImmediate()
+  t.strictSame(unhandled, [], 'a promise that nobody waits for does not end the process')
+})
+
+t.test('a proof is remembered for longer than any server accepts it, since the clocks of servers and store differ', async t => {
+  for (const [dpop, until] of [[{}, (iat: number) => iat + 70], [{ nonce: true }, (iat: number) => iat + 300]] as const) {
+    const store = new MemoryStore()
+    t.teardown(() => store.close())
+    const kept: number[] = []
+    const useOnce = store.useOnce.bind(store)
+    const app = await sessionApp(t, { dpop, store: Object.assign(store, { useOnce: (id: string, expiresAt: number) => { kept.push(expiresAt / 1000); return useOnce(id, expiresAt) } }) })
+    const token = boundToken()
+    const iat = seconds()
+    const asked = await get(app, token, proof(key, { token, claims: { iat } }))
+    const nonce = asked.headers['dpop-nonce']
+    if (nonce !== undefined) t.equal(verdictOf(await get(app, token, proof(key, { token, claims: { iat, nonce } }))), '200')
+    t.equal(kept.length, 1)
+    t.ok(Number(kept[0]) >= until(iat) + 10, JSON.stringify(dpop))
+  }
+})
+
 /** Sends a request by hand, with what `inject` would not send. */
 async function raw (app: FastifyInstance, path: string, headers: string[]): Promise<number | undefined> {
   const { port } = app.server.address() as AddressInfo
@@ -344,6 +377,7 @@ async function raw (app: FastifyInstance, path: string, headers: string[]): Prom
 
 t.test('on a socket: two headers are refused, and a target that is no path', async t => {
   const app = await sessionApp(t, { dpop: 'allowed' })
+  app.get('/files/:name', { preHandler: jwtRequired }, async () => ({}))
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const token = boundToken()
@@ -351,6 +385,9 @@ t.test('on a socket: two headers are refused, and a target that is no path', asy
   t.equal(await raw(app, '/me', ['authorization', `DPoP ${token}`, 'dpop', one()]), 200)
   t.equal(await raw(app, '/me', ['authorization', `DPoP ${token}`, 'dpop', one(), 'DPoP', one()]), 401)
   t.equal(await raw(app, `http://127.0.0.1:${port}/me`, ['authorization', `DPoP ${token}`, 'dpop', one()]), 401)
+  const file = (path: string): string[] => ['authorization', `DPoP ${token}`, 'dpop', proof(key, { token, url: `http://127.0.0.1:${port}${path}` })]
+  t.equal(await raw(app, '/files/a%2Fb', file('/files/a%2fb')), 200)
+  t.equal(await raw(app, '/files/a\\b', file('/files/a/b')), 401, 'a URL parser reads a backslash as a slash, and a router does not')
 })
 
 t.test('time is what the options say', async t => {
@@ -379,6 +416,7 @@ t.test('options that can do nothing, or not what they say, stop start-up', async
     [{ dpop: { algorithms: ['HS256' as never] } }, /'dpop\.algorithms\[?0?\]?' takes/],
     [{ dpop: { algorithms: [] } }, /'dpop\.algorithms' takes/],
     [{ dpop: { url: '/' as never } }, /'dpop\.url' takes a function/],
+    [{ dpop: { nonceSecret: 'a secret for nonces, of more than 32 bytes' } }, /'dpop\.nonceSecret' does nothing without nonce/],
     [{ dpop: 'allowed', store: false }, /'dpop' keeps in the store/],
     [{ dpop: 'allowed', tokenLocation: 'cookies' }, /'dpop' takes tokens in the Authorization header; add/],
     [{ dpop: 'allowed', headerName: 'x-token' }, /'dpop' takes tokens in the Authorization header \(RFC 9449/],

@@ -1,7 +1,7 @@
 import { createHmac, generateKeyPairSync } from 'node:crypto'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import t from 'tap'
-import { MemoryStore } from '../../../lib/index.ts'
+import { MemoryStore, jwtRequired } from '../../../lib/index.ts'
 import { clientKey, proof } from '../../helpers/proof.ts'
 import { movableTime } from '../../helpers/clock.ts'
 import { secretKey, sessionApp } from '../../helpers/session-app.ts'
@@ -37,6 +37,22 @@ t.test('a proof without the nonce is asked for one, and passes with it', async t
   t.equal(codeOf(await app.inject({ url: '/me', headers: recorded })), '200')
   t.match((await app.inject({ url: '/me', headers: recorded })).json(), { message: 'Invalid DPoP proof: replayed' })
   t.equal(codeOf(await app.inject({ url: '/me', headers: { authorization: `Bearer ${app.jwt.createAccessToken('ada')}` } })), '200', 'a bearer token needs none')
+})
+
+t.test('an answer with a nonce is not kept by caches (RFC 9449 §8.2)', async t => {
+  const app = await sessionApp(t, { dpop: { nonce: true } })
+  app.get('/cached', { preHandler: jwtRequired }, async (_request, reply) => {
+    reply.header('cache-control', 'public, max-age=60')
+    return {}
+  })
+  const token = app.jwt.createAccessToken('ada', { dpopKey: key.jwk })
+  const asked = await me(app, token)
+  t.equal(asked.headers['cache-control'], 'no-store')
+  const ask = async (nonce?: string): Promise<LightMyRequestResponse> => app.inject({
+    url: '/cached', headers: { authorization: `DPoP ${token}`, dpop: proof(key, { token, url: 'http://localhost/cached', claims: nonce === undefined ? {} : { nonce } }) }
+  })
+  t.equal((await ask()).headers['cache-control'], 'no-store')
+  t.equal((await ask(nonceOf(asked))).headers['cache-control'], 'public, max-age=60', 'without a nonce it is as the app says')
 })
 
 t.test('what is no nonce of these servers is none', async t => {

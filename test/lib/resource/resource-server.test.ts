@@ -58,6 +58,16 @@ t.test('the path of the resource stands behind the well-known one, whatever the 
     /^Bearer resource_metadata="https:\/\/api\.example\/\.well-known\/oauth-protected-resource\/api\/v1\?tenant=1", DPoP resource_metadata="https:[^"]+", algs="ES256 /)
 })
 
+t.test('the document lies at the path of the resource and at no other', async t => {
+  for (const path of ['/v1', '/v1/', '/@me/notes', '/(x)', '/a+b,c=d']) {
+    const app = await sessionApp(t, { resourceMetadata: { resource: `${resource}${path}` } })
+    const url = /resource_metadata="([^"]+)"/.exec(String((await app.inject('/me')).headers['www-authenticate']))?.[1]
+    t.equal(url, `${resource}/.well-known/oauth-protected-resource${path}`)
+    t.strictSame((await app.inject(String(url).slice(resource.length))).json<{ resource: string }>().resource, `${resource}${path}`, path)
+    t.equal((await app.inject('/.well-known/oauth-protected-resource/axb')).statusCode, 404, `${path} is no pattern`)
+  }
+})
+
 t.test('the metadata say how tokens come', async t => {
   const membersOf = async (options: JwtExtendedOptions): Promise<Record<string, unknown>> =>
     (await (await sessionApp(t, { resourceMetadata: { resource }, ...options })).inject('/.well-known/oauth-protected-resource')).json()
@@ -65,6 +75,9 @@ t.test('the metadata say how tokens come', async t => {
   t.strictSame(await membersOf({ tokenLocation: 'cookies' }), { resource })
   t.strictSame(await membersOf({ headerType: 'JWT' }), { resource })
   t.strictSame(await membersOf({ headerName: 'x-token' }), { resource })
+  const issuers = { secretKey: undefined, issuers: [{ issuer: 'https://login.example' }] }
+  t.strictSame(await membersOf({ ...issuers, resourceMetadata: { resource, authorization_servers: undefined as never } }), { resource, authorization_servers: ['https://login.example'], bearer_methods_supported: ['header'] }, 'undefined is left out')
+  t.strictSame(await membersOf({ ...issuers, resourceMetadata: { resource, authorization_servers: [], scopes_supported: [] } }), { resource, bearer_methods_supported: ['header'] }, 'an empty list is omitted (RFC 9728 §3.2)')
   t.match(await membersOf({ resourceMetadata: { resource: 'http://127.0.0.1:3000/', bearer_methods_supported: [] } }), { resource: 'http://127.0.0.1:3000/', bearer_methods_supported: [] })
 })
 
@@ -145,6 +158,9 @@ t.test('an opaque token of another issuer is asked about, and its claims are tho
   t.equal(await message(app, 'a.b.c'), '401 Invalid token: inactive', 'a JWT is asked about, too, if there is no key')
   t.equal(await verdict(app, 'GET', '/refresh-token', 'good'), 'FST_JWT_REFRESH_REQUIRED')
   t.equal(await message(app, 'good'.repeat(2049)), '401 Invalid token: length')
+  const before = endpoint.asked.length
+  for (const odd of ['good\u00e9', 'good\x7f']) t.equal(await message(app, odd), '401 Invalid token: malformed', 'no token is written so (RFC 6749 appendix A.12)')
+  t.equal(endpoint.asked.length, before, 'and nobody is asked')
   t.equal((await app.jwt.authenticate('good')).claims.identity, 'ada')
   t.throws(() => app.jwt.decodeToken('good'), TypeError)
   endpoint.answer = () => ({ active: true, sub: 'ada', jti: 'one', exp: seconds() + 60 })
@@ -169,7 +185,15 @@ t.test('what the answer says is checked as claims are', async t => {
     [{ aud: 'https://other.example' }, '401 Invalid token: audience'],
     [{ aud: undefined }, '401 Invalid token: audience'],
     [{ type: 'refresh', exp: seconds() + 60 }, '401 Invalid token: type'],
-    [{ type: 'id' }, '401 Invalid token: type']
+    [{ type: 'id' }, '401 Invalid token: type'],
+    [{ token_type: 'Bearer' }, '200'],
+    [{ token_use: 'access_token' }, '200'],
+    // Endpoints search refresh tokens, too, whatever the hint says (RFC 7662 §2.1), and have several ways to say that it is one.
+    [{ token_type: 'refresh_token' }, '401 Invalid token: type'],
+    [{ token_type: 'Refresh' }, '401 Invalid token: type'],
+    [{ token_use: 'refresh_token' }, '401 Invalid token: type'],
+    [{ token_use: { toString: 1, valueOf: 1 } }, '200'],
+    [{ typ: 'Refresh' }, '401 Invalid token: type']
   ]
   for (const [changes, expected] of cases) {
     endpoint.answer = () => ({ ...sound, ...changes })
@@ -218,11 +242,15 @@ t.test('an answer is used again no longer than maxAge, exp and Cache-Control say
   t.equal(await asks('short'), 1)
   time.advance(11)
   t.equal(await message(app, 'short'), '401 Token has expired')
-  for (const [header, again] of [['no-store', 1], ['max-age=5, no-cache', 1], ['max-age=0', 1], ['private, max-age="20"', 0], ['public', 0]] as const) {
+  for (const [header, again] of [['no-store', 1], ['max-age=5, no-cache', 1], ['max-age=0', 1], ['max-age=-1', 1], ['max-age=soon', 1], ['max-age', 1], ['private, max-age="20"', 0], ['public', 0]] as const) {
     endpoint.answer = (_token, response) => { response.setHeader('cache-control', header); return { active: true, sub: 'ada' } }
     t.equal(await asks(`good ${header}`.replaceAll(/[ ,"=]+/g, '-')), 1, header)
     t.equal(await asks(`good ${header}`.replaceAll(/[ ,"=]+/g, '-')), again, header)
   }
+  endpoint.answer = () => ({ active: true, sub: 'ada' })
+  t.equal(await asks('back'), 1)
+  time.advance(-3600)
+  t.equal(await asks('back'), 1, 'a clock that is set back makes no answer last longer')
   endpoint.answer = () => ({ active: false })
   t.equal(await asks('bad'), 1)
   t.equal(await asks('bad'), 1, 'a refusal is not kept')
@@ -271,6 +299,8 @@ t.test('options that are wrong, or can do nothing, stop start-up', async t => {
     [{ resourceMetadata: {} as never }, /'resourceMetadata\.resource' takes an absolute URL/],
     [{ resourceMetadata: { resource: 'http://api.example' } }, /'resourceMetadata\.resource' is not an https: URL/],
     [{ resourceMetadata: { resource: `${resource}#x` } }, /'resourceMetadata\.resource' has a fragment/],
+    [{ resourceMetadata: { resource: `${resource}#` } }, /'resourceMetadata\.resource' has a fragment/],
+    ...['/a:b', '/a*', '/caf\u00e9'].map((path): [JwtExtendedOptions, RegExp] => [{ resourceMetadata: { resource: resource + path } }, /'resourceMetadata\.resource' has a path with :, \* or %/]),
     [{ resourceMetadata: { resource, scopes_supported: 'read' as never } }, /'resourceMetadata\.scopes_supported' takes an array/],
     [{ resourceMetadata: { resource, resource_name: 5 as never } }, /'resourceMetadata\.resource_name' takes/],
     [{ requireAccessTokenType: true }, /'requireAccessTokenType' is about tokens of other issuers/],
@@ -282,6 +312,9 @@ t.test('options that are wrong, or can do nothing, stop start-up', async t => {
     [{ introspection: { ...credentials, url, maxAge: -1 } }, /'introspection\.maxAge' takes/],
     [{ introspection: { ...credentials, url, fetch: 5 as never } }, /'introspection\.fetch' takes a function/],
     [{ secretKey: undefined, introspection: { ...credentials, url }, algorithm: 'ES256' }, /'algorithm' is about keys/],
+    [{ secretKey: undefined, introspection: { ...credentials, url }, decodeIssuer: 'https://issuer.example' }, /'decodeIssuer' is about tokens of our own keys.*'introspection\.issuer'/],
+    [{ secretKey: undefined, introspection: { ...credentials, url }, issuer: 'https://issuer.example' }, /'issuer' is about tokens of our own keys/],
+    [{ introspection: { ...credentials, url: 'https://me:pass@issuer.example' } }, /'introspection\.url' holds a user name or password; leave it out$/],
     [{ secretKey: undefined, introspection: { ...credentials, url }, jwksPath: '/jwks' }, /'jwksPath' has no keys/],
     [{ secretKey: undefined, introspection: { ...credentials, url }, requireAccessTokenType: true }, /'requireAccessTokenType' is about JWTs/],
     [{ secretKey: undefined, introspection: { ...credentials, url }, dpop: { nonce: true } }, /'dpop\.nonceSecret' is missing/]

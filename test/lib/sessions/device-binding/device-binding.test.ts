@@ -145,6 +145,34 @@ t.test('only the login\'s own session is bound, soon after the login and once', 
   t.equal(verdictOf(await other.register()), 'FST_JWT_REVOKED', 'a session that has ended')
 })
 
+t.test('a browser that sends several access cookies binds the session of its login', async t => {
+  const app = await boundApp(t)
+  for (const ended of [true, false]) {
+    const [before, login] = [await signedIn(app), await signedIn(app)]
+    if (ended) await app.jwt.revokeSession(app.jwt.decodeToken(before.cookies.get(cookie) as string))
+    const { path = '', challenge = '', authorization = '' } = login.registration ?? {}
+    // The older cookie comes first (RFC 6265 §5.4).
+    const response = await login.send('POST', path, {
+      cookie: [before, login].map(({ cookies }) => `${cookie}=${cookies.get(cookie)}`).join('; '),
+      'secure-session-response': login.device.registration({ jti: challenge, authorization })
+    })
+    t.equal(verdictOf(response), 200, ended ? 'beside that of a session that has ended' : 'beside that of another session')
+    t.equal(response.json().session_identifier.slice(0, 36), app.jwt.decodeToken(login.cookies.get(cookie) as string).sid)
+  }
+})
+
+t.test('a proof for the URL that the browser has asked passes, though the server rewrites it', async t => {
+  const app = Fastify({ trustProxy: true, rewriteUrl: ({ url }) => String(url).replace('/app', '') })
+  t.teardown(() => app.close())
+  await app.register(jwt, bindingOptions)
+  addRoutes(app)
+  const browser = await signedIn(app)
+  const { path = '', challenge = '', authorization = '' } = browser.registration ?? {}
+  const register = async (aud: string) => verdictOf(await browser.send('POST', `/app${path}`, { 'secure-session-response': browser.device.registration({ jti: challenge, authorization, aud }) }))
+  t.equal(await register(`https://app.example.test${path}`), 'FST_JWT_DEVICE_PROOF_INVALID')
+  t.equal(await register(`https://app.example.test/app${path}`), 200)
+})
+
 t.test('two registrations at once: one binds the session', async t => {
   const app = await boundApp(t)
   const browser = await signedIn(app)
@@ -479,6 +507,8 @@ t.test('a fault of the app is answered by its error handler, and ends nothing', 
     const browser = await signedIn(app)
     t.equal((await browser.register()).statusCode, 500, option)
   }
+  const app = await boundApp(t, { isRevoked: (() => undefined) as never })
+  t.match((await (await signedIn(app)).register()).json(), { statusCode: 500, message: 'Authentication is not set up correctly' }, 'a client learns nothing of the options')
 })
 
 t.test('double submit: the CSRF token of a page outlives registration and refresh', async t => {
@@ -654,12 +684,14 @@ t.test('events tell of sessions bound, refreshed and refused', async t => {
   await browser.refresh()
   await browser.refreshWith('no.proof.either')
   await browser.refreshWith(null)
+  await browser.send('POST', '/device-binding/refresh', { 'sec-secure-session-id': 'whatever-a-client-has-made-up' })
   const sessionId = browser.instructions?.session_identifier.slice(0, 36)
   t.match(events, [
     ['fastify-jwt-extended:device.refused', { code: 'FST_JWT_DEVICE_PROOF_INVALID', reason: 'Invalid device proof: malformed', registration: true, sessionId: null, requestId: /./ }],
     ['fastify-jwt-extended:device.bound', { sessionId, identity: 'ada', algorithm: 'ES256' }],
     ['fastify-jwt-extended:device.refreshed', { sessionId, identity: 'ada' }],
-    ['fastify-jwt-extended:device.refused', { code: 'FST_JWT_DEVICE_PROOF_INVALID', registration: false, sessionId }]
+    ['fastify-jwt-extended:device.refused', { code: 'FST_JWT_DEVICE_PROOF_INVALID', registration: false, sessionId }],
+    ['fastify-jwt-extended:device.refused', { code: 'FST_JWT_REVOKED', registration: false, sessionId: null }]
   ])
-  t.equal(events.length, 4, 'a browser that asks for a challenge is not refused')
+  t.equal(events.length, 5, 'a browser that asks for a challenge is not refused')
 })
