@@ -25,7 +25,8 @@ export function refuseRevoked (
 
 /**
  * Whether an access token needs no question, since the store holds its denials in memory. Of a session it asks once for each pair of
- * tokens: whether it is there, and to write down that the pair is used.
+ * tokens: whether it is there, and to write down that the pair is used. Of another issuer's session it asks once: it may have been
+ * revoked before the denials were held, and its issuer still makes tokens.
  *
  * @throws `FST_JWT_REVOKED`
  */
@@ -34,7 +35,7 @@ function passesFromMemory ({ store, sessions, settings: { errors } }: Registrati
   const { jti = null, sid = null, gen: generation, iat: issuedAt } = claims
   const verdict = store.judge({ jti, sid, generation, issuedAt })
   if (verdict === 'denied') throw errors.FST_JWT_REVOKED()
-  return verdict === 'passes' && (sid === null || generation === undefined || sessions?.isKnown(sid, generation) === true)
+  return verdict === 'passes' && (sid === null || sessions?.isKnown(sid, generation) === true)
 }
 
 /** Asks the store, synchronously if it can answer so. It fails closed: no answer is a 503. */
@@ -57,13 +58,18 @@ function askStore (registration: Registration, verified: VerifiedToken): MaybePr
 function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { sid, gen }, foreign }: VerifiedToken, errors: Errors): undefined {
   if (answer === false) return
   if (answer === true || answer === 'denied') throw errors.FST_JWT_REVOKED()
-  if (answer === 'unknown') {
-    // The record of one of our sessions is gone before its tokens: the store has lost data. Only our sessions write `gen`.
-    if (gen !== undefined && sessions.complete && foreign !== true) throw errors.FST_JWT_REVOKED()
+  const unknown = answer === 'unknown'
+  if (!unknown && (typeof answer !== 'object' || answer === null)) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
+  // Only our sessions write `gen`.
+  if (gen === undefined) {
+    sessions.rememberOther(sid as string)
     return
   }
-  if (typeof answer !== 'object' || answer === null) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
-  if (gen === undefined) return
+  if (unknown) {
+    // The record of one of our sessions is gone before its tokens: the store has lost data.
+    if (sessions.complete && foreign !== true) throw errors.FST_JWT_REVOKED()
+    return
+  }
   if (gen < answer.staleBefore) throw errors.FST_JWT_STALE()
   sessions.learn(sid as string, gen, answer)
 }

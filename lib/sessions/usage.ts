@@ -14,11 +14,18 @@ export interface UsageMarker {
   /**
    * Whether a pair of tokens has nothing more to tell the store: its session was there, and its use is written down, or needs not be. A
    * store that holds its denials in memory is asked about each pair until then.
+   *
+   * @param generation `undefined` for a session of another issuer.
    */
-  isKnown (sid: string, generation: number): boolean
+  isKnown (sid: string, generation: number | undefined): boolean
+  /** Told that the store does not refuse a session of another issuer. */
+  rememberOther (sid: string): void
   /** Told what the store knows of the session of a token that has come in. */
   learn (sid: string, generation: number, state: SessionState): void
 }
+
+/** In place of the generation of a session that has none. */
+const noGeneration = -1
 
 /** @param replicated Whether the store holds its denials in memory, so that it need not be asked about a pair for ever. */
 export function createUsageMarker (
@@ -48,7 +55,8 @@ export function createUsageMarker (
 
   return {
     markUsed,
-    isKnown: (sid, generation) => known?.has(sid, generation) === true,
+    isKnown: (sid, generation = noGeneration) => known?.has(sid, generation) === true,
+    rememberOther (sid) { known?.add(sid, noGeneration) },
 
     learn (sid, generation, state) {
       // An earlier pair has been replaced by one that somebody has; of a later one the store has lost the rotation.

@@ -243,6 +243,7 @@ t.test('on a server', { skip: noPostgres }, async t => {
     timers.pop()?.run()
     store.close()
     await new Promise(resolve => { setTimeout(resolve, 100) })
+    t.strictSame(timers, [], 'a step that fails after the store was closed is not tried again')
   })
 
   await t.test('a database that cannot be written stops start-up', async t => {
