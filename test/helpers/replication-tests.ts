@@ -42,8 +42,7 @@ export async function endedElsewhere (t: Test, start: Start, count: number): Pro
   const events = revokedSessions(t)
   const remote = (): object[] => events.filter(event => 'remote' in event)
   const kept = await here.app.jwt.createSession('eve')
-  const others = []
-  for (let i = 0; i < count; i++) others.push(await here.app.jwt.createSession('eve'))
+  const others = await Promise.all(Array.from({ length: count }, async () => here.app.jwt.createSession('eve')))
   for (const { accessToken } of [kept, ...others.slice(-3)]) await untilPassage(there, accessToken, '200 from memory')
   t.equal(await here.app.jwt.revokeAllSessions('eve', { except: kept.sessionId }), count)
   await until(() => remote().length === count, 'an event for each')

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createConnection, createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { PGlite } from '@electric-sql/pglite'
 import pg from 'pg'
 import postgres from 'postgres'
 import t from 'tap'
@@ -110,9 +109,10 @@ t.test('on PostgreSQL', { skip: noPostgres }, async t => {
     const warnings = replicaWarnings(t)
     const sql = postgres(server.url, { onnotice: () => {} })
     t.teardown(async () => sql.end())
-    const lite = await PGlite.create()
-    t.teardown(async () => lite.close())
-    for (const client of [sql, lite]) {
+    const single = new pg.Client(server.url)
+    await single.connect()
+    t.teardown(async () => single.end())
+    for (const client of [sql, single]) {
       const one = await start(t, client)
       t.equal(await passage(one, one.app.jwt.createAccessToken('ada')), '200 from the store')
     }

@@ -9,7 +9,7 @@ import { RedisStore } from '../../../../lib/stores/redis/store.ts'
 import type { RedisClient, RedisStoreOptions } from '../../../../lib/stores/redis/store.ts'
 import { movableTime } from '../../../helpers/clock.ts'
 import { claims, forge } from '../../../helpers/forge.ts'
-import { noRedis, startRedis, startRedisCluster, startSentinel } from '../../../helpers/redis-server.ts'
+import { noRedis, startRedis, startSentinel } from '../../../helpers/redis-server.ts'
 import type { RedisServer } from '../../../helpers/redis-server.ts'
 import { passage, patient, replicaWarnings, startServer, until, untilPassage, untilTrusted } from '../../../helpers/replicas.ts'
 import type { Server } from '../../../helpers/replicas.ts'
@@ -312,18 +312,6 @@ t.test('behind a Sentinel, the feed follows a failover', { skip: noRedis }, asyn
     await untilTrusted(server.store)
   }
   t.match(String(await replica.command('INFO', 'replication')), /role:master/)
-})
-
-t.test('on a Cluster there is no replica, and that is said', { skip: noRedis }, async t => {
-  const warnings = replicaWarnings(t)
-  const [node] = await startRedisCluster(t)
-  if (node === undefined) throw new Error('A cluster has nodes')
-  const cluster = new Redis.Cluster([{ host: node.host, port: node.port }])
-  t.teardown(() => { cluster.disconnect() })
-  const server = await start(t, cluster)
-  t.equal(await passage(server, server.app.jwt.createAccessToken('ada')), '200 from the store')
-  await until(() => warnings.length === 1, 'a warning')
-  t.match(warnings[0], /a Redis Cluster has no order among its nodes/)
 })
 
 t.test('options of the replica that are none are refused', async t => {

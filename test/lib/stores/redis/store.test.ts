@@ -93,7 +93,7 @@ t.test('on one Redis', { skip: noRedis }, async t => {
     }
   }
 
-  t.jobs = 3
+  t.jobs = 5
   for (const [index, [name, create]] of Object.entries(clients).entries()) {
     t.test(`by ${name}`, { buffered: true }, async t => {
       // Several contracts on two cores at once: what is slow here is not Redis.
@@ -135,8 +135,7 @@ t.test('every key carries a TTL, no shorter than what it is for', { skip: noRedi
   t.ok(keys.length > 200, `${keys.length} keys`)
   t.strictSame(keys.filter(key => !key.startsWith('fastify-jwt:')), [])
   t.notOk(keys.some(key => key.includes('example.com')), 'an identity is no part of a key')
-  const lives = new Map<string, number>()
-  for (const key of keys) lives.set(key, Number(await server.command('PTTL', key)))
+  const lives = new Map(await Promise.all(keys.map(async key => [key, Number(await server.command('PTTL', key))] as const)))
   for (const [key, life] of lives) if (life === -1) t.fail(`${key} has no TTL`)
 
   const longest = Math.max(...[...lives].filter(([key]) => key.startsWith('fastify-jwt:sessions-of:')).map(([, life]) => life))
