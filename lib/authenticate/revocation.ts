@@ -26,7 +26,8 @@ export function refuseRevoked (
 
 /**
  * Whether an access token needs no question, since the store holds its denials in memory. Of a session it asks once for each pair of
- * tokens: whether it is there, and to write down that the pair is used.
+ * tokens: whether it is there, and to write down that the pair is used. Of another issuer's session it asks once: it may have been
+ * revoked before the denials were held, and its issuer still makes tokens.
  *
  * @throws `FST_JWT_REVOKED`
  */
@@ -35,7 +36,7 @@ function passesFromMemory ({ store, sessions, settings: { errors } }: Registrati
   const { jti = null, sid = null, gen: generation, iat: issuedAt } = claims
   const verdict = store.judge({ jti, sid, generation, issuedAt })
   if (verdict === 'denied') throw errors.FST_JWT_REVOKED()
-  return verdict === 'passes' && (sid === null || generation === undefined || sessions?.isKnown(sid, generation) === true)
+  return verdict === 'passes' && (sid === null || sessions?.isKnown(sid, generation) === true)
 }
 
 /** Asks the store, synchronously if it can answer so. It fails closed: no answer is a 503. */
@@ -56,16 +57,22 @@ function askStore (registration: Registration, verified: VerifiedToken, known: S
 }
 
 /** What the store says of an access token, and of a token of no session. An answer that is none must not open doors. */
-function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { gen }, foreign }: VerifiedToken, errors: Errors, known: SessionAnswer): void {
+function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { sid, gen }, foreign }: VerifiedToken, errors: Errors, known: SessionAnswer): void {
   if (answer === false) return
   if (answer === true || answer === 'denied') throw errors.FST_JWT_REVOKED()
-  if (answer === 'unknown') {
-    // The record of one of our sessions is gone before its tokens: the store has lost data. Only our sessions write `gen`.
-    if (gen !== undefined && sessions.complete && foreign !== true) throw errors.FST_JWT_REVOKED()
+  const unknown = answer === 'unknown'
+  if (!unknown && (typeof answer !== 'object' || answer === null)) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
+  // Only our sessions write `gen`.
+  if (gen === undefined) {
+    sessions.rememberOther(sid as string)
     return
   }
-  if (typeof answer !== 'object' || answer === null) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
-  if (gen !== undefined && gen < answer.staleBefore) throw errors.FST_JWT_STALE()
+  if (unknown) {
+    // The record of one of our sessions is gone before its tokens: the store has lost data.
+    if (sessions.complete && foreign !== true) throw errors.FST_JWT_REVOKED()
+    return
+  }
+  if (gen < answer.staleBefore) throw errors.FST_JWT_STALE()
   known.state = answer
 }
 

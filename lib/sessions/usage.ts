@@ -11,8 +11,12 @@ export interface UsageMarker {
   /**
    * Whether a pair of tokens has nothing more to tell the store: its session was there, and its use is written down, or needs not be. A
    * store that holds its denials in memory is asked about each pair until then.
+   *
+   * @param generation `undefined` for a session of another issuer.
    */
-  isKnown (sid: string, generation: number): boolean
+  isKnown (sid: string, generation: number | undefined): boolean
+  /** Told that the store does not refuse a session of another issuer. */
+  rememberOther (sid: string): void
   /**
    * Told of a token that was accepted: it has passed everything, its proof and the callbacks included. Otherwise a thief without the key
    * of a bound token could end its session. Writes once for each generation, and the request does not wait: if it fails, the next
@@ -22,6 +26,9 @@ export interface UsageMarker {
    */
   learn (claims: JwtClaims, answer: SessionAnswer): void
 }
+
+/** In place of the generation of a session that has none. */
+const noGeneration = -1
 
 /** @param replicated Whether the store holds its denials in memory, so that it need not be asked about a pair for ever. */
 export function createUsageMarker (
@@ -50,7 +57,8 @@ export function createUsageMarker (
   }
 
   return {
-    isKnown: (sid, generation) => known?.has(sid, generation) === true,
+    isKnown: (sid, generation = noGeneration) => known?.has(sid, generation) === true,
+    rememberOther (sid) { known?.add(sid, noGeneration) },
 
     learn ({ sid, gen: generation, jti }, { stored, state }) {
       if (sid === undefined) return

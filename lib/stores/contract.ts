@@ -16,7 +16,7 @@ export const storeContract: readonly StoreContractTest[] =
 
 /**
  * Declares a test for each rule of the contract, with the test function of any framework: tap's
- * `t.test`, `test` of `node:test` and Vitest, `it` of Mocha. They take about five seconds.
+ * `t.test`, `test` of `node:test` and Vitest, `it` of Mocha. They take about two seconds.
  *
  * ```ts
  * // node:test

@@ -83,10 +83,11 @@ export async function startRedis (t: Teardown, ...args: string[]): Promise<Redis
   async function start (): Promise<void> {
     // In a file, which a Sentinel insists on and writes to.
     const file = join(directory, 'redis.conf')
-    const persistence = args.includes('--sentinel') ? [] : ['--save', '', '--appendonly', 'no']
+    // A primary would wait five seconds for more replicas before it sends the first one its data.
+    const defaults = args.includes('--sentinel') ? [] : ['--save', '', '--appendonly', 'no', '--repl-diskless-sync-delay', '0']
     await writeFile(file, '')
     const started = spawn(program as string, [
-      file, '--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--loglevel', 'warning', ...persistence, ...args
+      file, '--port', String(port), '--bind', '127.0.0.1', '--dir', directory, '--loglevel', 'warning', ...defaults, ...args
     ], { stdio: ['ignore', 'pipe', 'inherit'] })
     child = started
     running.add(started)

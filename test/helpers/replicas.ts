@@ -6,7 +6,7 @@ import type { Store } from '../../lib/index.ts'
 import type { ReplicaStatus } from '../../lib/stores/redis/store.ts'
 import { sessionApp, verdict } from './session-app.ts'
 
-interface Replicated { readonly replica: ReplicaStatus | null }
+export interface Replicated { readonly replica: ReplicaStatus | null }
 
 /** Long enough that a machine that is busy trusts its replica, too. */
 export const patient = { maxStaleness: 60_000 }

@@ -16,6 +16,9 @@ export interface SilentProxy {
   cut (which: Which): void
   /** Connections that listen to a feed now. */
   feeds (): number
+  /** Connections now, and all that were ever opened. */
+  connections (): number
+  opened (): number
 }
 
 /** What a client sends to listen, to Redis or to PostgreSQL. */
@@ -26,11 +29,13 @@ export async function startSilentProxy (
 ): Promise<SilentProxy> {
   const links = new Set<{ client: Socket, server: Socket, feed: boolean, silent: boolean }>()
   let silence: Which | null = null
+  let opened = 0
 
   const proxy = createServer(client => {
     const server = connect(target.port, target.host)
     const link = { client, server, feed: false, silent: silence === 'all' }
     links.add(link)
+    opened++
     const pass = (from: Socket, to: Socket): void => {
       from.setNoDelay()
       from.on('data', chunk => {
@@ -67,6 +72,8 @@ export async function startSilentProxy (
         if (which === 'all' || feed) client.destroy()
       }
     },
-    feeds: () => [...links].filter(({ feed }) => feed).length
+    feeds: () => [...links].filter(({ feed }) => feed).length,
+    connections: () => links.size,
+    opened: () => opened
   }
 }

@@ -70,7 +70,7 @@ export const denylistContract: readonly StoreContractTest[] = [
     lost: 'A revoked token passes again before it expires.',
     async run (store) {
       const [alone, ofSession, sid, denied] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()]
-      const until = Date.now() + 1200
+      const until = Date.now() + 700
       await store.denyToken(alone, null, until)
       await store.denyToken(ofSession, sid, until)
       await store.denySession(denied, until)
@@ -103,7 +103,7 @@ export const denylistContract: readonly StoreContractTest[] = [
     lost: 'A token whose first revocation was too short passes again.',
     async run (store) {
       const [token, denied] = [randomUUID(), randomUUID()]
-      const until = Date.now() + 1200
+      const until = Date.now() + 700
       await store.denyToken(token, null, Date.now() + 50)
       await store.denySession(denied, Date.now() + 50)
       await store.denyToken(token, null, until)
@@ -154,7 +154,7 @@ export const denylistContract: readonly StoreContractTest[] = [
     lost: 'A recorded proof is good again while its time has not yet passed.',
     async run (store) {
       const id = randomUUID()
-      const until = Date.now() + 1200
+      const until = Date.now() + 700
       assert.equal(await store.useOnce(id, until), true)
       assert.equal(await store.useOnce(id, Date.now() + 50), false)
       for (;;) {
@@ -182,8 +182,10 @@ export const denylistContract: readonly StoreContractTest[] = [
     lost: 'Proofs with unusual ids are refused, or use up one another.',
     async run (store) {
       const suffix = randomUUID()
-      for (const id of awkward) assert.equal(await store.useOnce(id + suffix, Date.now() + hour), true, JSON.stringify(id))
-      for (const id of awkward) assert.equal(await store.useOnce(id + suffix, Date.now() + hour), false, JSON.stringify(id))
+      for (const first of [true, false]) {
+        const uses = await Promise.all(awkward.map(async id => store.useOnce(id + suffix, Date.now() + hour)))
+        for (const [index, use] of uses.entries()) assert.equal(use, first, JSON.stringify(awkward[index]))
+      }
     }
   },
   {

@@ -70,8 +70,11 @@ export function createPostgresFeed ({ listen, sql, channel, server, query, timeo
   }
 
   return {
-    async connect (listener) {
-      const connection = await openInTime(listen([channel, ownChannel], reader(listener), reason => { listener.lost(reason) }), opened => { opened.close() }, timeout)
+    async connect (listener, signal) {
+      const connection = await openInTime(
+        async attempt => listen([channel, ownChannel], reader(listener), reason => { listener.lost(reason) }, timeout, attempt),
+        opened => { opened.close() }, timeout, signal
+      )
       return {
         async mark (name) {
           await connection.query(sql.mark, [ownChannel, name])

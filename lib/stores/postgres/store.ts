@@ -335,9 +335,10 @@ export class PostgresStore implements Store {
   #sweepAfter (milliseconds: number): void {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
-      this.#sweep().then(more => {
+      const again = (more: boolean): void => {
         if (this.#timer !== undefined) this.#sweepAfter(more ? sweepPause : sweepInterval)
-      }, () => { this.#sweepAfter(sweepInterval) })
+      }
+      this.#sweep().then(again, () => { again(false) })
     }, milliseconds).unref()
   }
 

@@ -78,12 +78,15 @@ export function createRedisFeed ({ subscribe, send, keys, server, run, timeout }
   }
 
   return {
-    async connect (listener) {
+    async connect (listener, signal) {
       const clock = { now: 0 }
-      const close = await openInTime(subscribe([keys.feed, ownChannel], reader(listener, clock), reason => { listener.lost(reason) }), end => { end() }, timeout)
+      const close = await openInTime(
+        async attempt => subscribe([keys.feed, ownChannel], reader(listener, clock), reason => { listener.lost(reason) }, attempt),
+        end => { end() }, timeout, signal
+      )
       const connection: FeedConnection = {
         async mark (name) {
-          await run(markScript, [keys.feed, keys.live], [ownChannel, name, randomUUID(), keys.feed])
+          await run(markScript, [keys.feed, keys.live], [ownChannel, name, randomUUID(), keys.feed, String(Date.now())])
         },
         load: async take => load(take, clock.now),
         close

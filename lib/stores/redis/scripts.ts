@@ -50,22 +50,29 @@ local function publish (first, member, life, server)
   redis.pcall('PUBLISH', known[3], table.concat({'denied', known[1], known[2], place, server, string.format('%.0f', life), member}, ' '))
 end`
 
-/** KEYS: the denial, the feed. ARGV: its life, its name in the feed, the server that denies. */
-export const denyScript = script(`${publish}
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then
+/**
+ * KEYS: the denial, the feed. ARGV: its life, its name in the feed, the server that denies, when the denial ends. If the clock of that server
+ * is ahead, by no more than a day, the clock of Redis gives a longer life: a denial that is forgotten early lets a token pass again.
+ */
+export const denyScript = script(`${timeOfServer}${publish}
+local life = tonumber(ARGV[1])
+life = math.max(life, math.min(ARGV[4] - now, life + 86400000))
+if redis.call('PTTL', KEYS[1]) < life then
   redis.call('DEL', KEYS[1])
-  redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
-  publish(2, ARGV[2], tonumber(ARGV[1]), ARGV[3])
+  redis.call('SET', KEYS[1], '1', 'PX', string.format('%.0f', life))
+  publish(2, ARGV[2], life, ARGV[3])
 end`)
 
 /**
  * Makes a mark, and the feed if there is none. KEYS: the feed. ARGV: the channel of the server that asks, the name of the mark, the id of
- * a new feed, the channel of denials. Removes what has expired, a little at a time.
+ * a new feed, the channel of denials, the caller's time. Removes what has expired, a little at a time.
+ *
+ * The birth of a feed is compared with the time of tokens, which the servers give: the later of both clocks counts.
  */
 export const markScript = script(`${timeOfServer}
 local feed = redis.call('HMGET', KEYS[1], 'id', 'place', 'born')
 if not feed[1] then
-  feed = {ARGV[3], '0-' .. time, time}
+  feed = {ARGV[3], '0-' .. time, string.format('%.0f', math.max(now, ARGV[5]))}
   redis.call('HSET', KEYS[1], 'id', feed[1], 'place', feed[2], 'born', feed[3], 'channel', ARGV[4])
 end
 if redis.call('PTTL', KEYS[1]) < ${feedLife / 2} then
@@ -80,22 +87,25 @@ redis.call('PUBLISH', ARGV[1], table.concat({'mark', ARGV[2], feed[1], feed[2], 
  * KEYS: the sessions of an identity by creation, and by expiry. ARGV: the session, when it was created and expires, the life of
  * the lists, the time up to which sessions have expired for certain, how many there may be ('' for any number), and what
  * happens to one too many. Answers whether the session is listed, and which ones have to end for it.
+ *
+ * What has to end stays on the list as the oldest of all, created at 0, and counts no more: whoever ends it takes it off. If the answer is
+ * lost, it can still be seen and ended, and the next logins end it, a few each. Of thousands too many each login ends a part.
  */
-export const listScript = script(`
-local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[5], 'LIMIT', 0, 1000)
+export const listScript = script(`${timeOfServer}
+local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', math.min(ARGV[5], now), 'LIMIT', 0, 1000)
 for _, id in ipairs(expired) do
   redis.call('ZREM', KEYS[1], id)
   redis.call('ZREM', KEYS[2], id)
 end
 local ended = {}
 if ARGV[6] ~= '' and not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
-  local surplus = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[6])
+  local surplus = redis.call('ZCOUNT', KEYS[1], '(0', '+inf') - tonumber(ARGV[6])
+  if surplus >= 0 and ARGV[7] == 'refuse' then return {0} end
+  ended = redis.call('ZRANGEBYSCORE', KEYS[1], 0, 0, 'LIMIT', 0, 10)
   if surplus >= 0 then
-    if ARGV[7] == 'refuse' then return {0} end
-    ended = redis.call('ZRANGE', KEYS[1], 0, surplus)
-    for _, id in ipairs(ended) do
-      redis.call('ZREM', KEYS[1], id)
-      redis.call('ZREM', KEYS[2], id)
+    for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(0', '+inf', 'LIMIT', 0, math.min(surplus + 1, 1000))) do
+      redis.call('ZADD', KEYS[1], 0, id)
+      table.insert(ended, id)
     end
   end
 end
@@ -159,7 +169,7 @@ export const probeScript = script(`${timeOfServer}
 redis.call('DEL', KEYS[1])
 redis.call('ZADD', KEYS[1], 'GT', 1, 'probe')
 redis.call('ZSCORE', KEYS[1], 'probe')
-redis.call('ZCARD', KEYS[1])
+redis.call('ZCOUNT', KEYS[1], '-inf', '+inf')
 redis.call('ZRANGE', KEYS[1], 0, 0)
 redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', 0, 'LIMIT', 0, 1)
 redis.call('ZREM', KEYS[1], 'probe')

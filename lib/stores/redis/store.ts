@@ -208,6 +208,7 @@ export class RedisStore implements Store {
       const [listed, ...ended] = await this.#list(call, session, limit)
       if (!listed) return { created: false, ended: [] }
       await this.#endAll(call, ended)
+      if (ended.length > 0) await this.#unlist(call, session.identity, ended)
       const keys: [string, string] = [this.#keys.session(session.id), this.#keys.deniedSession(session.id)]
       const created = await this.#run(call, createScript, keys, [this.#ttl(session.expiresAt), ...writeFields(session)])
       return { created: Number(created) === 1, ended }
@@ -334,7 +335,8 @@ export class RedisStore implements Store {
 
   /** Sends a denial. */
   async #deny (kind: 'token' | 'session', id: string, key: string, expiresAt: number | null): Promise<void> {
-    const args = [this.#ttl(expiresAt), feedName(kind, this.#keys.tag(id)), this.#server]
+    const end = expiresAt === null ? '0' : String(expiresAt + this.#options.clockSkew)
+    const args = [this.#ttl(expiresAt), feedName(kind, this.#keys.tag(id)), this.#server, end]
     await this.#holding(kind, id, async () => this.#inTime(call => this.#run(call, denyScript, [key, ...this.#feedKeys()], args)))
   }
 

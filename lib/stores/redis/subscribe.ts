@@ -4,9 +4,12 @@
  *
  * @param heard Told of each message, in order.
  * @param lost Told that the connection is gone, perhaps more than once.
+ * @param signal Ends the attempt.
  * @returns Closes it.
  */
-export type Subscribe = (channels: string[], heard: (message: string) => void, lost: (reason: unknown) => void) => Promise<() => void>
+export type Subscribe = (
+  channels: string[], heard: (message: string) => void, lost: (reason: unknown) => void, signal: AbortSignal
+) => Promise<() => void>
 
 interface Emitter {
   on (event: string, listener: (...args: never[]) => void): unknown
@@ -31,10 +34,11 @@ const ended = new Error('the connection of the feed has ended')
 
 /** @param duplicate Makes the copy with other options. */
 export function ioredisSubscribe (duplicate: (options: object) => IoredisCopy): Subscribe {
-  return async (channels, heard, lost) => {
+  return async (channels, heard, lost, signal) => {
     // Names of channels are the same for all servers, whatever prefix a client has.
     const copy = duplicate({ lazyConnect: true, keyPrefix: '', autoResubscribe: false, retryStrategy: () => null })
     const close = (): void => { copy.disconnect() }
+    signal.addEventListener('abort', close)
     copy.on('error', lost)
     copy.on('end', () => { lost(ended) })
     copy.on('message', (_channel: string, message: string) => { heard(message) })
@@ -51,9 +55,10 @@ export function ioredisSubscribe (duplicate: (options: object) => IoredisCopy): 
 
 /** @param duplicate Makes the copy. */
 export function nodeRedisSubscribe (duplicate: () => NodeRedisCopy): Subscribe {
-  return async (channels, heard, lost) => {
+  return async (channels, heard, lost, signal) => {
     const copy = duplicate()
     const close = (): void => { if (copy.isOpen) copy.destroy() }
+    signal.addEventListener('abort', close)
     try {
       await new Promise((resolve, reject) => {
         // A Sentinel client tries again by itself, for ever.

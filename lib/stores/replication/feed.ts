@@ -31,20 +31,36 @@ export interface FeedConnection {
 
 /** How a store tells its servers of denials. */
 export interface Feed {
-  /** Opens a connection of its own, and listens before it resolves. It rejects after a time-out. */
-  connect (listener: FeedListener): Promise<FeedConnection>
+  /**
+   * Opens a connection of its own, and listens before it resolves. It rejects after a time-out.
+   *
+   * @param signal Ends the attempt: nobody waits for it any more.
+   */
+  connect (listener: FeedListener, signal: AbortSignal): Promise<FeedConnection>
 }
 
-/** Waits for a connection, and closes one that comes too late. @throws An error after the time-out, in milliseconds. */
-export async function openInTime<T> (opening: Promise<T>, close: (opened: T) => void, timeout: number): Promise<T> {
+/**
+ * Waits for a connection.
+ *
+ * @param open Told by its signal to give up. A server that does not answer would keep the socket, and with it the process.
+ * @param close For a connection that comes too late.
+ * @param timeout Milliseconds.
+ * @throws An error after the time-out, or if the signal is aborted.
+ */
+export async function openInTime<T> (open: (signal: AbortSignal) => Promise<T>, close: (opened: T) => void, timeout: number, signal: AbortSignal): Promise<T> {
+  const attempt = new AbortController()
   return new Promise((resolve, reject) => {
-    let late = false
-    const timer = setTimeout(() => {
-      late = true
+    const giveUp = (): void => {
+      attempt.abort()
       reject(new Error(`the feed could not be opened within ${timeout} ms`))
-    }, timeout).unref()
-    opening.finally(() => { clearTimeout(timer) }).then(opened => {
-      if (late) close(opened)
+    }
+    const timer = setTimeout(giveUp, timeout).unref()
+    signal.addEventListener('abort', giveUp, { once: true })
+    open(attempt.signal).finally(() => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', giveUp)
+    }).then(opened => {
+      if (attempt.signal.aborted) close(opened)
       else resolve(opened)
     }, reject)
   })

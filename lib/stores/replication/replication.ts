@@ -13,12 +13,15 @@ export class Replication {
   readonly #replica: Replica
   readonly #interval: number
   readonly #listeners = new Set<(sid: string) => void>()
-  /** When each mark was asked for that has not come in yet. */
-  readonly #asked = new Map<string, number>()
+  /** When each mark was asked for that has not come in yet, by the monotonic clock and by the wall clock. */
+  readonly #asked = new Map<string, { readonly askedAt: number, readonly wallTime: number }>()
   readonly #said = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #connection: FeedConnection | null = null
-  #connecting = false
+  /** The attempt to connect that is under way. */
+  #connecting: AbortController | null = null
+  /** The wall clock less the monotonic one, when the last mark was asked for that has come in. */
+  #offset = Infinity
   /** Counts the connections, so that what an old one still says means nothing. */
   #attempt = 0
   #marks = 0
@@ -35,7 +38,7 @@ export class Replication {
   }
 
   get status (): ReplicaStatus {
-    return { trusted: this.#replica.trusted(performance.now()), denials: this.#replica.size }
+    return { trusted: this.#replica.trusted(this.#now()), denials: this.#replica.size }
   }
 
   start (): void {
@@ -51,7 +54,12 @@ export class Replication {
   }
 
   judge (token: HeldToken): Verdict {
-    return this.#replica.judge(token, performance.now())
+    return this.#replica.judge(token, this.#now())
+  }
+
+  /** The moment by which trust ends. The monotonic clock stands still while a machine is suspended, so the later of both clocks counts. */
+  #now (): number {
+    return Math.max(performance.now(), Date.now() - this.#offset)
   }
 
   /** Carries out a revocation of this server, which holds here from the beginning. */
@@ -82,12 +90,12 @@ export class Replication {
     if (this.#replica.overflowed) this.#say('full', 'there are more denials than replicate.maxEntries')
     if (this.#connection !== null && this.#unanswered >= patience) this.#fail('the feed does not answer')
     if (this.#connection !== null) this.#askForMark(this.#connection, now)
-    else if (!this.#connecting) this.#connect()
+    else if (this.#connecting === null) this.#connect()
   }
 
   #askForMark (connection: FeedConnection, now: number): void {
     const name = String(++this.#marks)
-    this.#asked.set(name, now)
+    this.#asked.set(name, { askedAt: now, wallTime: Date.now() })
     this.#unanswered++
     // A mark that was not made does not come in.
     connection.mark(name).catch(() => {})
@@ -95,13 +103,14 @@ export class Replication {
 
   #connect (): void {
     const attempt = ++this.#attempt
-    this.#connecting = true
-    this.#feed.connect(this.#listenerOf(attempt)).then(connection => {
+    const connecting = new AbortController()
+    this.#connecting = connecting
+    this.#feed.connect(this.#listenerOf(attempt), connecting.signal).then(connection => {
       if (attempt !== this.#attempt) {
         connection.close()
         return
       }
-      this.#connecting = false
+      this.#connecting = null
       this.#connection = connection
       this.#askForMark(connection, performance.now())
     }, (reason: unknown) => { if (attempt === this.#attempt) this.#fail(reason) })
@@ -115,12 +124,14 @@ export class Replication {
         this.#replica.published(before, position)
       },
       marked: (name, position, born) => {
-        const askedAt = this.#asked.get(name)
-        if (attempt !== this.#attempt || askedAt === undefined) return
+        const asked = this.#asked.get(name)
+        if (attempt !== this.#attempt || asked === undefined) return
+        const { askedAt, wallTime } = asked
         // They come in the order in which they were asked for: an earlier one does not come any more.
         const names = [...this.#asked.keys()]
         for (const earlier of names.slice(0, names.indexOf(name) + 1)) this.#asked.delete(earlier)
         this.#unanswered = 0
+        this.#offset = wallTime - askedAt
         const load = this.#replica.marked({ position, askedAt, born })
         if (load !== null) this.#loadAll(load, attempt)
       },
@@ -153,7 +164,8 @@ export class Replication {
 
   #drop (): void {
     this.#attempt++
-    this.#connecting = false
+    this.#connecting?.abort()
+    this.#connecting = null
     this.#connection?.close()
     this.#connection = null
     this.#asked.clear()

@@ -9,6 +9,7 @@ import { session, start } from '../../../../lib/stores/contract-tests/contract-t
 import { testStore } from '../../../../lib/stores/contract.ts'
 import { PostgresStore } from '../../../../lib/stores/postgres/store.ts'
 import { noPostgres, startPostgres } from '../../../helpers/postgres-server.ts'
+import { replicaWarnings, until } from '../../../helpers/replicas.ts'
 import { refresh, send, sessionApp, verdict } from '../../../helpers/session-app.ts'
 import type { PostgresClient, PostgresStoreOptions } from '../../../../lib/stores/postgres/store.ts'
 import type { PostgresServer } from '../../../helpers/postgres-server.ts'
@@ -41,6 +42,13 @@ t.test('on PGlite', async t => {
   const database = await PGlite.create()
   t.teardown(() => database.close())
   await contract(t, await openStore(t, database))
+
+  await t.test('it has no second connection to listen on: the store is asked, and that is said', async t => {
+    const warnings = replicaWarnings(t)
+    t.equal(new PostgresStore(database, { replicate: true }).judge, undefined)
+    await until(() => warnings.length === 1, 'a warning')
+    t.match(warnings[0], /a Pool of pg/)
+  })
 
   await t.test('options that are wrong stop start-up, and name the remedy', async t => {
     const wrong = (options: object): (() => unknown) => () => new PostgresStore(database, options)
@@ -103,14 +111,15 @@ t.test('on PGlite', async t => {
 t.test('on a server', { skip: noPostgres }, async t => {
   const server = await startPostgres(t, 'fsync=off', 'max_connections=60')
 
-  await t.test('by pg', async t => {
-    await contract(t, await openStore(t, poolOf(t, server), { prefix: 'pg_' }))
-  })
-
-  await t.test('by postgres.js', async t => {
-    const sql = postgres(server.url, { onnotice () {} })
-    t.teardown(() => sql.end())
-    await contract(t, await openStore(t, sql, { prefix: 'postgres_js_' }))
+  await t.test('the store contract, by every client', async t => {
+    t.jobs = 2
+    t.test('by pg', { buffered: true }, async t => contract(t, await openStore(t, poolOf(t, server), { prefix: 'pg_' })))
+    t.test('by postgres.js', { buffered: true }, async t => {
+      const sql = postgres(server.url, { onnotice () {} })
+      t.teardown(() => sql.end())
+      await contract(t, await openStore(t, sql, { prefix: 'postgres_js_' }))
+    })
+    t.end()
   })
 
   await t.test('postgres.js may rename columns, and know no arrays: a stale token is refused all the same', async t => {
@@ -243,6 +252,7 @@ t.test('on a server', { skip: noPostgres }, async t => {
     timers.pop()?.run()
     store.close()
     await new Promise(resolve => { setTimeout(resolve, 100) })
+    t.strictSame(timers, [], 'a step that fails after the store was closed is not tried again')
   })
 
   await t.test('a database that cannot be written stops start-up', async t => {

@@ -8,6 +8,7 @@ import type { RedisClient } from '../../../../lib/stores/redis/store.ts'
 import { session } from '../../../../lib/stores/contract-tests/contract-test.ts'
 import { testStore } from '../../../../lib/stores/contract.ts'
 import { noRedis, startRedisCluster } from '../../../helpers/redis-server.ts'
+import { passage, replicaWarnings, startServer, until } from '../../../helpers/replicas.ts'
 
 t.test('on a Redis Cluster of three nodes', { skip: noRedis }, async t => {
   const servers = await startRedisCluster(t)
@@ -33,26 +34,39 @@ t.test('on a Redis Cluster of three nodes', { skip: noRedis }, async t => {
     }
   }
 
-  for (const [name, create] of Object.entries(clients)) {
-    await t.test(`by ${name}`, async t => {
-      const store = new RedisStore(await create(t), { prefix: `${name}:`, commandTimeout: 20_000 })
-      await store.open()
-      await t.test('the store contract', t => {
-        t.jobs = 10
-        testStore((name, run) => t.test(name, { buffered: true }, run), () => store)
-        t.end()
-      })
-      await t.test('sessions are spread over the nodes, each key with a TTL', async t => {
-        for (const server of servers) {
-          const keys = (await server.keys()).filter(key => key.startsWith(`${name}:`))
-          t.ok(keys.some(key => key.startsWith(`${name}:denied-session:`)))
-          for (const key of keys) {
-            if (Number(await server.command('PTTL', key)) === -1) t.fail(`${key} has no TTL`)
-          }
-        }
-      })
+  async function byClient (t: Test, name: string, client: RedisClient): Promise<void> {
+    const store = new RedisStore(client, { prefix: `${name}:`, commandTimeout: 20_000 })
+    await store.open()
+    await t.test('the store contract', t => {
+      t.jobs = 10
+      testStore((name, run) => t.test(name, { buffered: true }, run), () => store)
+      t.end()
+    })
+    await t.test('sessions are spread over the nodes, each key with a TTL', async t => {
+      for (const server of servers) {
+        const keys = (await server.keys()).filter(key => key.startsWith(`${name}:`))
+        t.ok(keys.some(key => key.startsWith(`${name}:denied-session:`)))
+        const lives = await Promise.all(keys.map(async key => server.command('PTTL', key)))
+        t.strictSame(keys.filter((_, index) => Number(lives[index]) === -1), [])
+      }
     })
   }
+
+  await t.test('the store contract, by every client', async t => {
+    t.jobs = 3
+    for (const [name, create] of Object.entries(clients)) t.test(`by ${name}`, { buffered: true }, async t => byClient(t, name, await create(t)))
+    t.end()
+  })
+
+  await t.test('there is no replica, and that is said', async t => {
+    const warnings = replicaWarnings(t)
+    const cluster = new Cluster(nodes)
+    t.teardown(() => cluster.disconnect())
+    const server = await startServer(t, new RedisStore(cluster, { replicate: true }))
+    t.equal(await passage(server, server.app.jwt.createAccessToken('ada')), '200 from the store')
+    await until(() => warnings.length === 1, 'a warning')
+    t.match(warnings[0], /a Redis Cluster has no order among its nodes/)
+  })
 
   await t.test('a prefix that is a hash tag keeps everything on one node', async t => {
     const cluster = new Cluster(nodes)

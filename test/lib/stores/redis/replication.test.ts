@@ -7,11 +7,14 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { RedisStore } from '../../../../lib/stores/redis/store.ts'
 import type { RedisClient, RedisStoreOptions } from '../../../../lib/stores/redis/store.ts'
-import { noRedis, startRedis, startRedisCluster, startSentinel } from '../../../helpers/redis-server.ts'
+import { movableTime } from '../../../helpers/clock.ts'
+import { claims, forge } from '../../../helpers/forge.ts'
+import { noRedis, startRedis, startSentinel } from '../../../helpers/redis-server.ts'
 import type { RedisServer } from '../../../helpers/redis-server.ts'
-import { passage, patient, replicaWarnings, revokedSessions, startServer, until, untilPassage, untilTrusted } from '../../../helpers/replicas.ts'
+import { passage, patient, replicaWarnings, startServer, until, untilPassage, untilTrusted } from '../../../helpers/replicas.ts'
 import type { Server } from '../../../helpers/replicas.ts'
-import { send, sessionApp, verdict } from '../../../helpers/session-app.ts'
+import { endedElsewhere, fallenSilent, revokedElsewhere, staleElsewhere } from '../../../helpers/replication-tests.ts'
+import { secretKey, send, sessionApp, verdict } from '../../../helpers/session-app.ts'
 import { startSilentProxy } from '../../../helpers/silent-proxy.ts'
 
 function connect (t: Test, { host, port }: { host: string, port: number }, options: object = {}): Redis {
@@ -59,75 +62,15 @@ t.test('on one Redis', { skip: noRedis }, async t => {
   }
 
   for (const [name, create] of Object.entries(clients)) {
-    await t.test(`by ${name}, a token passes without a question until another server revokes it`, async t => {
-      const [here, there] = [await start(t, await create(t)), await start(t, await create(t))]
-      await untilTrusted(here.store, there.store)
-      const events = revokedSessions(t)
-      const { accessToken, sessionId } = await here.app.jwt.createSession('ada')
-      t.equal(await passage(there, accessToken), '200 from the store', 'each server asks once whether the session is there')
-      t.equal(await passage(there, accessToken), '200 from memory')
-      await here.app.jwt.revokeSession(sessionId)
-      t.match(await passage(here, accessToken), /^FST_JWT_REVOKED/, 'at once')
-      await untilPassage(there, accessToken, 'FST_JWT_REVOKED from memory')
-      // The other server may hear of it before this one has its answer.
-      t.strictSame(new Set(events), new Set([{ sessionId, cause: 'revoked' }, { sessionId, cause: null, remote: true }]))
-
-      const stateless = here.app.jwt.createAccessToken('ada')
-      t.equal(await passage(there, stateless), '200 from memory')
-      await there.app.jwt.revokeToken(stateless)
-      t.match(await passage(there, stateless), /^FST_JWT_REVOKED/, 'at once')
-      await untilPassage(here, stateless, 'FST_JWT_REVOKED from memory')
-
-      const late = await start(t, await create(t))
-      await untilTrusted(late.store)
-      t.equal(await passage(late, accessToken), 'FST_JWT_REVOKED from memory', 'loaded')
-      t.equal(await passage(late, stateless), 'FST_JWT_REVOKED from memory', 'loaded')
-    })
+    await t.test(`by ${name}, a token passes without a question until another server revokes it`, async t =>
+      revokedElsewhere(t, async t => start(t, await create(t))))
   }
 
-  await t.test('whatever ends a session ends it on every server', async t => {
-    const [here, there] = [await start(t, connect(t, redis)), await start(t, connect(t, redis))]
-    await untilTrusted(here.store, there.store)
-    const events = revokedSessions(t)
-    const first = await here.app.jwt.createSession('eve')
-    const second = await here.app.jwt.createSession('eve')
-    for (const { accessToken } of [first, second]) await untilPassage(there, accessToken, '200 from memory')
-    t.equal(await here.app.jwt.revokeAllSessions('eve', { except: first.sessionId }), 1)
-    t.match(await passage(here, second.accessToken), /^FST_JWT_REVOKED/)
-    await untilPassage(there, second.accessToken, 'FST_JWT_REVOKED from memory')
-    t.equal(await passage(there, first.accessToken), '200 from memory')
+  await t.test('whatever ends a session ends it on every server', async t =>
+    endedElsewhere(t, async t => start(t, connect(t, redis)), 2))
 
-    const limited = await sessionApp(t, { store: there.store, maxSessions: 1 })
-    const third = await limited.jwt.createSession('eve')
-    await untilPassage(here, first.accessToken, 'FST_JWT_REVOKED from memory')
-    t.equal(here.store.judge?.({ jti: null, sid: first.sessionId, generation: 0, issuedAt: Date.now() / 1000 }), 'denied', 'a token without an id, too')
-    t.strictSame(events.filter(event => 'remote' in event), [second, first].map(({ sessionId }) => ({ sessionId, cause: null, remote: true })))
-
-    const { refreshToken: old } = third
-    const rotated = (await send(here.app, 'POST', '/refresh', old)).json<{ accessToken: string, refreshToken: string }>()
-    await send(here.app, 'POST', '/refresh', rotated.refreshToken)
-    await untilPassage(there, rotated.accessToken, '200 from memory')
-    t.equal(await verdict(here.app, 'POST', '/refresh', old), 'FST_JWT_REUSED')
-    await untilPassage(there, rotated.accessToken, 'FST_JWT_REVOKED from memory')
-    t.equal(await here.app.jwt.revokeSession('a session of another issuer'), false)
-  })
-
-  await t.test('claims that change now make the tokens of before stale on every server', async t => {
-    const [here, there] = [await start(t, connect(t, redis)), await start(t, connect(t, redis))]
-    await untilTrusted(here.store, there.store)
-    const { accessToken, refreshToken, sessionId } = await here.app.jwt.createSession('ada')
-    await untilPassage(there, accessToken, '200 from memory')
-    await here.app.jwt.updateSession(sessionId, { claims: { role: 'admin' }, now: true })
-    t.equal(await passage(here, accessToken), 'FST_JWT_STALE from the store')
-    await untilPassage(there, accessToken, 'FST_JWT_STALE from the store')
-    const next = (await send(there.app, 'POST', '/refresh', refreshToken)).json<{ accessToken: string }>()
-    await untilPassage(here, next.accessToken, '200 from memory')
-    const late = await start(t, connect(t, redis))
-    await untilTrusted(late.store)
-    t.equal(await passage(late, accessToken), 'FST_JWT_STALE from the store')
-    await here.app.jwt.updateSession(sessionId, { claims: {} })
-    await untilPassage(late, next.accessToken, '200 from memory')
-  })
+  await t.test('claims that change now make the tokens of before stale on every server', async t =>
+    staleElsewhere(t, async t => start(t, connect(t, redis))))
 
   await t.test('the use of a pair of tokens is written once, whichever servers it comes to', async t => {
     const [here, there] = [await start(t, connect(t, redis)), await start(t, connect(t, redis))]
@@ -242,41 +185,45 @@ t.test('a feed that falls silent', { skip: noRedis }, async t => {
   await oldFeed(redis)
   const proxy = await startSilentProxy(t, redis)
   const server = await start(t, connect(t, proxy), { replicate: { maxStaleness: 200 } })
-  const other = await start(t, connect(t, redis))
-  await untilTrusted(server.store, other.store)
-  const events = revokedSessions(t)
-  const { accessToken, sessionId } = await other.app.jwt.createSession('ada')
-  const { accessToken: valid } = await other.app.jwt.createSession('bob')
-  for (const token of [accessToken, valid]) await untilPassage(server, token, '200 from memory')
-
-  await t.test('after maxStaleness the store is asked, and what was revoked meanwhile is refused', async t => {
-    proxy.silence('feeds')
-    await other.app.jwt.revokeSession(sessionId)
-    await until(() => server.store.replica?.trusted === false, 'no trust')
-    t.equal(await passage(server, accessToken), 'FST_JWT_REVOKED from the store')
-    t.equal(await passage(server, valid), '200 from the store')
-  })
-
-  await t.test('a new connection is opened, and tokens pass when everything is loaded', async t => {
-    await until(() => proxy.feeds() > 1 || server.store.replica?.trusted === false, 'another attempt')
-    proxy.speak()
-    await untilTrusted(server.store)
-    t.equal(await passage(server, valid), '200 from memory')
-    t.equal(await passage(server, accessToken), 'FST_JWT_REVOKED from memory')
-    t.strictSame(events.filter(event => 'remote' in event), [{ sessionId, cause: null, remote: true }], 'sockets are closed, too')
-  })
-
-  await t.test('a connection that is cut is opened again', async t => {
-    proxy.cut('feeds')
-    await until(() => server.store.replica?.trusted === false, 'no trust')
-    await untilTrusted(server.store)
-    t.equal(await passage(server, valid), '200 from memory')
-  })
+  const { valid } = await fallenSilent(t, proxy, server, await start(t, connect(t, redis)))
 
   await t.test('a closed store asks, and holds no connection', async t => {
     server.store.close()
     await until(() => proxy.feeds() === 0, 'no feed')
     t.equal(await passage(server, valid), '200 from the store')
+  })
+})
+
+t.test('what was revoked before the feed began is refused', { skip: noRedis }, async t => {
+  const redis = await startRedis(t)
+  const plain = new RedisStore(connect(t, redis))
+
+  await t.test('also if the clock of Redis is behind that of the servers', async t => {
+    const app = await sessionApp(t, { store: plain })
+    movableTime(t).advance(60)
+    const token = app.jwt.createAccessToken('ada')
+    await app.jwt.revokeToken(token)
+    const server = await start(t, connect(t, redis), { clockSkew: 10_000, replicate: patient })
+    await untilTrusted(server.store)
+    t.equal(await passage(server, token), 'FST_JWT_REVOKED from the store')
+  })
+
+  await t.test('also a session of another issuer, who makes tokens for it still', async t => {
+    await oldFeed(redis)
+    const [revoked, live] = ['a session of another issuer', 'another one']
+    await plain.denySession(revoked, null)
+    await redis.command('DEL', 'fastify-jwt:feed:live')
+    const server = await start(t, connect(t, redis))
+    await untilTrusted(server.store)
+    const tokenOf = (sid: string): string => forge(claims({ sid }), {}, secretKey)
+    for (let times = 0; times < 2; times++) t.equal(await passage(server, tokenOf(revoked)), 'FST_JWT_REVOKED from the store')
+    t.equal(await passage(server, tokenOf(live)), '200 from the store', 'asked about once')
+    t.equal(await passage(server, tokenOf(live)), '200 from memory')
+    await plain.denySession(live, null)
+    await untilPassage(server, tokenOf(live), 'FST_JWT_REVOKED from memory')
+    const { sessionId } = await server.app.jwt.createSession('ada')
+    t.equal(await passage(server, tokenOf(sessionId)), '200 from the store', 'one of ours, in a token without a generation')
+    t.equal(await passage(server, tokenOf(sessionId)), '200 from memory')
   })
 })
 
@@ -365,18 +312,6 @@ t.test('behind a Sentinel, the feed follows a failover', { skip: noRedis }, asyn
     await untilTrusted(server.store)
   }
   t.match(String(await replica.command('INFO', 'replication')), /role:master/)
-})
-
-t.test('on a Cluster there is no replica, and that is said', { skip: noRedis }, async t => {
-  const warnings = replicaWarnings(t)
-  const [node] = await startRedisCluster(t)
-  if (node === undefined) throw new Error('A cluster has nodes')
-  const cluster = new Redis.Cluster([{ host: node.host, port: node.port }])
-  t.teardown(() => { cluster.disconnect() })
-  const server = await start(t, cluster)
-  t.equal(await passage(server, server.app.jwt.createAccessToken('ada')), '200 from the store')
-  await until(() => warnings.length === 1, 'a warning')
-  t.match(warnings[0], /a Redis Cluster has no order among its nodes/)
 })
 
 t.test('options of the replica that are none are refused', async t => {

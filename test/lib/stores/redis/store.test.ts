@@ -8,6 +8,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { RedisStore } from '../../../../lib/stores/redis/store.ts'
 import type { RedisClient } from '../../../../lib/stores/redis/store.ts'
+import type { SessionRecord } from '../../../../lib/types/store.ts'
 import { documentOf, listed, session } from '../../../../lib/stores/contract-tests/contract-test.ts'
 import { testStore } from '../../../../lib/stores/contract.ts'
 import { noRedis, startRedis, startSentinel } from '../../../helpers/redis-server.ts'
@@ -92,7 +93,7 @@ t.test('on one Redis', { skip: noRedis }, async t => {
     }
   }
 
-  t.jobs = 3
+  t.jobs = 5
   for (const [index, [name, create]] of Object.entries(clients).entries()) {
     t.test(`by ${name}`, { buffered: true }, async t => {
       // Several contracts on two cores at once: what is slow here is not Redis.
@@ -134,8 +135,7 @@ t.test('every key carries a TTL, no shorter than what it is for', { skip: noRedi
   t.ok(keys.length > 200, `${keys.length} keys`)
   t.strictSame(keys.filter(key => !key.startsWith('fastify-jwt:')), [])
   t.notOk(keys.some(key => key.includes('example.com')), 'an identity is no part of a key')
-  const lives = new Map<string, number>()
-  for (const key of keys) lives.set(key, Number(await server.command('PTTL', key)))
+  const lives = new Map(await Promise.all(keys.map(async key => [key, Number(await server.command('PTTL', key))] as const)))
   for (const [key, life] of lives) if (life === -1) t.fail(`${key} has no TTL`)
 
   const longest = Math.max(...[...lives].filter(([key]) => key.startsWith('fastify-jwt:sessions-of:')).map(([, life]) => life))
@@ -245,6 +245,65 @@ t.test('a session that ends while it is being created is not created', { skip: n
   })
   t.strictSame(await slow.createSession(record, null), { created: false, ended: [] })
   t.equal(await store.getSession(record.id), null)
+})
+
+t.test('a login that ends the oldest sessions, and whose answer is lost, leaves none that nobody can see or end', { skip: noRedis }, async t => {
+  const server = await startRedis(t)
+  const client = await connect(t, server)
+  const store = new RedisStore(client)
+  const call = client.call.bind(client) as (command: string, args: string[]) => Promise<unknown>
+  const limit = { max: 2, whenFull: 'endOldest' } as const
+  for (const next of ['login', 'logout everywhere'] as const) {
+    const identity = randomUUID()
+    const [first, second, lost] = [0, 1, 2].map(age => session({ identity, document: documentOf({ createdAt: Date.now() + age }) })) as [SessionRecord, SessionRecord, SessionRecord]
+    for (const record of [first, second]) await store.createSession(record, limit)
+    const losing = new RedisStore({
+      status: 'ready',
+      isCluster: false,
+      async call (command, args) {
+        const answer = await call(command, args)
+        if (args.some(arg => arg.includes(':sessions-of:'))) throw new Error('the answer is lost')
+        return answer
+      }
+    })
+    await t.rejects(async () => losing.createSession(lost, limit), /lost/)
+    t.strictSame((await listed(store, identity)).map(({ id }) => id), [second.id, first.id], next)
+    if (next === 'login') {
+      const last = session({ identity, document: documentOf({ createdAt: Date.now() + 3 }) })
+      const { created, ended } = await store.createSession(last, limit)
+      t.equal(created, true)
+      t.ok(ended.includes(first.id))
+      t.strictSame((await listed(store, identity)).map(({ id }) => id), [last.id])
+    } else {
+      t.equal((await store.endSessions(identity, null, 10)).more, false)
+    }
+    t.equal(await store.checkToken(null, first.id), 'denied')
+  }
+})
+
+t.test('a limit that is new to an identity with thousands of sessions ends them in parts', { skip: noRedis }, async t => {
+  const server = await startRedis(t)
+  const store = new RedisStore(await connect(t, server))
+  const [one, next] = [session(), session()]
+  const identity = one.identity
+  await store.createSession(one, null)
+  const [key] = (await server.keys()).filter(key => key.startsWith('fastify-jwt:sessions-of:')) as [string]
+  await server.command('EVAL', "for i = 1, 9000 do redis.call('ZADD', KEYS[1], i, 'old' .. i) end", '1', key)
+  const { created, ended } = await store.createSession({ ...next, identity }, { max: 1, whenFull: 'endOldest' })
+  t.strictSame([created, ended.length], [true, 1000])
+  t.equal(await server.command('ZCARD', key), 8002)
+})
+
+t.test('a denial by a server whose clock is ahead is not forgotten early', { skip: noRedis }, async t => {
+  const server = await startRedis(t)
+  const store = new RedisStore(await connect(t, server))
+  const expiresAt = Date.now() + 15 * 60_000
+  movableTime(t).advance(3600)
+  await store.denyToken('token', null, expiresAt)
+  await store.denySession('session', expiresAt)
+  const keys = await server.keys()
+  t.equal(keys.length, 2)
+  for (const key of keys) t.ok(Number(await server.command('PTTL', key)) > 14 * 60_000, key)
 })
 
 t.test('out of memory, Redis refuses logins; revoking, and rotating what is there, still works', { skip: noRedis }, async t => {

@@ -10,18 +10,34 @@ import type { NodeRedisCopy } from '../../../../lib/stores/redis/subscribe.ts'
 import { joinStores } from '../../../../lib/stores/split.ts'
 import { MemoryStore } from '../../../../lib/index.ts'
 import type { HeldToken } from '../../../../lib/index.ts'
+import { movableTime } from '../../../helpers/clock.ts'
 
 t.test('a connection that comes after the time-out is closed', async t => {
   let open = (_connection: string): void => {}
   const closed: string[] = []
   const opening = new Promise<string>(resolve => { open = resolve })
+  const signals: AbortSignal[] = []
+  const attempt = async (signal: AbortSignal): Promise<string> => { signals.push(signal); return opening }
   // The timer itself keeps no process alive.
   const alive = setInterval(() => {}, 1000)
   t.teardown(() => { clearInterval(alive) })
-  await t.rejects(openInTime(opening, connection => { closed.push(connection) }, 1), /could not be opened within 1 ms/)
+  const { signal } = new AbortController()
+  await t.rejects(openInTime(attempt, connection => { closed.push(connection) }, 1, signal), /could not be opened within 1 ms/)
   open('late')
   await sleep(1)
   t.strictSame(closed, ['late'])
+  t.equal(signals[0]?.aborted, true, 'an attempt that never ends would keep its socket')
+})
+
+t.test('a store that is closed gives up the connection that it is opening', async t => {
+  const signals: AbortSignal[] = []
+  const connect = async (_listener: FeedListener, signal: AbortSignal): Promise<FeedConnection> =>
+    openInTime(async attempt => { signals.push(attempt); return new Promise<FeedConnection>(() => {}) }, () => {}, 60_000, signal)
+  const replication = new Replication({ connect }, { maxStaleness: 1000, maxEntries: 10 }, 0)
+  replication.start()
+  t.equal(signals[0]?.aborted, false)
+  replication.close()
+  t.equal(signals[0]?.aborted, true)
 })
 
 t.test('a connection that is opened after the store was closed is closed', async t => {
@@ -52,6 +68,32 @@ function toldFeed () {
   }
   return { connections, connect }
 }
+
+t.test('a machine that was suspended, whose monotonic clock stood still, trusts nothing until the next mark', async t => {
+  const feed = toldFeed()
+  const replication = new Replication(feed, { maxStaleness: 60_000, maxEntries: 10 }, 0)
+  t.teardown(() => { replication.close() })
+  const clock = movableTime(t)
+  replication.start()
+  await sleep(1)
+  const [told] = feed.connections
+  if (told === undefined) throw new Error('No connection was opened.')
+  const answer = (): void => { told.listener.marked(told.marks.shift() ?? '', '7', 0) }
+  answer()
+  told.loaded()
+  // The load ends, and asks for a mark.
+  await sleep(1)
+  await sleep(5)
+  answer()
+  t.equal(replication.status.trusted, true)
+  const token: HeldToken = { jti: 'jti', sid: null, generation: undefined, issuedAt: 1e10 }
+  t.equal(replication.judge(token), 'passes')
+  clock.advance(3600)
+  t.equal(replication.judge(token), 'ask')
+  t.equal(replication.status.trusted, false)
+  clock.advance(-7200)
+  t.equal(replication.judge(token), 'passes', 'a clock that is set back changes nothing')
+})
 
 t.test('what an old connection still says means nothing', async t => {
   const feed = toldFeed()
@@ -99,7 +141,7 @@ t.test('a client of node-redis that cannot connect is destroyed, and the error i
     })
     const lost: unknown[] = []
     const subscribe = nodeRedisSubscribe(() => copy as unknown as NodeRedisCopy)
-    await t.rejects(subscribe(['channel'], () => {}, reason => { lost.push(reason) }), failed)
+    await t.rejects(subscribe(['channel'], () => {}, reason => { lost.push(reason) }, new AbortController().signal), failed)
     t.strictSame(lost, [failed])
     t.equal(destroyed, isOpen ? 1 : 0)
   }
