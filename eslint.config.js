@@ -1,7 +1,7 @@
 import neostandard from 'neostandard'
 
 export default [
-  { ignores: ['dist/**', '.tap/**', 'docs/api/**'] },
+  { ignores: ['**/dist/**', '.tap/**', 'docs/api/**'] },
   ...neostandard({ ts: true }),
   {
     // Rules that need types, where they pay: a promise nobody awaits is a check that never ran.

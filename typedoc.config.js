@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs'
 const order = [
   'getting-started', 'guide-api', 'guide-site', 'guide-front-end-and-api', 'guide-mobile-app', 'guide-several-services', 'recipes', 'problems',
   'cookies-and-csrf', 'freshness', 'sessions', 'browser', 'device-bound-sessions', 'websockets', 'revocation', 'sqlite',
-  'postgresql', 'redis', 'many-servers', 'proxy', 'observability', 'performance', 'roles', 'whole-app', 'openapi', 'keys', 'issuers', 'resource-server', 'dpop', 'options', 'errors', 'testing'
+  'postgresql', 'redis', 'many-servers', 'proxy', 'observability', 'performance', 'roles', 'whole-app', 'nestjs', 'openapi', 'keys', 'issuers', 'resource-server', 'dpop', 'options', 'errors', 'testing'
 ]
 const last = ['from-fastify-jwt', 'from-flask-jwt-extended', 'from-bustapi']
 

@@ -27,6 +27,9 @@ import type { CheckSize, Login } from './session-tokens.ts'
 import type { RefreshTokenChecks } from './refresh-tokens.ts'
 import type { UsageMarker } from './usage.ts'
 
+/** Held, for a test that fakes all timers replaces the module's own, and would wait for ever. */
+const nextTurn = setImmediate
+
 /** Sessions that are ended, or listed, in one step: between two of them others have their turn. */
 const pageSize = 200
 
@@ -176,7 +179,7 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
       // Once more after the last ones: a login that was under way has been listed by then.
       more = page.more || page.ended.length > 0
       // A store in this process has not let anybody else have a turn.
-      if (more) await setImmediate()
+      if (more) await nextTurn()
     }
     return count
   }
@@ -224,7 +227,7 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
         for (const { id } of page) {
           if (id !== except && await update(id, changes)) count++
         }
-        await setImmediate()
+        await nextTurn()
       }
       return count
     },

@@ -45,6 +45,9 @@ declare module 'vue' {
 }
 `
 
+/** Pages whose code is quoted from a program, which is compiled where it stands, since it is compiled otherwise. */
+const quotedFrom = new Map([['docs/nestjs.md', 'examples/nestjs']])
+
 /** Pages for browsers have the types of the DOM. */
 const forBrowsers = new Set(['docs/browser.md'])
 
@@ -120,11 +123,13 @@ const snippets: Snippet[] = pages.flatMap(page => blocksOf(page)
   .filter(({ language }) => ['ts', 'js'].includes(language))
   .map(block => ({ page, ...block })))
 
+const compiled = snippets.filter(({ page }) => !quotedFrom.has(page))
+
 // A page that declares claims or users of its own would declare them for all: it is compiled apart.
 const declaring = new Set(snippets.filter(({ code }) => code.includes('declare module')).map(({ page }) => page))
 const faults = [
-  compile(snippets.filter(({ page }) => !declaring.has(page) && !forBrowsers.has(page))),
-  compile(snippets.filter(({ page }) => forBrowsers.has(page)), { lib: ['lib.es2023.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'] }),
+  compile(compiled.filter(({ page }) => !declaring.has(page) && !forBrowsers.has(page))),
+  compile(compiled.filter(({ page }) => forBrowsers.has(page)), { lib: ['lib.es2023.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'] }),
   ...[...declaring].map(page => compile(snippets.filter(snippet => snippet.page === page)))
 ]
 
@@ -139,6 +144,18 @@ for (const page of pages) {
       if (language === 'json') t.doesNotThrow(() => { JSON.parse(code) })
       if (language !== 'sh') continue
       for (const [, name] of code.matchAll(/npm run ([\w:-]+)/g)) t.ok(Object.hasOwn(scripts, name as string), `npm run ${name}`)
+    }
+  })
+}
+
+for (const [page, folder] of quotedFrom) {
+  t.test(`the code of ${page} is that of ${folder}`, async t => {
+    const files = readdirSync(join(root, folder)).filter(name => name.endsWith('.ts')).map(name => readFileSync(join(root, folder, name), 'utf8'))
+    const quoted = snippets.filter(snippet => snippet.page === page)
+    t.ok(quoted.length > 0)
+    for (const { code, line } of quoted) {
+      // An empty line may stand for what is left out.
+      for (const part of code.split('\n\n')) t.ok(files.some(text => text.includes(part.trimEnd())), `the block at line ${line}: ${part}`)
     }
   })
 }

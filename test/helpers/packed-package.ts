@@ -58,11 +58,17 @@ export async function createProject (name: string, sources: Record<string, strin
   return directory
 }
 
-/** What the TypeScript compiler says of a project: nothing if all is well. */
-export async function typechecks (directory: string): Promise<string> {
+/** TypeScript 7, and the last version that resolves as TypeScript once did. */
+const compilers = { 7: '@typescript/native/bin/tsc', 6: 'typescript/bin/tsc6' }
+
+/** Compiles a project as its tsconfig.json says. @returns What the compiler says of it: nothing if all is well. */
+export async function typechecks (directory: string, version: keyof typeof compilers = 7): Promise<string> {
   try {
-    return (await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', '.'], directory)).stdout
+    return (await run(process.execPath, [join(modules, compilers[version]), '-p', '.'], directory)).stdout
   } catch (error) {
-    return (error as { stdout: string }).stdout
+    // A compiler that says nothing has not run.
+    const { stdout } = error as { stdout?: string }
+    if (!stdout) throw error
+    return stdout
   }
 }

@@ -1,3 +1,4 @@
+import { mock } from 'node:test'
 import t from 'tap'
 import { sendTogether } from '../../../../lib/stores/redis/together.ts'
 
@@ -58,4 +59,11 @@ t.test('no command stays without an answer: the client has no pipeline, answers 
   }
   const throwing = sendTogether({ call () { throw new Error('gone') } })
   await t.rejects(throwing('GET', ['a']), /gone/)
+})
+
+t.test('a test that fakes all timers gets its replies', async t => {
+  t.teardown(() => { mock.timers.reset() })
+  mock.timers.enable({ apis: ['setImmediate'] })
+  const send = sendTogether(recording(async () => []).client)
+  t.equal(await send('PING', []), 'reply to PING')
 })
