@@ -16,9 +16,9 @@ export interface IssuerOptions {
    */
   issuer: string
   /** URL of its JWK Set: `https:`, or `http:` on a loopback host. Default: what the discovery document says. */
-  jwksUri?: string
+  jwksUri?: string | undefined
   /** Audiences accepted in its tokens: the token must name at least one of them. Default: `decodeAudience`. */
-  audience?: string | readonly string[]
+  audience?: string | readonly string[] | undefined
   /**
    * The tenants whose tokens are accepted, if `issuer` has a placeholder, such as `https://login.example/{tenant}/v2.0`: a list, or
    * a function that returns `true` for them. `jwksUri` may have the placeholder, too.
@@ -36,7 +36,7 @@ export interface KeyOptions {
   /**
    * HMAC secret that signs and verifies tokens: at least 32, 48 or 64 bytes for HS256, HS384 or HS512 (RFC 7518 §3.2). Of an array
    * the first signs, and all verify. White space at its ends stops start-up. So does `undefined`, as of an environment variable that
-   * is not set, unless another key is given.
+   * is not set.
    */
   secretKey?: Secret | readonly Secret[] | undefined
   /** The algorithm tokens are signed with. Default: `'HS256'`. */
@@ -49,7 +49,7 @@ export interface KeyOptions {
    */
   publicKey?: PublicKey | undefined
   /** Name of the key, written into tokens as `kid` (RFC 7515 §4.1.4), so that it can be told from the next one. */
-  keyId?: string
+  keyId?: string | undefined
   /** Several named keys, also of different algorithms. The first signs, all verify. */
   keys?: KeysOption
   /**
@@ -62,7 +62,7 @@ export interface KeyOptions {
    * host. The keys are fetched when the first token comes, and again if a token names a new one. A key server that does not answer is a
    * 503. Say with `decodeIssuer` and `decodeAudience` which tokens are meant.
    */
-  jwksUri?: string
+  jwksUri?: string | undefined
   /**
    * Other issuers whose access tokens are accepted, beside those of your own keys if there are any. The keys of an issuer verify the
    * tokens that name it as `iss`, and no others.
@@ -99,9 +99,9 @@ export interface KeyOptions {
 /** What is written into tokens, and required of them. */
 export interface TokenOptions {
   /** How long an access token is valid: seconds, a duration, or `false` for ever. Default: 900 (15 minutes). */
-  accessExpires?: Duration | false
+  accessExpires?: Duration | false | undefined
   /** How long a refresh token is valid: seconds, a duration, or `false` for ever. Default: 2592000 (30 days). */
-  refreshExpires?: Duration | false
+  refreshExpires?: Duration | false | undefined
   /**
    * Difference between the clocks of servers that is tolerated, for `exp` and `nbf` (RFC 7519 §4.1.4, §4.1.5): seconds or a duration.
    * Default: 5 seconds for `nbf`, so that a new token of a server whose clock is a little ahead is accepted, and none for `exp`. `iat`
@@ -112,14 +112,17 @@ export interface TokenOptions {
   encodeNbf?: boolean
   /** The claim that holds the identity. Default: `'sub'`. */
   identityClaim?: string
-  /** `iss` of the tokens created here. It is required of tokens that come in, unless `decodeIssuer` says otherwise. Default: none. */
-  issuer?: string
+  /**
+   * `iss` of the tokens created here. It is required of tokens that come in, unless `decodeIssuer` says otherwise. `undefined` stops
+   * start-up, here and in the next three, as of an environment variable that is not set. Default: none.
+   */
+  issuer?: string | undefined
   /** `aud` of the tokens created here. It is required of tokens that come in, unless `decodeAudience` says otherwise. Default: none. */
-  audience?: string | readonly string[]
+  audience?: string | readonly string[] | undefined
   /** Issuers whose tokens are accepted, by `iss`. Default: `issuer`. */
-  decodeIssuer?: string | readonly string[]
+  decodeIssuer?: string | readonly string[] | undefined
   /** Audiences accepted: a token must name at least one of them in `aud`. Default: `audience`. */
-  decodeAudience?: string | readonly string[]
+  decodeAudience?: string | readonly string[] | undefined
   /** Length in bytes above which a token is refused before anything else is done with it. Default: 8192. */
   maxTokenLength?: number
   /**
@@ -169,7 +172,7 @@ export interface CookieOptions {
   /** Path under which the browser sends the refresh cookie: that of the routes that refresh and log out. Default: `'/'`. */
   refreshCookiePath?: string
   /** Domain of the token cookies: all its sub-domains get the tokens. Default: none, only the host that set the cookie. */
-  cookieDomain?: string
+  cookieDomain?: string | undefined
   /** Send the token cookies over HTTPS only. `'auto'`: if the request came over HTTPS. Use `true` in production. Default: `'auto'`. */
   cookieSecure?: boolean | 'auto'
   /** Hide the token cookies from the scripts of a page (`HttpOnly`). Default: `true`. */
@@ -293,7 +296,7 @@ export interface SessionOptions {
    * Time after the login at which a session ends, however often it was refreshed: seconds, a duration, or `false` for never. Default:
    * `false`.
    */
-  sessionMaxAge?: Duration | false
+  sessionMaxAge?: Duration | false | undefined
   /**
    * Device Bound Session Credentials for cookie sessions: a browser that can binds the session to a key that never leaves its device,
    * and copied cookies end with the access cookie. Other browsers go on as before. Needs HTTPS. Default: `false`.
@@ -326,7 +329,7 @@ export interface ProofOptions {
    */
   nonce?: boolean | Duration
   /** What nonces are made with, for a server that signs no tokens: at least 32 bytes, the same on every server. Default: a key derived from those that sign. */
-  nonceSecret?: Secret
+  nonceSecret?: Secret | undefined
   /** The algorithms accepted in proofs. Default: all. */
   algorithms?: readonly ProofAlgorithm[]
   /** The URL of a request as its client sees it, if a proxy changes its path. Default: by `request.protocol`, `host` and `originalUrl`. */
@@ -365,13 +368,13 @@ export interface IntrospectionOptions {
   /** The introspection endpoint: `https:`, or `http:` on a loopback host. */
   url: string
   /** Who asks, by HTTP Basic (RFC 6749 §2.3.1). */
-  clientId: string
+  clientId: string | undefined
   /** The secret of that client. */
-  clientSecret: string
+  clientSecret: string | undefined
   /** Issuers accepted, if an answer must name one. Default: any. */
-  issuer?: string | readonly string[]
+  issuer?: string | readonly string[] | undefined
   /** Audiences accepted: one that the answer names must be among them. Default: `decodeAudience`. */
-  audience?: string | readonly string[]
+  audience?: string | readonly string[] | undefined
   /** How long an answer is used again, at most: no longer than its `exp` and its `Cache-Control` allow. Default: 0, each request asks. */
   maxAge?: Duration
   /** Takes the place of `fetch`. Default: the `fetch` of Node.js. */
