@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { badOption } from '../errors.ts'
 import { checkOptionNames } from '../options/unknown.ts'
+import { refuseUndefined } from '../options/unset.ts'
 import { algorithmsOf, allAlgorithms, isAlgorithm, isHmac } from './algorithms.ts'
 import { readPrivateKey, readPublicKey } from './asymmetric-key.ts'
 import { publicJwk } from './jwk-set.ts'
@@ -141,6 +142,7 @@ function checkNamedKey (value: NamedKey, index: number, options: LocalKeyOptions
     throw badOption(`keys[${index}]`, `takes an object of ${namedKeyMembers.join(', ')}`)
   }
   checkOptionNames(value, namedKeyMembers, path)
+  refuseUndefined(value, ['secretKey', 'privateKey', 'publicKey'], path)
   const { keyId, algorithm = options.algorithm ?? 'HS256', secretKey, privateKey, publicKey } = value
   checkKeyId(`${path}keyId`, keyId)
   checkAlgorithm(`${path}algorithm`, algorithm)

@@ -2,6 +2,7 @@ import { proofAlgorithms } from '../dpop/algorithms.ts'
 import { readSecret } from '../keys/secret-key.ts'
 import { badOption } from '../errors.ts'
 import { checkOptionNames } from './unknown.ts'
+import { refuseUndefined } from './unset.ts'
 import * as validate from './validators.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Secret } from '../types/keys.ts'
@@ -42,6 +43,7 @@ export const proofOptions: Validator<ResolvedProofOptions> = (value, name) => {
     ? value as Record<string, unknown>
     : { mode: validate.oneOf(false, 'allowed', 'required')(value, name) }
   checkOptionNames(given, Object.keys(members), `${name}.`)
+  refuseUndefined(given, ['nonceSecret'], `${name}.`)
   function read<Member extends keyof typeof members, D> (member: Member, fallback: D): ReturnType<typeof members[Member]> | D {
     const one = given[member]
     return one === undefined ? fallback : members[member](one, `${name}.${member}`) as ReturnType<typeof members[Member]>

@@ -1,6 +1,7 @@
 import { badOption } from '../errors.ts'
 import { readRemoteUrl } from '../keys/remote/url.ts'
 import { checkOptionNames } from './unknown.ts'
+import { refuseUndefined } from './unset.ts'
 import * as validate from './validators.ts'
 import type { IntrospectionOptions } from '../types/options.ts'
 import type { Validator } from './validators.ts'
@@ -66,7 +67,9 @@ function formEncoded (text: string): string {
 export const introspection: Validator<ResolvedIntrospection> = (value, name) => {
   if (typeof value !== 'object' || value === null) throw validate.wrongKind(name, value, 'an object of url, clientId and clientSecret')
   checkOptionNames(value, ['url', 'clientId', 'clientSecret', 'issuer', 'audience', 'maxAge', 'fetch'], `${name}.`)
-  const { url, clientId, clientSecret, issuer, audience, maxAge, fetch: fetchAnswer }: { [Name in keyof IntrospectionOptions]?: unknown } = value
+  const given: { [Name in keyof IntrospectionOptions]?: unknown } = value
+  refuseUndefined(given, ['issuer', 'audience'], `${name}.`)
+  const { url, clientId, clientSecret, issuer, audience, maxAge, fetch: fetchAnswer } = given
   const credentials = [validate.text(clientId, `${name}.clientId`), validate.text(clientSecret, `${name}.clientSecret`)].map(formEncoded).join(':')
   return Object.freeze({
     url: readRemoteUrl(`${name}.url`, url),

@@ -3,6 +3,7 @@ import { isTenant } from '../keys/remote/issuer-template.ts'
 import { proofOptions } from './dpop.ts'
 import { introspection, resourceMetadata } from './resource.ts'
 import { checkOptionNames } from './unknown.ts'
+import { refuseUndefined } from './unset.ts'
 import * as validate from './validators.ts'
 import type { ResolvedProofOptions } from './dpop.ts'
 import type { ResolvedMetadata } from './resource.ts'
@@ -126,7 +127,9 @@ const issuerMembers = ['issuer', 'jwksUri', 'audience', 'tenants']
 const issuerEntry: Validator<ResolvedIssuer> = (value, name) => {
   if (typeof value !== 'object' || value === null) throw validate.wrongKind(name, value, 'an object of issuer, jwksUri, audience, tenants')
   checkOptionNames(value, issuerMembers, `${name}.`)
-  const { issuer, jwksUri, audience, tenants: approved }: { issuer?: unknown, jwksUri?: unknown, audience?: unknown, tenants?: unknown } = value
+  const given: { issuer?: unknown, jwksUri?: unknown, audience?: unknown, tenants?: unknown } = value
+  refuseUndefined(given, ['jwksUri', 'audience'], `${name}.`)
+  const { issuer, jwksUri, audience, tenants: approved } = given
   return Object.freeze({
     issuer: validate.text(issuer, `${name}.issuer`),
     jwksUri: jwksUri === undefined ? null : validate.text(jwksUri, `${name}.jwksUri`),
@@ -281,9 +284,15 @@ const defaultNotBeforeLeeway = 5
 
 const optionNames: readonly string[] = [...keyOptions, ...Object.keys(table)]
 
+/** Keys, and what is required of a token. Any other option that is `undefined` is an option not given. */
+const notUndefined = [
+  'secretKey', 'privateKey', 'publicKey', 'jwksUri', 'issuer', 'audience', 'decodeIssuer', 'decodeAudience'
+] as const
+
 /** Checks every option and fills in the defaults. @throws `FST_JWT_BAD_OPTION` with the option and the remedy. */
 export function resolveOptions (options: JwtExtendedOptions): Settings {
   checkOptionNames(options, optionNames)
+  refuseUndefined(options, notUndefined)
   const given = new Map(Object.entries(options))
   // One literal with all names: V8 turns an object that gets so many properties one by one into a hash table, and looking
   // up options is a good part of the cost of a request with a cached token.

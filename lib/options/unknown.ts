@@ -90,14 +90,15 @@ function joined (names: readonly string[], conjunction = 'and'): string {
   return quoted.length === 0 ? `${last}` : `${quoted.join(', ')} ${conjunction} ${last}`
 }
 
-/** What to write instead of an unknown name: our name for it, the name that was probably meant, or a list of all. */
+/** What to write instead of an unknown name: our name for it, the name that was probably meant, a list if it is short, or else where the names are. */
 export function remedyFor (name: string, known: readonly string[]): string {
   const ours = otherNames.get(name)
   if (ours?.every(option => known.includes(option)) === true) return `use ${joined(ours)}`
   const meant = closest(name, known)
   if (meant !== undefined) return `did you mean '${meant}'?`
-  const suggestions = known.length > shortList ? related(name, known) : []
-  return suggestions.length > 0 ? `did you mean ${joined(suggestions, 'or')}?` : `the options are ${known.join(', ')}`
+  if (known.length <= shortList) return `the options are ${known.join(', ')}`
+  const suggestions = related(name, known)
+  return suggestions.length > 0 ? `did you mean ${joined(suggestions, 'or')}?` : 'docs/options.md in the package lists the options'
 }
 
 /**

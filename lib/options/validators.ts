@@ -13,6 +13,7 @@ export type Validator<T> = (value: unknown, option: string) => T
 /** Describes a value without showing a string: it may be a secret. */
 function describe (value: unknown): string {
   if (value === null) return 'null'
+  if (value === undefined) return 'undefined'
   if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array'
   if (value === '') return 'an empty string'
   if (typeof value === 'number') return String(value)

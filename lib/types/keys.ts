@@ -41,7 +41,7 @@ export type Secret = string | Uint8Array | KeyObject | JWK
 
 /** A private key: PEM, `KeyObject`, JWK (RFC 7517) or its JSON text, or an encrypted PEM with its passphrase. */
 export type PrivateKey =
-  | string | Uint8Array | KeyObject | JWK | { key: string | Uint8Array, passphrase: string | Uint8Array }
+  | string | Uint8Array | KeyObject | JWK | { key: string | Uint8Array, passphrase: string | Uint8Array | undefined }
 
 /** A public key: PEM, an X.509 certificate in PEM, `KeyObject`, JWK (RFC 7517) or its JSON text. */
 export type PublicKey = string | Uint8Array | KeyObject | JWK
@@ -52,9 +52,10 @@ export interface NamedKey {
   keyId: string
   /** The algorithm it signs and verifies with. Default: the `algorithm` option. */
   algorithm?: Algorithm
-  secretKey?: Secret
-  privateKey?: PrivateKey
-  publicKey?: PublicKey
+  /** `undefined` stops start-up, here and in the two below, as of an environment variable that is not set. */
+  secretKey?: Secret | undefined
+  privateKey?: PrivateKey | undefined
+  publicKey?: PublicKey | undefined
 }
 
 /**

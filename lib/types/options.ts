@@ -16,9 +16,9 @@ export interface IssuerOptions {
    */
   issuer: string
   /** URL of its JWK Set: `https:`, or `http:` on a loopback host. Default: from the discovery document. */
-  jwksUri?: string
+  jwksUri?: string | undefined
   /** Audiences accepted in its tokens: the token must name at least one of them. Default: `decodeAudience`. */
-  audience?: string | readonly string[]
+  audience?: string | readonly string[] | undefined
   /**
    * The accepted tenants, if `issuer` has a placeholder, such as `https://login.example/{tenant}/v2.0`: a list, or a function that
    * returns `true` for them. `jwksUri` may have the placeholder, too.
@@ -36,7 +36,7 @@ export interface KeyOptions {
   /**
    * HMAC secret that signs and verifies tokens: at least 32, 48 or 64 bytes for HS256, HS384 or HS512 (RFC 7518 §3.2). In an array, the
    * first signs and all verify. White space at its start or end stops start-up. So does `undefined`, such as an environment variable that
-   * is not set, unless another key is given.
+   * is not set.
    */
   secretKey?: Secret | readonly Secret[] | undefined
   /** The algorithm that signs tokens. Default: `'HS256'`. */
@@ -49,7 +49,7 @@ export interface KeyOptions {
    */
   publicKey?: PublicKey | undefined
   /** Name of the key, written into tokens as `kid` (RFC 7515 §4.1.4), so that verifiers can choose among several keys. */
-  keyId?: string
+  keyId?: string | undefined
   /** Several named keys, which may have different algorithms. The first signs, all verify. */
   keys?: KeysOption
   /**
@@ -62,7 +62,7 @@ export interface KeyOptions {
    * host. The keys are fetched when the first token comes, and again if a token names an unknown key. If the key server does not answer,
    * the response is a 503. Set `decodeIssuer` and `decodeAudience`, too.
    */
-  jwksUri?: string
+  jwksUri?: string | undefined
   /**
    * Other issuers whose access tokens are accepted, in addition to tokens of your own keys. The keys of an issuer only verify tokens with
    * its `iss`.
@@ -99,9 +99,9 @@ export interface KeyOptions {
 /** What tokens contain, and what is required of them. */
 export interface TokenOptions {
   /** Lifetime of access tokens: seconds, a duration, or `false` for no expiry. Default: 900 (15 minutes). */
-  accessExpires?: Duration | false
+  accessExpires?: Duration | false | undefined
   /** Lifetime of refresh tokens: seconds, a duration, or `false` for no expiry. Default: 2592000 (30 days). */
-  refreshExpires?: Duration | false
+  refreshExpires?: Duration | false | undefined
   /**
    * Accepted difference between the clocks of servers, for `exp` and `nbf` (RFC 7519 §4.1.4, §4.1.5): seconds or a duration. Default: 5
    * seconds for `nbf`, so that new tokens of a server whose clock is a little ahead are accepted; 0 for `exp`. `iat` is never checked.
@@ -111,14 +111,17 @@ export interface TokenOptions {
   encodeNbf?: boolean
   /** The claim that holds the identity. Default: `'sub'`. */
   identityClaim?: string
-  /** `iss` of the tokens created here, and required in incoming tokens unless `decodeIssuer` is set. Default: none. */
-  issuer?: string
+  /**
+   * `iss` of the tokens created here, and required in incoming tokens unless `decodeIssuer` is set. `undefined`, such as an environment
+   * variable that is not set, stops start-up; so it does for the next three. Default: none.
+   */
+  issuer?: string | undefined
   /** `aud` of the tokens created here, and required in incoming tokens unless `decodeAudience` is set. Default: none. */
-  audience?: string | readonly string[]
+  audience?: string | readonly string[] | undefined
   /** Issuers accepted: the `iss` of a token must be one of them. Default: `issuer`. */
-  decodeIssuer?: string | readonly string[]
+  decodeIssuer?: string | readonly string[] | undefined
   /** Audiences accepted: a token must name at least one of them in `aud`. Default: `audience`. */
-  decodeAudience?: string | readonly string[]
+  decodeAudience?: string | readonly string[] | undefined
   /**
    * Maximum length of a token, in bytes. A longer one is refused before anything else is done with it, and is never created. Default:
    * 8192.
@@ -171,7 +174,7 @@ export interface CookieOptions {
   /** Path under which the browser sends the refresh cookie: choose that of the routes that refresh and log out. Default: `'/'`. */
   refreshCookiePath?: string
   /** Domain of the token cookies. All its sub-domains get the tokens. Default: none; only the host that set the cookie gets it. */
-  cookieDomain?: string
+  cookieDomain?: string | undefined
   /**
    * `Secure`: send the token cookies over HTTPS only. `'auto'`: if the request came over HTTPS. Use `true` in production. Default:
    * `'auto'`.
@@ -296,7 +299,7 @@ export interface SessionOptions {
   /**
    * Time after the login at which a session ends, even if it was refreshed: seconds, a duration, or `false` for never. Default: `false`.
    */
-  sessionMaxAge?: Duration | false
+  sessionMaxAge?: Duration | false | undefined
   /**
    * Device Bound Session Credentials for cookie sessions: a browser that supports them binds the session to a key of its device, so that
    * copied cookies stop working when the access cookie expires. Nothing changes for other browsers. Needs HTTPS. Default: `false`.
@@ -332,7 +335,7 @@ export interface ProofOptions {
    * Secret for nonces, needed if the server has no signing key: at least 32 bytes, the same on every server. Default: derived from the
    * signing keys.
    */
-  nonceSecret?: Secret
+  nonceSecret?: Secret | undefined
   /** The algorithms accepted in proofs. Default: all. */
   algorithms?: readonly ProofAlgorithm[]
   /** The URL of a request as its client sees it, if a proxy changes its path. Default: by `request.protocol`, `host` and `originalUrl`. */
@@ -370,13 +373,13 @@ export interface IntrospectionOptions {
   /** The introspection endpoint: `https:`, or `http:` on a loopback host. */
   url: string
   /** The client id of this API at the issuer, sent by HTTP Basic (RFC 6749 §2.3.1). */
-  clientId: string
+  clientId: string | undefined
   /** The secret of that client. */
-  clientSecret: string
+  clientSecret: string | undefined
   /** Issuers accepted: the `iss` of the response must be one of them. Default: not checked. */
-  issuer?: string | readonly string[]
+  issuer?: string | readonly string[] | undefined
   /** Audiences accepted: the `aud` of the response must name at least one of them. Default: `decodeAudience`. */
-  audience?: string | readonly string[]
+  audience?: string | readonly string[] | undefined
   /** How long a response may be cached, within its `exp` and `Cache-Control`: seconds or a duration. Default: 0, no caching. */
   maxAge?: Duration
   /** Function that sends the request, in place of the `fetch` of Node.js. */

@@ -53,6 +53,11 @@ app.jwt.createRefreshToken('user', { fresh: true })
 // Options
 const store: Store = new MemoryStore()
 const options: JwtExtendedOptions = { secretKey: ['a', Buffer.from('b')], store, csrfProtection: ['fetch-metadata', 'double-submit'] }
+// Variables of the environment, which may not be set: that is told at start-up.
+const fromEnvironment: JwtExtendedOptions = {
+  keys: [{ keyId: 'a', secretKey: process.env.A }, { keyId: 'b', algorithm: 'ES256', privateKey: process.env.B, publicKey: process.env.C }],
+  issuer: process.env.D, audience: process.env.E, cookieDomain: process.env.F, accessExpires: process.env.G, dpop: { nonceSecret: process.env.H }
+}
 // @ts-expect-error an algorithm that is none
 const none: JwtExtendedOptions = { algorithm: 'none' }
 // @ts-expect-error an unknown location
@@ -81,4 +86,4 @@ function statusOf (code: JwtErrorCode): number {
   }
 }
 
-export { elsewhere, misspelt, none, options, statusOf, unknownCode }
+export { elsewhere, fromEnvironment, misspelt, none, options, statusOf, unknownCode }

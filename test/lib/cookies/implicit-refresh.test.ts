@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOption
 import t from 'tap'
 import type { Test } from 'tap'
 import jwt, { jwtOptional, jwtRequired, MemoryStore, refreshTokenRequired, verifyJwt } from '../../../lib/index.ts'
+import { ownKey } from '../../helpers/own-key.ts'
 import { fixtures } from '../../helpers/fixtures/flask-jwt-extended.ts'
 import { bearer, secretKey, seen } from '../../helpers/protected-app.ts'
 import type { Options } from '../../helpers/protected-app.ts'
@@ -24,7 +25,7 @@ async function appWith (
 ): Promise<FastifyInstance> {
   const app = Fastify(server) as unknown as FastifyInstance
   t.teardown(() => app.close())
-  await app.register(jwt, { ...hourly, ...options } as Options)
+  await app.register(jwt, ownKey({ ...hourly, ...options }))
   app.all('/', { preHandler: jwtRequired }, async (request, reply) => handler(request, reply, app))
   app.get('/optional', { preHandler: jwtOptional }, async request => seen(request))
   app.get('/refresh', { preHandler: refreshTokenRequired }, async request => seen(request))
@@ -372,7 +373,7 @@ t.test('the public keys are answered without a cookie, though a hook covers the 
   const app = Fastify() as unknown as FastifyInstance
   t.teardown(() => app.close())
   const pair = generateKeyPairSync('ed25519', { privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
-  await app.register(jwt, { ...hourly, secretKey: undefined, algorithm: 'EdDSA', privateKey: pair.privateKey, jwksPath: '/jwks', accessExpires: 200, implicitRefresh: 100 } as unknown as Options)
+  await app.register(jwt, ownKey({ ...hourly, secretKey: undefined, algorithm: 'EdDSA', privateKey: pair.privateKey, jwksPath: '/jwks', accessExpires: 200, implicitRefresh: 100 }))
   app.addHook('onRequest', jwtRequired)
   app.get('/', async request => seen(request))
   const token = app.jwt.createAccessToken('user123')

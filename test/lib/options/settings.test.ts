@@ -107,6 +107,38 @@ t.test('without a key there is no start, and an unset environment variable is no
   await t.rejects(register(undefined), { code: 'FST_JWT_BAD_OPTION', message: /'secretKey'/ }, 'no options object')
 })
 
+t.test('a key, or what is required of a token, stops start-up if its environment variable is not set', async t => {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const pair = { algorithm: 'EdDSA', privateKey, publicKey }
+  const introspection = { url: 'https://issuer.example/introspect', clientId: 'id', clientSecret: 'secret' }
+  const table: ReadonlyArray<readonly [string, object]> = [
+    ['secretKey', { secretKey: undefined }],
+    ['secretKey', { ...pair, secretKey: undefined }],
+    ['secretKey', { secretKey: undefined, decodeKey: () => null }],
+    ['privateKey', { ...pair, privateKey: undefined }],
+    ['privateKey', { secretKey, privateKey: undefined }],
+    ['publicKey', { ...pair, publicKey: undefined }],
+    ['jwksUri', { jwksUri: undefined }],
+    ...['jwksUri', 'issuer', 'audience', 'decodeIssuer', 'decodeAudience'].map(name => [name, { secretKey, [name]: undefined }] as const),
+    ['keys[0].secretKey', { keys: [{ keyId: 'a', secretKey: undefined }] }],
+    ['keys[1].privateKey', { keys: [{ keyId: 'a', secretKey }, { keyId: 'b', ...pair, privateKey: undefined }] }],
+    ['keys[0].publicKey', { keys: [{ keyId: 'b', ...pair, publicKey: undefined }] }],
+    ['issuers[0].audience', { issuers: [{ issuer: 'https://issuer.example', audience: undefined }] }],
+    ['issuers[0].jwksUri', { issuers: [{ issuer: 'https://issuer.example', jwksUri: undefined }] }],
+    ['introspection.audience', { introspection: { ...introspection, audience: undefined } }],
+    ['introspection.issuer', { introspection: { ...introspection, issuer: undefined } }],
+    ['dpop.nonceSecret', { secretKey, dpop: { nonce: true, nonceSecret: undefined } }]
+  ]
+  for (const [name, options] of table) {
+    const secret = name === 'secretKey' ? '; `openssl rand -base64 48` makes a secret' : ''
+    await t.rejects(register(options), {
+      code: 'FST_JWT_BAD_OPTION',
+      message: `fastify-jwt-extended: option '${name}' is undefined, as a variable of the environment is that is not set; set it, or leave the option out${secret}`
+    }, JSON.stringify(options))
+  }
+  await t.rejects(register({ introspection: { ...introspection, clientSecret: undefined } }), { message: /'introspection\.clientSecret' takes a non-empty string, got undefined$/ })
+})
+
 t.test('an option that is undefined is an option not given', async t => {
   const app = Fastify() as unknown as FastifyInstance
   t.teardown(() => app.close())

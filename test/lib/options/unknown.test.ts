@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import jwt, { guard, role } from '../../../lib/index.ts'
 import { RedisStore } from '../../../lib/stores/redis/store.ts'
-import type { OptionsWithKeys } from '../../../lib/index.ts'
+import { ownKey } from '../../helpers/own-key.ts'
 
 const secretKey = 'k'.repeat(32)
 
@@ -10,7 +10,7 @@ const secretKey = 'k'.repeat(32)
 async function startUpError (options: object): Promise<string | null> {
   const app = Fastify()
   try {
-    await app.register(jwt, { secretKey, ...options } as OptionsWithKeys)
+    await app.register(jwt, ownKey({ secretKey, ...options }))
     return null
   } catch (error) {
     return (error as Error).message
@@ -65,10 +65,10 @@ for (const [given, meant] of [
   })
 }
 
-t.test('an option that resembles none lists all of them', async t => {
+t.test('an option that resembles none says where the options are listed', async t => {
   for (const name of ['namespace', 'toString', '__proto', '', 'x'.repeat(1_000_000)]) {
     const message = await startUpError({ [name]: 'x' })
-    t.match(message, /is unknown; the options are secretKey, algorithm, .*, messages, realm$/)
+    t.equal(message?.slice(-70), `${prefix} '${name}' is unknown; docs/options.md in the package lists the options`.slice(-70))
   }
 })
 

@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
 import t from 'tap'
 import jwt, { allOf, anyOf, crossOriginProtection, deviceBound, deviceProof, guard, jwtRequired, MemoryStore, not, role } from '../../../../lib/index.ts'
+import { ownKey } from '../../../helpers/own-key.ts'
 import { addRoutes, bindingOptions, bound, boundApp, signedIn } from '../../../helpers/bound-app.ts'
 import { Device, SoftwareBrowser } from '../../../helpers/device.ts'
 import { movableTime } from '../../../helpers/clock.ts'
@@ -22,7 +23,7 @@ async function appWith (t: Test, options: JwtExtendedOptions, before: (app: Fast
   const app = Fastify({ trustProxy: true })
   t.teardown(() => app.close())
   before(app)
-  await app.register(jwt, { ...bindingOptions, ...options })
+  await app.register(jwt, ownKey({ ...bindingOptions, ...options }))
   addRoutes(app)
   after(app)
   return app
@@ -665,7 +666,7 @@ t.test('options that can\'t work together stop start-up', async t => {
   ]
   for (const [options, option, problem] of cases) {
     const app = Fastify()
-    await t.rejects(async () => app.register(jwt, { ...bindingOptions, ...options }), { code: 'FST_JWT_BAD_OPTION', message: new RegExp(`option '${option.replace(/[[\].]/g, '\\$&')}' .*${problem.source}`) })
+    await t.rejects(async () => app.register(jwt, ownKey({ ...bindingOptions, ...options })), { code: 'FST_JWT_BAD_OPTION', message: new RegExp(`option '${option.replace(/[[\].]/g, '\\$&')}' .*${problem.source}`) })
   }
   const app = Fastify()
   await t.rejects(async () => app.register(async app => { await app.register(jwt, bindingOptions) }, { prefix: '/:tenant' }), /has a parameter/)
