@@ -26,41 +26,58 @@ export function withFigures (page: typeof pages[number], text: string, results: 
   return `${before}${begin}\n${figures}\n${end}${after}`
 }
 
-function readmeFigures ({ machine, http: { ratios } }: Results): string {
-  const percent = (name: string): string => `${((ratios[name] as number) * 100).toFixed(1)} %`
-  const times = (name: string): string => String(ratios[name])
-  return `
-| | of Fastify without authentication |
-| --- | --- |
-| **fastify-jwt-extended** | **${percent('ours / bare')}** |
-| **… token in a cookie**, of \`@fastify/cookie\` alone | **${percent('ours with cookies / bare with cookies')}** |
-| a hook by hand on \`fast-jwt\` | ${percent('hook by hand on fast-jwt / bare')} |
-| \`@fastify/jwt\` with its cache | ${percent('@fastify/jwt with cache / bare')} |
-| \`@fastify/jwt\` | ${percent('@fastify/jwt / bare')} |
+const percent = (value: number): string => `${Math.round(value * 100)} %`
+const times = (value: number): string => value.toFixed(2)
+const microseconds = (value: number): string => `${Math.round(value)} µs`
 
-${times('ours / @fastify/jwt with cache')} times \`@fastify/jwt\` with its cache; ${times('ours / @fastify/jwt, every token new')} times \`@fastify/jwt\` where every token is new. Medians, on
-${machine.cpu}, ${machine.cores} cores, Node.js ${machine.node}.
+function readmeFigures ({ machine, http: { ratios, spreads, microsecondsOfCpu, starts } }: Results): string {
+  const row = (label: string, ratio: string): string => {
+    const [low, high] = spreads[ratio] as readonly [number, number]
+    return `| ${label} | ${percent(ratios[ratio] as number)} | ${percent(low)} to ${percent(high)} | ${microseconds(microsecondsOfCpu[ratio.split(' / ')[0] as string] as number)} |`
+  }
+  return `
+| | requests per second | in half of the starts | CPU per request |
+| --- | --- | --- | --- |
+| Fastify without authentication | 100 % | | ${microseconds(microsecondsOfCpu['bare'] as number)} |
+${row('a hook that does nothing', 'a hook that does nothing / bare')}
+${row('**fastify-jwt-extended**', 'ours / bare')}
+${row('a hook by hand on `fast-jwt`', 'hook by hand on fast-jwt / bare')}
+${row('`@fastify/jwt` with its cache', '@fastify/jwt with cache / bare')}
+${row('`@fastify/jwt`', '@fastify/jwt / bare')}
+| \`@fastify/cookie\` alone | 100 % | | ${microseconds(microsecondsOfCpu['bare with cookies'] as number)} |
+${row('**fastify-jwt-extended**, token in a cookie', 'ours with cookies / bare with cookies')}
+
+That is ${times(ratios['ours / @fastify/jwt with cache'] as number)} times \`@fastify/jwt\` with its cache, and ${times(ratios['ours, every token new / @fastify/jwt, every token new'] as number)} times \`@fastify/jwt\` where every token is new.
+Medians of ${starts} starts, on ${machine.cpu}, ${machine.cores} cores, Node.js ${machine.node}.
 `
 }
 
 function performanceFigures ({ machine, versions, http, micro, memory }: Results): string {
-  const ratios = { ...http.ratios, ...micro.ratios, ...memory.ratios }
-  const ratio = (name: string): string => String(ratios[name])
+  const row = (label: string, ratio: string): string => {
+    const [one, other] = ratio.split(' / ') as [string, string]
+    const [low, high] = http.spreads[ratio] as readonly [number, number]
+    const cpu = `${microseconds(http.microsecondsOfCpu[one] as number)}, ${microseconds(http.microsecondsOfCpu[other] as number)}`
+    return `| ${label} | ${times(http.ratios[ratio] as number)} | ${times(low)} to ${times(high)} | ${cpu} |`
+  }
+  const ratios = { ...micro.ratios, ...memory.ratios }
+  const ratio = (name: string): string => times(ratios[name] as number)
   const time = (name: string): string => `${((micro.nanoseconds[name] as number) / 1000).toFixed(1)} µs`
   return `
 On ${machine.cpu}, ${machine.cores} cores, Node.js ${machine.node}, with ${Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', ')}.
 
-| HTTP, keep-alive, ten requests pipelined on 50 connections, server on a core of its own | |
-| --- | --- |
-| ours, 500 tokens / no authentication | ${ratio('ours / bare')} |
-| ours, 1 token / no authentication | ${ratio('ours, 1 token / bare')} |
-| ours, 20,000 tokens, twice what is remembered / no authentication | ${ratio('ours, 20,000 tokens / bare')} |
-| ours with cookies / \`@fastify/cookie\` parsing the same cookies | ${ratio('ours with cookies / bare with cookies')} |
-| ours / \`@fastify/jwt\` with its cache | ${ratio('ours / @fastify/jwt with cache')} |
-| ours / \`@fastify/jwt\` | ${ratio('ours / @fastify/jwt')} |
-| ours / a hook by hand on \`fast-jwt\` | ${ratio('ours / hook by hand on fast-jwt')} |
-| ours / \`@fastify/jwt\`, every token new | ${ratio('ours / @fastify/jwt, every token new')} |
-| ours with the memory store / ours without a store | ${ratio('ours with memory store / ours')} |
+| HTTP: requests per second, of | ratio | half of the ${http.starts} starts | CPU per request of each |
+| --- | --- | --- | --- |
+${row('a hook that does nothing / no authentication', 'a hook that does nothing / bare')}
+${row('ours, 500 tokens / no authentication', 'ours / bare')}
+${row('ours, 1 token / no authentication', 'ours, 1 token / bare')}
+${row('ours with cookies / `@fastify/cookie` parsing the same cookies', 'ours with cookies / bare with cookies')}
+${row('ours / ours without a store', 'ours / ours without a store')}
+${row('ours / `@fastify/jwt` with its cache', 'ours / @fastify/jwt with cache')}
+${row('ours / `@fastify/jwt`', 'ours / @fastify/jwt')}
+${row('ours / a hook by hand on `fast-jwt`', 'ours / hook by hand on fast-jwt')}
+${row('… 20,000 tokens in turn', 'ours, 20,000 tokens / hook by hand on fast-jwt, 20,000 tokens')}
+${row('… 100,000 tokens in turn, twice what is remembered', 'ours, 100,000 tokens / hook by hand on fast-jwt, 100,000 tokens')}
+${row('ours / `@fastify/jwt`, every token new', 'ours, every token new / @fastify/jwt, every token new')}
 
 | one call | time | of it |
 | --- | --- | --- |

@@ -1,36 +1,26 @@
-// The load generator of the HTTP benchmark, in a process of its own: keep-alive connections over plain sockets, requests
-// made beforehand, answers counted by their length. It costs a fraction of what the server does, so that the server is
-// what is measured.
+// The load generator of the HTTP benchmark, in a process of its own: keep-alive connections over plain sockets, one request on each
+// at a time, requests made beforehand, answers counted by their length. It costs less than what the server does, so that the server
+// is what is measured.
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 
-const connectionsPerServer = 50
-const pipelined = 10
-
-interface Target { connections: Connection[], batches: Buffer[], next: number }
+interface Target { readonly port: number, readonly requests: readonly Buffer[], connections: Connection[], next: number }
 
 const targets = new Map<string, Target>()
 
-/** The requests, ten to a write, so that every one is sent as often as any other. */
-function toBatches (requests: readonly string[]): Buffer[] {
-  const count = Math.max(Math.ceil(requests.length / pipelined), 1)
-  return Array.from({ length: count }, (_, i) => Buffer.from(
-    Array.from({ length: pipelined }, (_, j) => requests[(i * pipelined + j) % requests.length]).join('')))
-}
-
-/** One connection, open as long as the benchmark runs: ten requests, ten answers, the next ten. */
+/** One connection: a request, its answer, the next request. */
 class Connection {
   readonly #socket: Socket
   #length = 0
   #received = 0
-  #done = (_error?: Error): void => {}
+  #answered = (_error?: Error): void => {}
 
   private constructor (socket: Socket) {
     this.#socket = socket
-    socket.on('error', error => { this.#done(error) })
+    socket.on('error', error => { this.#answered(error) })
     socket.on('data', chunk => { this.#read(chunk) })
-    socket.on('close', () => { this.#done(new Error('the server has closed a connection')) })
+    socket.on('close', () => { this.#answered(new Error('the server has closed a connection')) })
   }
 
   static async open (port: number): Promise<Connection> {
@@ -39,52 +29,68 @@ class Connection {
     return new Connection(socket)
   }
 
+  /** Whether the server, or its time-out, has closed it while it was at rest. */
+  get closed (): boolean {
+    return this.#socket.destroyed
+  }
+
   /** Sends requests until the time is up. @returns The answers counted. */
-  async drive (nextBatch: () => Buffer, deadline: number): Promise<number> {
-    for (let answers = pipelined; ; answers += pipelined) {
-      await new Promise<void>((resolve, reject) => {
-        if (this.#socket.destroyed) throw new Error('the server has closed a connection while it was at rest')
-        this.#done = error => { if (error === undefined) resolve(); else reject(error) }
-        this.#socket.write(nextBatch())
-      })
-      if (performance.now() >= deadline) return answers
-    }
+  async drive (nextRequest: () => Buffer, deadline: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      let answers = 0
+      this.#answered = error => {
+        if (error !== undefined) {
+          reject(error)
+          return
+        }
+        answers++
+        if (performance.now() < deadline) {
+          this.#socket.write(nextRequest())
+          return
+        }
+        this.#answered = () => {}
+        resolve(answers)
+      }
+      this.#socket.write(nextRequest())
+    })
   }
 
   #read (chunk: Buffer): void {
     if (this.#length === 0) {
-      // The first answers tell how long each is: they differ in nothing but the date.
+      // The first answer tells how long each is: they differ in nothing but the date.
       const text = chunk.toString('latin1')
-      const end = text.indexOf('\r\n\r\n') + 4
-      this.#length = end + Number(/content-length: (\d+)/i.exec(text)?.[1])
+      this.#length = text.indexOf('\r\n\r\n') + 4 + Number(/content-length: (\d+)/i.exec(text)?.[1])
     }
-    // A refusal has another length and would throw the count out of step: look at each chunk's beginning.
-    if (this.#received % this.#length === 0 && chunk.toString('latin1', 0, 12) !== 'HTTP/1.1 200') this.#done(new Error(chunk.toString('latin1')))
+    // A refusal is as fast as it is wrong.
+    if (this.#received === 0 && chunk.toString('latin1', 0, 12) !== 'HTTP/1.1 200') this.#answered(new Error(chunk.toString('latin1')))
     this.#received += chunk.length
-    const expected = pipelined * this.#length
-    if (this.#received < expected) return
-    this.#done(this.#received === expected ? undefined : new Error(`got ${this.#received} bytes for ${pipelined} answers of ${this.#length}`))
+    if (this.#received < this.#length) return
+    const error = this.#received === this.#length ? undefined : new Error(`got ${this.#received} bytes for an answer of ${this.#length}`)
     this.#received = 0
+    this.#answered(error)
   }
 }
 
-/** Requests per second of one server, over so many seconds. */
-async function measure (name: string, seconds: number): Promise<number> {
+/** The answers of one server on so many connections, over so many seconds. */
+async function measure ({ measure: name, connections, seconds }: Measure): Promise<{ answers: number, seconds: number }> {
   const target = targets.get(name) as Target
+  const open = target.connections.filter(({ closed }) => !closed)
+  const more = Array.from({ length: Math.max(0, connections - open.length) }, async () => Connection.open(target.port))
+  target.connections = [...open, ...await Promise.all(more)]
   // Goes on where the turn before ended, so that all of the tokens come.
-  const nextBatch = (): Buffer => target.batches[target.next++ % target.batches.length] as Buffer
+  const nextRequest = (): Buffer => target.requests[target.next++ % target.requests.length] as Buffer
   const start = performance.now()
-  const deadline = start + seconds * 1000
-  const counts = await Promise.all(target.connections.map(async connection => connection.drive(nextBatch, deadline)))
-  return counts.reduce((a, b) => a + b, 0) / ((performance.now() - start) / 1000)
+  const counts = await Promise.all(target.connections.slice(0, connections).map(async connection => connection.drive(nextRequest, start + seconds * 1000)))
+  return { answers: counts.reduce((a, b) => a + b, 0), seconds: (performance.now() - start) / 1000 }
 }
 
-type Message = { add: string, port: number, requests: string[] } | { measure: string, seconds: number }
+interface Measure { measure: string, connections: number, seconds: number }
+
+type Message = { add: string, port: number, requests: string[] } | Measure
 
 async function answer (message: Message): Promise<object> {
-  if ('measure' in message) return { perSecond: await measure(message.measure, message.seconds) }
-  const connections = await Promise.all(Array.from({ length: connectionsPerServer }, async () => Connection.open(message.port)))
-  targets.set(message.add, { connections, batches: toBatches(message.requests), next: 0 })
+  if ('measure' in message) return measure(message)
+  targets.set(message.add, { port: message.port, requests: message.requests.map(request => Buffer.from(request)), connections: [], next: 0 })
   return { added: message.add }
 }
 

@@ -1,124 +1,133 @@
-// Requests per second over keep-alive HTTP: servers and load generator in processes of their own, pinned to different
-// cores, and every round measures all servers, so that a machine that drifts drifts for all.
-import { fork, spawnSync } from 'node:child_process'
+// Requests per second over keep-alive HTTP, and the server's CPU time for each: every server and the load generator are processes of
+// their own. The servers share one core and are measured one at a time; the load comes from another core.
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { cpus } from 'node:os'
-import { fileURLToPath } from 'node:url'
-import { median, progress } from './measure.ts'
-import { scenarioNames } from './http-scenarios.ts'
-import type { ScenarioName } from './http-scenarios.ts'
+import { median, middleHalf, progress } from './measure.ts'
+import { answer, pinnable, start, startLoad } from './processes.ts'
 
 export interface HttpResults {
   requestsPerSecond: Record<string, number>
+  /** The server's CPU time for one request. */
+  microsecondsOfCpu: Record<string, number>
+  /** Requests per second of one, of those of the other. */
   ratios: Record<string, number>
+  /** Between which two values half of the starts lie. */
+  spreads: Record<string, readonly [number, number]>
+  starts: number
 }
 
-const pinnable = cpus().length > 1 && spawnSync('taskset', ['--version']).error === undefined
-
-/**
- * Two processes of the same program can differ by a third for as long as they live, by two decisions of V8 that are taken out
- * of its hands here: the size of its nursery, and that it collects garbage when a process has nothing to do, as a server
- * between its turns. With that garbage go the shapes of objects that nobody holds at the time, and code that was compiled for
- * them (that of `process.nextTick`, for one) is from then on the slow kind. A program on disk that a loader has to turn into
- * JavaScript first does the same to itself, so that the lightest one is taken.
- */
-const steady = ['--min-semi-space-size=16', '--max-semi-space-size=16', '--no-memory-reducer', '--retain-maps-for-n-gc=1000']
-const loader = new URL('../scripts/typescript.js', import.meta.url).href
-
-function start (file: string, args: string[], core: number): ChildProcess {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: ['--import', loader, ...steady] })
-  if (pinnable) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(child.pid)])
-  return child
-}
-
-async function answer<T> (child: ChildProcess): Promise<T> {
-  const [message] = await once(child, 'message') as [T & { error?: string }]
-  if (message.error !== undefined) throw new Error(message.error)
-  return message
-}
+/** How many connections send one request at a time each. */
+const connections = 50
 
 /** What is compared with what. */
-const pairs: ReadonlyArray<readonly [name: string, one: ScenarioName, other: ScenarioName]> = [
-  ['ours / bare', 'ours', 'bare'],
-  ['ours, 1 token / bare', 'ours, 1 token', 'bare'],
-  ['ours, 20,000 tokens / bare', 'ours, 20,000 tokens', 'bare'],
-  ['ours with memory store / bare', 'ours with memory store', 'bare'],
-  ['hook by hand on fast-jwt / bare', 'hook by hand on fast-jwt', 'bare'],
-  ['@fastify/jwt with cache / bare', '@fastify/jwt with cache', 'bare'],
-  ['@fastify/jwt / bare', '@fastify/jwt', 'bare'],
-  ['ours with cookies / bare with cookies', 'ours with cookies', 'bare with cookies'],
-  ['ours with memory store / ours', 'ours with memory store', 'ours'],
-  ['ours / @fastify/jwt with cache', 'ours', '@fastify/jwt with cache'],
-  ['ours / @fastify/jwt', 'ours', '@fastify/jwt'],
-  ['ours / hook by hand on fast-jwt', 'ours', 'hook by hand on fast-jwt'],
-  ['ours / @fastify/jwt, every token new', 'ours, every token new', '@fastify/jwt, every token new']
-]
+const pairs = [
+  ['a hook that does nothing', 'bare'],
+  ['ours', 'bare'],
+  ['ours, 1 token', 'bare'],
+  ['ours with cookies', 'bare with cookies'],
+  ['hook by hand on fast-jwt', 'bare'],
+  ['@fastify/jwt with cache', 'bare'],
+  ['@fastify/jwt', 'bare'],
+  ['ours', 'ours without a store'],
+  ['ours', '@fastify/jwt with cache'],
+  ['ours', '@fastify/jwt'],
+  ['ours', 'hook by hand on fast-jwt'],
+  ['ours, 20,000 tokens', 'hook by hand on fast-jwt, 20,000 tokens'],
+  ['ours, 100,000 tokens', 'hook by hand on fast-jwt, 100,000 tokens'],
+  ['ours, every token new', '@fastify/jwt, every token new']
+] as const
+
+type Scenario = typeof pairs[number][number]
+
+const scenarios = [...new Set(pairs.flat())]
+
+/** How often each token has come before anything counts, at least, and for how many seconds. */
+const warmUp = { rounds: 1.2, seconds: 1.5 }
 
 function shuffled<T> (values: readonly T[]): T[] {
   return values.map(value => ({ value, place: Math.random() })).sort((a, b) => a.place - b.place).map(({ value }) => value)
 }
 
-/** How long each server is under load before anything counts, until all code is compiled and the caches are full. Seconds. */
-const warmUp = 1.5
+interface Measured { readonly perSecond: number, readonly cpu: number, readonly answers: number }
 
-type Values = Map<string, number[]>
+type Take = (one: Scenario, other: Scenario, measured: readonly [Measured, Measured]) => void
 
 /** Starts all servers, measures each pair so many times, and ends them. */
-async function generation (rounds: number, seconds: number, perSecond: Values, quotients: Values): Promise<void> {
-  const load = start('./http-load.ts', [], 1)
-  const servers: ChildProcess[] = []
+async function generation (rounds: number, seconds: number, take: Take): Promise<void> {
+  const load = startLoad()
+  const servers = new Map<Scenario, ChildProcess>()
 
-  async function measure (name: ScenarioName, seconds: number): Promise<number> {
-    load.send({ measure: name, seconds })
-    return (await answer<{ perSecond: number }>(load)).perSecond
+  async function cpuOf (server: ChildProcess): Promise<number> {
+    server.send('CPU time')
+    return (await answer<{ microseconds: number }>(server)).microseconds
+  }
+
+  async function measure (name: Scenario, seconds: number): Promise<Measured> {
+    const server = servers.get(name) as ChildProcess
+    const before = await cpuOf(server)
+    load.send({ measure: name, connections, seconds })
+    const { answers, seconds: took } = await answer<{ answers: number, seconds: number }>(load)
+    return { perSecond: answers / took, cpu: (await cpuOf(server) - before) / answers, answers }
   }
 
   try {
-    for (const name of scenarioNames) {
-      const server = start('./http-server.ts', [name], 0)
-      servers.push(server)
+    const tokens = new Map<Scenario, number>()
+    for (const name of scenarios) {
+      const server = start('./http-server.js', [name], 0)
+      servers.set(name, server)
       const { port, requests } = await answer<{ port: number, requests: string[] }>(server)
+      tokens.set(name, requests.length)
       load.send({ add: name, port, requests })
       await answer(load)
     }
-    for (const name of shuffled(scenarioNames)) await measure(name, warmUp)
+    for (const name of shuffled(scenarios)) {
+      const wanted = name.endsWith('new') ? 0 : (tokens.get(name) as number) * warmUp.rounds
+      for (let sent = 0, first = true; first || sent < wanted; first = false) sent += (await measure(name, warmUp.seconds)).answers
+    }
     for (let round = 0; round < rounds; round++) {
-      for (const [name, one, other] of shuffled(pairs)) {
-        const values = new Map<ScenarioName, number>()
-        for (const scenario of shuffled([one, other])) values.set(scenario, await measure(scenario, seconds))
-        for (const [scenario, value] of values) perSecond.get(scenario)?.push(value)
-        quotients.get(name)?.push((values.get(one) as number) / (values.get(other) as number))
+      for (const [one, other] of shuffled(pairs)) {
+        const values = new Map<Scenario, Measured>()
+        for (const name of shuffled([one, other])) values.set(name, await measure(name, seconds))
+        take(one, other, [values.get(one) as Measured, values.get(other) as Measured])
       }
     }
   } finally {
-    for (const child of [load, ...servers]) child.kill()
+    for (const child of [load, ...servers.values()]) child.kill()
   }
 }
 
 /**
- * Many short turns rather than few long ones: a machine that others share changes its pace about every second, between two
- * that differ by half. What is compared is measured one right after the other, at one pace in most rounds, in an order
- * that chance decides, since what a server leaves behind, such as a garbage collection, falls on whoever comes next. Two
- * processes of the same program differ by 3 to 5 % for as long as they live, by where chance has put them in memory: so
- * the servers are started anew many times.
+ * Many short turns rather than few long ones: a machine that others share changes its pace about every second. What is compared is
+ * measured one right after the other, in an order that chance decides. Two processes of the same program differ by some percent for as
+ * long as they live, so the servers are started anew many times; each start counts by the median of its rounds.
  *
- * @param generations How often the servers are started.
+ * @param starts How often the servers are started.
  * @param rounds How often each pair is measured in each.
  * @param seconds How long each of the two.
  */
-export async function http (generations: number, rounds: number, seconds: number): Promise<HttpResults> {
-  progress(`http: ${scenarioNames.length} servers${pinnable ? ' on core 0, load from core 1' : ', not pinned for want of taskset'}`)
-  const perSecond: Values = new Map(scenarioNames.map(name => [name, []]))
-  const quotients: Values = new Map(pairs.map(([name]) => [name, []]))
-  for (let i = 1; i <= generations; i++) {
-    progress(`http: start ${i} of ${generations}`)
-    await generation(rounds, seconds, perSecond, quotients)
+export async function http (starts: number, rounds: number, seconds: number): Promise<HttpResults> {
+  progress(`http: ${scenarios.length} servers${pinnable ? ' on core 0, load from core 1' : ', not pinned for want of taskset'}`)
+  const all = new Map<Scenario, Measured[]>(scenarios.map(name => [name, []]))
+  const ratiosOfStarts = new Map<string, number[]>(pairs.map(([one, other]) => [`${one} / ${other}`, []]))
+  for (let i = 1; i <= starts; i++) {
+    const ratios = new Map<string, number[]>()
+    await generation(rounds, seconds, (one, other, [left, right]) => {
+      all.get(one)?.push(left)
+      all.get(other)?.push(right)
+      const name = `${one} / ${other}`
+      ratios.set(name, [...ratios.get(name) ?? [], left.perSecond / right.perSecond])
+    })
+    for (const [name, values] of ratios) ratiosOfStarts.get(name)?.push(median(values))
+    progress(`http: start ${i} of ${starts}, ours / bare ${median(ratios.get('ours / bare') ?? []).toFixed(3)}`)
   }
+  const each = <T>(from: Map<string, T>, value: (of: T) => number): Record<string, number> =>
+    Object.fromEntries([...from].map(([name, of]) => [name, value(of)]))
   return {
-    requestsPerSecond: Object.fromEntries([...perSecond].map(([name, values]) => [name, Math.round(median(values))])),
-    ratios: Object.fromEntries([...quotients].map(([name, values]) => [name, median(values)]))
+    requestsPerSecond: each(all, measured => Math.round(median(measured.map(({ perSecond }) => perSecond)))),
+    microsecondsOfCpu: each(all, measured => Math.round(median(measured.map(({ cpu }) => cpu)) * 10) / 10),
+    ratios: each(ratiosOfStarts, median),
+    spreads: Object.fromEntries([...ratiosOfStarts].map(([name, values]) => [name, middleHalf(values)])),
+    starts
   }
 }
 
-if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 20), Number(process.argv[3] ?? 4), Number(process.argv[4] ?? 0.1)))
+if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 10), Number(process.argv[3] ?? 5), Number(process.argv[4] ?? 0.25)))

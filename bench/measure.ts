@@ -10,6 +10,13 @@ export function median (values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] as number : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
 }
 
+/** Between which two values the middle half lies. */
+export function middleHalf (values: readonly number[]): readonly [number, number] {
+  const sorted = [...values].sort((a, b) => a - b)
+  const at = (part: number): number => sorted[Math.round((sorted.length - 1) * part)] as number
+  return [at(0.25), at(0.75)]
+}
+
 /** A line that says what is being done, so that a long run is not a silent one. */
 export function progress (line: string): void {
   process.stderr.write(`${line}\n`)

@@ -19,7 +19,7 @@ const packages = ['fastify-jwt-extended', 'fastify', '@fastify/cookie', '@fastif
 const results: Results = {
   machine: { cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: cpus().length, node: process.version },
   versions: Object.fromEntries(packages.map(name => [name, version(name)])),
-  http: await http(Number(process.env['BENCH_STARTS'] ?? 20), Number(process.env['BENCH_ROUNDS'] ?? 4), Number(process.env['BENCH_SECONDS'] ?? 0.1)),
+  http: await http(Number(process.env['BENCH_STARTS'] ?? 10), Number(process.env['BENCH_ROUNDS'] ?? 5), Number(process.env['BENCH_SECONDS'] ?? 0.25)),
   micro: await micro(),
   memory: await memory()
 }
@@ -28,15 +28,18 @@ const round = (value: number): number => Math.round(value * 1000) / 1000
 for (const part of [results.http, results.micro, results.memory]) {
   for (const name of Object.keys(part.ratios)) part.ratios[name] = round(part.ratios[name] as number)
 }
+for (const [name, [low, high]] of Object.entries(results.http.spreads)) results.http.spreads[name] = [round(low), round(high)]
 
 console.log(`\n${results.machine.cpu}, ${results.machine.cores} cores, Node.js ${results.machine.node}`)
 console.log(Object.entries(results.versions).map(([name, is]) => `${name} ${is}`).join(', '))
-console.log('\nrequests per second (medians)')
-console.table(results.http.requestsPerSecond)
+console.log('\nrequests per second, and microseconds of the server\'s CPU time for each (medians)')
+console.table(Object.fromEntries(Object.entries(results.http.requestsPerSecond).map(([name, perSecond]) => [name, { perSecond, cpu: results.http.microsecondsOfCpu[name] }])))
+console.log(`ratios of requests per second: medians of ${results.http.starts} starts, and between which two values half of them lie`)
+console.table(Object.fromEntries(Object.entries(results.http.ratios).map(([name, ratio]) => [name, { ratio, spread: results.http.spreads[name]?.join(' to ') }])))
 console.log('nanoseconds per call (medians)')
 console.table(results.micro.nanoseconds)
 console.log('ratios (medians of the ratios of two measured one after the other)')
-console.table({ ...results.http.ratios, ...results.micro.ratios, ...results.memory.ratios })
+console.table({ ...results.micro.ratios, ...results.memory.ratios })
 console.log(`heap per remembered token: ${results.memory.bytesPerRememberedToken} bytes`)
 
 writeFileSync(new URL('results.json', import.meta.url), `${JSON.stringify(results, null, 2)}\n`)
