@@ -56,7 +56,11 @@ const options: JwtExtendedOptions = { secretKey: ['a', Buffer.from('b')], store,
 // Variables of the environment, which may not be set: that is told at start-up.
 const fromEnvironment: JwtExtendedOptions = {
   keys: [{ keyId: 'a', secretKey: process.env.A }, { keyId: 'b', algorithm: 'ES256', privateKey: process.env.B, publicKey: process.env.C }],
-  issuer: process.env.D, audience: process.env.E, cookieDomain: process.env.F, accessExpires: process.env.G, dpop: { nonceSecret: process.env.H }
+  issuer: process.env.D,
+  audience: process.env.E,
+  cookieDomain: process.env.F,
+  accessExpires: process.env.G,
+  dpop: { nonceSecret: process.env.H }
 }
 // @ts-expect-error an algorithm that is none
 const none: JwtExtendedOptions = { algorithm: 'none' }
