@@ -29,7 +29,7 @@ export function nearest (request: FastifyRequest): Registration {
  */
 function faultOf (thrown: unknown): Error {
   if (typeof thrown === 'object' && thrown !== null) return conceal(thrown) as Error
-  return new Error('A callback of fastify-jwt-extended failed with something that is no error', { cause: thrown })
+  return new Error('A callback of fastify-jwt-extended threw a value that is not an error', { cause: thrown })
 }
 
 function pass (request: FastifyRequest, done: HookHandlerDoneFunction): void {
@@ -53,7 +53,7 @@ export function forEveryServer (hook: HookFunction): JwtHook {
 /** Stops at `preHandler: jwtRequired()`, which Fastify would take for no hook at all. @throws {TypeError} @internal */
 export function requireFastify (done: unknown, example: string): void {
   if (typeof done === 'function') return
-  throw new TypeError(`A hook such as ${example} was called where it is only named: write preHandler: ${example}, and inside a handler await request.verifyJwt()`)
+  throw new TypeError(`A hook such as ${example} was called, but a route takes the hook itself: write preHandler: ${example}; inside a handler, await request.verifyJwt()`)
 }
 
 /** Ends a hook that has no promise to wait for, or when it is settled. */

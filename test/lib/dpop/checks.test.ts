@@ -379,7 +379,7 @@ t.test('options that can do nothing, or not what they say, stop start-up', async
     [{ dpop: { algorithms: ['HS256' as never] } }, /'dpop\.algorithms\[?0?\]?' takes/],
     [{ dpop: { algorithms: [] } }, /'dpop\.algorithms' takes/],
     [{ dpop: { url: '/' as never } }, /'dpop\.url' takes a function/],
-    [{ dpop: 'allowed', store: false }, /'dpop' keeps in the store/],
+    [{ dpop: 'allowed', store: false }, /'dpop' records used proofs in the store/],
     [{ dpop: 'allowed', tokenLocation: 'cookies' }, /'dpop' takes tokens in the Authorization header; add/],
     [{ dpop: 'allowed', headerName: 'x-token' }, /'dpop' takes tokens in the Authorization header \(RFC 9449/],
     [{ dpop: 'allowed', headerType: 'dpop' }, /'headerType' must be another scheme/],
