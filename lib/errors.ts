@@ -29,7 +29,7 @@ const table = {
   FST_JWT_CSRF: { status: 403, message: '%s', challenge: null },
   FST_JWT_FORBIDDEN: { status: 403, message: '%s', challenge: 'insufficient_scope' },
   FST_JWT_TOO_MANY_SESSIONS: { status: 403, message: 'Too many sessions', challenge: null },
-  FST_JWT_DEVICE_BOUND: { status: 403, message: 'The session is bound to a device, and its refresh token alone refreshes nothing', challenge: null },
+  FST_JWT_DEVICE_BOUND: { status: 403, message: 'The session is bound to a device: its refresh token alone cannot refresh it', challenge: null },
   FST_JWT_DEVICE_PROOF_REQUIRED: { status: 403, message: 'A proof of the device is required', challenge: null },
   FST_JWT_DEVICE_PROOF_INVALID: { status: 400, message: 'Invalid device proof: %s', challenge: null },
   FST_JWT_DEVICE_REFRESH_SKIPPED: { status: 503, message: 'The browser could not refresh its session', challenge: null },

@@ -19,15 +19,15 @@ export interface JwtEvents {
   'session.started': { sessionId: string, identity: string }
   /** A refresh token was replaced. `repeated`: its successor was issued again, within `refreshReuseInterval`. */
   'session.rotated': { sessionId: string, identity: string, repeated: boolean }
-  /** A session was bound to the device of its browser: from now on its refresh token alone refreshes nothing. */
+  /** A session was bound to the device of its browser. From now on, its refresh token alone can't refresh it. */
   'device.bound': { sessionId: string, identity: string, algorithm: DeviceAlgorithm }
-  /** The device of a bound session has proved itself, and got new tokens. */
+  /** A bound session was refreshed with a valid proof of its device. */
   'device.refreshed': { sessionId: string, identity: string }
-  /** A device was refused. `registration`: it wanted to bind a session. `sessionId` is what the request says, unverified. */
+  /** A proof of a device was refused. `registration`: it was to bind a session. `sessionId` is from the request, unverified. */
   'device.refused': { code: JwtErrorCode, reason: string, registration: boolean, sessionId: string | null, requestId: string }
   /**
-   * A session was ended: by the app, since a refresh token was reused, at `sessionMaxAge`, or for a new one (`maxSessions`). With a store
-   * that replicates, also by another server, which knows the cause: `remote`.
+   * A session has ended: by the app, by reuse of a refresh token, at `sessionMaxAge`, or for a new session (`maxSessions`). `remote`:
+   * another server has ended it, and only that server knows the cause; published with the `replicate` option of the store.
    */
   'session.revoked': { sessionId: string, cause: 'revoked' | 'reused' | 'expired' | 'limit' } | { sessionId: string, cause: null, remote: true }
 }

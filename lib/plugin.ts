@@ -162,7 +162,7 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
 function plugin (fastify: FastifyInstance, options: OptionsWithKeys): Promise<void> {
   // `app.register(jwt({ … }))`, say. At once, since Fastify would wait for a promise.
   if (typeof (fastify as Partial<FastifyInstance> | undefined)?.decorateRequest !== 'function') {
-    throw new TypeError('The plugin was called where it is only named: write await app.register(jwt, { … })')
+    throw new TypeError('The plugin was called, but register takes the plugin itself: write await app.register(jwt, { … })')
   }
   return addTo(fastify, options)
 }

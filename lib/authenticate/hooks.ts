@@ -29,7 +29,7 @@ export function nearest (request: FastifyRequest): Registration {
  */
 function faultOf (thrown: unknown): Error {
   if (typeof thrown === 'object' && thrown !== null) return conceal(thrown) as Error
-  return new Error('A callback of fastify-jwt-extended failed with something that is no error', { cause: thrown })
+  return new Error('A callback of fastify-jwt-extended threw a value that is not an error', { cause: thrown })
 }
 
 function pass (request: FastifyRequest, done: HookHandlerDoneFunction): void {
@@ -53,7 +53,7 @@ export function forEveryServer (hook: HookFunction): JwtHook {
 /** Stops at `preHandler: jwtRequired()`, which Fastify would take for no hook at all. @throws {TypeError} @internal */
 export function requireFastify (done: unknown, example: string): void {
   if (typeof done === 'function') return
-  throw new TypeError(`A hook such as ${example} was called where it is only named: write preHandler: ${example}, and inside a handler await request.verifyJwt()`)
+  throw new TypeError(`A hook such as ${example} was called, but a route takes the hook itself: write preHandler: ${example}; inside a handler, await request.verifyJwt()`)
 }
 
 /** Ends a hook that has no promise to wait for, or when it is settled. */
@@ -75,12 +75,12 @@ export function runAsHook (check: (request: FastifyRequest) => MaybePromise<void
 }
 
 /**
- * A hook that verifies the token of a request; the four presets are made of it. It finds its instance through
- * the request, so a route module needs no handle on the app. Use it as `onRequest`, `preValidation` or
- * `preHandler` hook, with `@fastify/auth`, or on a WebSocket route.
+ * Creates a hook that verifies the token of a request, such as the four presets. It finds its registration through the request, so a
+ * route module needs no `app`. Use it as `onRequest`, `preValidation` or `preHandler` hook, with `@fastify/auth`, or on a WebSocket
+ * route.
  *
- * @param options What must be there. Default: a valid access token.
- * @throws `FST_JWT_BAD_OPTION` at once, when an option is unknown or of the wrong kind.
+ * @param options What is required. Default: a valid access token.
+ * @throws `FST_JWT_BAD_OPTION` if an option is unknown or wrong.
  */
 export function verifyJwt (options: VerifyOptions = {}): JwtHook {
   const resolved = resolveHookOptions(options)
@@ -103,16 +103,16 @@ export function verifyJwt (options: VerifyOptions = {}): JwtHook {
   return Object.defineProperties(hook, { [kHook]: { value: resolved }, name: { value: hookName({ hook: resolved }) } })
 }
 
-/** Passes when a valid access token is present. */
+/** Requires a valid access token. */
 export const jwtRequired: JwtHook = verifyJwt()
 
-/** Passes always, save for a store that does not answer; without a token that would pass, the request is anonymous. */
+/** Accepts every request, unless the store does not answer (503). Without a valid access token, the request is anonymous. */
 export const jwtOptional: JwtHook = verifyJwt({ optional: true })
 
-/** Passes when a valid access token is present that is fresh: made at a login, not by a refresh. */
+/** Requires a valid access token that is fresh: created at a login, not by a refresh. */
 export const freshJwtRequired: JwtHook = verifyJwt({ fresh: true })
 
-/** Passes when a valid refresh token is present. */
+/** Requires a valid refresh token. */
 export const refreshTokenRequired: JwtHook = verifyJwt({ type: 'refresh' })
 
 /** `request.verifyJwt`: what a hook does, from inside a handler. @internal */
@@ -127,9 +127,8 @@ export async function verifyRequest (this: FastifyRequest, options: VerifyOption
 }
 
 /**
- * Refuses a cross-origin request by its Fetch Metadata, whatever its method and whether or not it carries a
- * token: for routes that change something without one, such as a login (login CSRF). Uses the
- * `trustedOrigins` option.
+ * Refuses cross-origin requests by Fetch Metadata, for every method, and with or without a token. It is for routes that change state
+ * without a token, such as a login (login CSRF). Uses the `trustedOrigins` option.
  *
  * @throws `FST_JWT_CSRF`
  */

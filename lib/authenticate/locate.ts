@@ -59,7 +59,7 @@ function headerLocator ({ headerName, errors }: Settings, headerType: string, bo
     // `[object Object]`, with or without quotes, is for the verifier to name.
     if (!token.includes(' ') || /^["']?\[object \w+\]["']?$/.test(token)) return token
     throw errors.FST_JWT_BAD_REQUEST(token.toLowerCase().startsWith(`${lowerCaseScheme} `)
-      ? `${headerType} stands twice before the token`
+      ? `${headerType} appears twice before the token`
       : 'More than one part where one token belongs')
   }
 
@@ -225,7 +225,7 @@ function extractLocator (extractToken: NonNullable<Settings['extractToken']>, ty
       if (token instanceof Promise) {
         // Nobody will wait for it: its rejection must not end the process.
         token.catch(() => {})
-        throw badOption('extractToken', 'must return a string or undefined, at once: a promise is none')
+        throw badOption('extractToken', 'must return a string or undefined, and not a promise')
       }
       // `request.query.token as string`, and a client that sends it twice.
       if (typeof token !== 'string') throw errors.FST_JWT_BAD_REQUEST('What should hold a token is not one string')

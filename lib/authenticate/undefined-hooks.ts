@@ -24,5 +24,5 @@ subscribe('fastify.initialization', message => {
 export function refuseUndefinedHooks (fastify: FastifyInstance): void {
   const hook = found.get(fastify)
   if (hook === undefined) return
-  throw badOption(hook, "is undefined, which Fastify takes for no hook, so that the route would be open: app.jwtRequired is not there before the plugin is. Import the hook, as in import jwt, { jwtRequired } from 'fastify-jwt-extended', or await app.register(jwt, { … }) before the routes")
+  throw badOption(hook, "is undefined, which Fastify ignores, so the route would be open: app.jwtRequired does not exist before the plugin is loaded. Import the hook, as in import jwt, { jwtRequired } from 'fastify-jwt-extended', or await app.register(jwt, { … }) before the routes")
 }

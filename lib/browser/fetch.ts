@@ -12,21 +12,21 @@ export interface CsrfNames {
 
 /** Options of `createFetch`. */
 export interface CreateFetchOptions {
-  /** URL of the route that refreshes. It is sent a POST, with cookies. */
+  /** URL of the refresh route. It gets a POST with cookies. */
   refresh: string | URL
-  /** Origins that this client is for: requests to others are left as they are. Default: the origin of `refresh`. */
+  /** Origins that this client is for: requests to other origins are not changed. Default: the origin of `refresh`. */
   origins?: readonly string[]
   /**
-   * Keep an access token in memory, and send it as `Authorization: Bearer`. The name of the field that holds it in the answer of
-   * `refresh`; `true` for `'access_token'`. Default: `false`, the access token is in a cookie.
+   * Keep the access token in memory, and send it as `Authorization: Bearer`: the name of its field in the response of `refresh`, or
+   * `true` for `'access_token'`. Default: `false`, the access token is in a cookie.
    */
   bearer?: boolean | string
   /** Send the CSRF token of double submit, read from its cookie; `true` for the default names. Default: `false`. */
   csrf?: boolean | CsrfNames
-  /** Milliseconds after which a refresh without an answer fails, so that no tab blocks the others. Default: 30000. */
+  /** Milliseconds after which a refresh without a response fails, so that no tab blocks the others. Default: 30000. */
   timeout?: number
   /**
-   * Whether a response asks for a refresh. It gets a clone. Default: the status is 401, and the `code` of the JSON body is
+   * Whether to refresh after a response. It gets a clone. Default: the status is 401, and the `code` of the JSON body is
    * `FST_JWT_EXPIRED`, `FST_JWT_MISSING_TOKEN`, `FST_JWT_REVOKED` or `FST_JWT_STALE`.
    */
   needsRefresh?: (response: Response) => boolean | Promise<boolean>
@@ -43,16 +43,16 @@ export interface SessionFetch {
   /**
    * Refreshes now.
    *
-   * @returns What the refresh was answered: 401 if the session has ended. If another tab has refreshed meanwhile, 200.
+   * @returns The response: 401 if the session has ended, 200 if another tab has refreshed meanwhile.
    */
   refresh (): Promise<Response>
   /**
    * Tells all tabs that somebody has signed in.
    *
-   * @param accessToken With `bearer`, the token that the sign-in was answered with.
+   * @param accessToken With `bearer`, the access token from the response to the sign-in.
    */
   signedIn (accessToken?: string): void
-  /** Tells all tabs that the user has signed out, and forgets the access token. */
+  /** Tells all tabs that the user has signed out, and deletes the access token. */
   signedOut (): void
 }
 
@@ -89,8 +89,8 @@ function nextTask (): Promise<void> {
 }
 
 /**
- * Creates a `fetch` for an app with short-lived access tokens. If a request is refused because its access token is over, it
- * refreshes, once for all requests of all tabs, and sends the request again: no request more than three times.
+ * Creates a `fetch` that refreshes access tokens. If a request is refused because its access token has expired, it refreshes once for all
+ * requests of all tabs, and sends the request again: at most three times.
  *
  * @example
  * ```ts

@@ -15,7 +15,7 @@ const isSession = (value: unknown): boolean => isObject(value) && 'accessToken' 
 
 /** Checks the first argument of a call such as `setAccessCookies`. @throws {TypeError} */
 function checkReply (call: string, reply: unknown, other: unknown, second: string): asserts reply is FastifyReply {
-  if (!isReply(reply)) throw new TypeError(`${call} takes (reply, ${second})${isReply(other) ? ', in this order' : ', and the first is no reply'}`)
+  if (!isReply(reply)) throw new TypeError(`${call} takes (reply, ${second})${isReply(other) ? ', in this order' : ', and the first is not a reply'}`)
 }
 
 /** A cookie that is set once the headers are out is lost, and nobody is told. @throws {Error} */
@@ -35,7 +35,7 @@ export function checkTokenArguments (type: TokenType, reply: unknown, token: unk
   checkReply(call, reply, token, 'token')
   if (isPromiseLike(token)) throw new TypeError(`${call} got a promise: await it first`)
   if (isSession(token)) throw new TypeError(`${call} got a session: use setSessionCookies, or give its ${type}Token`)
-  if (typeof token !== 'string' || token === '') throw new TypeError(`${call} takes (reply, token), and the second is no token`)
+  if (typeof token !== 'string' || token === '') throw new TypeError(`${call} takes (reply, token), and the second is not a token`)
   const other = type === 'access' ? 'refresh' : 'access'
   if (typeOf(token) === other) throw new TypeError(`${call} got ${other === 'access' ? 'an access' : 'a refresh'} token: use ${setters[other]}`)
 }

@@ -77,13 +77,13 @@ export function createIssuerSources (settings: Settings, issuers: readonly Resol
     const { issuer, jwksUri, audience, path } = entry
     if (issuers.slice(0, index).some(other => other.issuer === issuer)) throw badOption(`${path}issuer`, 'is named twice; give each issuer once')
     if (settings.issuer === issuer || settings.decodeIssuer?.includes(issuer) === true) {
-      throw badOption(`${path}issuer`, "is our own 'issuer' or 'decodeIssuer', too: whose key would its tokens have? Name it in one place")
+      throw badOption(`${path}issuer`, "is also 'issuer' or 'decodeIssuer', so it is unclear whose key verifies its tokens; name it in one place")
     }
     const claims = { ...settings, decodeIssuer: [issuer], decodeAudience: audience ?? settings.decodeAudience }
     const template = readIssuerTemplate(`${path}issuer`, issuer)
     if (template !== null) {
       if ([settings.issuer, ...settings.decodeIssuer ?? []].some(own => template.tenantIn(own) !== null)) {
-        throw badOption(`${path}issuer`, "takes our own 'issuer' or 'decodeIssuer' for a tenant, too: whose key would its tokens have?")
+        throw badOption(`${path}issuer`, "also matches 'issuer' or 'decodeIssuer', so it is unclear whose key verifies its tokens; change one of them")
       }
       tenants.push(createTenantSources(entry, template, claims, create))
       return

@@ -38,12 +38,12 @@ function externalKeysOption (settings: Settings): typeof foundOptions[number] | 
 const namesIssuers: ReadonlyMap<string, string> = new Map([['issuers', 'issuers'], ['introspection', 'introspection.issuer']])
 
 function checkWithoutOwnKeys (settings: Settings, found: string): void {
-  if (settings.keyOptions.keyId !== undefined) throw badOption('keyId', 'names no key, since none is given; leave it out')
-  if (settings.jwksPath !== null) throw badOption('jwksPath', 'has no keys to serve, since none of our own is given; leave it out')
+  if (settings.keyOptions.keyId !== undefined) throw badOption('keyId', 'has no effect without a key; leave it out')
+  if (settings.jwksPath !== null) throw badOption('jwksPath', 'has no keys to serve, since no key of your own is given; leave it out')
   const says = namesIssuers.get(found)
   if (says === undefined) return
   for (const name of ['issuer', 'decodeIssuer'] as const) {
-    if (settings[name] !== null) throw badOption(name, `is about tokens of our own keys, and none is given; the option '${says}' says whose tokens are accepted`)
+    if (settings[name] !== null) throw badOption(name, `has no effect without a key of your own; list the accepted issuers in '${says}'`)
   }
 }
 
@@ -52,18 +52,18 @@ function checkTogether (settings: Settings, own: string | undefined, found: stri
   if (own === undefined) {
     checkWithoutOwnKeys(settings, found)
   } else if (found === 'jwksUri') {
-    throw badOption('jwksUri', `cannot be combined with '${own}', since nothing says which of the keys a token is for; ` +
+    throw badOption('jwksUri', `cannot be combined with '${own}', since it is unclear which of the keys a token is for; ` +
       "give it in 'issuers', with the issuer's name")
   }
   if (found === 'decodeKey' && settings.implicitRefresh !== false) {
-    throw badOption('implicitRefresh', "renews tokens of our own keys only, and with 'decodeKey' there are none; leave it out")
+    throw badOption('implicitRefresh', "renews tokens of your own keys only, and with 'decodeKey' there are none; leave it out")
   }
 }
 
 /** Nonces of proofs are made with keys that sign, or with a secret of their own. @throws `FST_JWT_BAD_OPTION` */
 function checkNonceKeys (keys: KeySet, { dpop }: Settings): KeySet {
   if (dpop && dpop.nonceLife !== null && dpop.nonceSecret === null && keys.signing === null) {
-    throw badOption('dpop.nonceSecret', 'is missing, and no key signs that nonces could be made with; make a secret with `openssl rand -base64 48`, the same for every server')
+    throw badOption('dpop.nonceSecret', 'is missing, and there is no signing key to derive it from; create a secret with `openssl rand -base64 48`, the same for every server')
   }
   return keys
 }
@@ -113,9 +113,9 @@ function createAskingVerifier (settings: Settings, introspection: NonNullable<Se
   if (!alone) return createIntrospectionVerifier(settings, introspection, createKeyVerifier(settings), false)
   checkWithoutOwnKeys(settings, 'introspection')
   for (const name of ['algorithm', 'decodeAlgorithms'] as const) {
-    if (settings.keyOptions[name] !== undefined) throw badOption(name, 'is about keys, and none is given; leave it out')
+    if (settings.keyOptions[name] !== undefined) throw badOption(name, 'has no effect, since no token is verified with a key; leave it out')
   }
-  if (settings.requireAccessTokenType) throw badOption('requireAccessTokenType', 'is about JWTs, and the issuer is asked about every token; leave it out')
+  if (settings.requireAccessTokenType) throw badOption('requireAccessTokenType', 'has no effect, since the issuer is asked about every token; leave it out')
   return createIntrospectionVerifier(settings, introspection, createLocalVerifier(settings, checkNonceKeys(noKeys, settings)), true)
 }
 
@@ -133,7 +133,7 @@ function createKeyVerifier (settings: Settings): TokenVerifier {
   const found = externalKeysOption(settings)
   if (found === null) {
     const keys = checkOwnKeys(loadKeys(settings.keyOptions), settings)
-    if (settings.requireAccessTokenType && keys.signing !== null) throw badOption('requireAccessTokenType', 'is about tokens of other issuers, and only those of our own keys are accepted; leave it out')
+    if (settings.requireAccessTokenType && keys.signing !== null) throw badOption('requireAccessTokenType', 'has no effect, since only tokens of your own keys are accepted; leave it out')
     return createLocalVerifier(settings, keys)
   }
 

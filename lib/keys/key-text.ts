@@ -50,7 +50,7 @@ function readPem (option: string, text: string): KeyText {
   const begun = text.match(/-----BEGIN [A-Z0-9 ]+-----/g)?.length ?? 0
   if (begun === 0) throw badOption(option, describeOther(text))
   if (/\\[nr]/.test(text)) {
-    throw badOption(option, "has `\\n` written out where its line breaks belong; give value.replaceAll('\\\\n', '\\n')")
+    throw badOption(option, "has `\\n` as two characters in place of its line breaks; give value.replaceAll('\\\\n', '\\n')")
   }
   const blocks = Array.from(text.matchAll(block), ([, label, content]) => ({ label: label as string, content: content as string }))
   if (blocks.length < begun) throw badOption(option, 'cannot be read as a key: a `-----BEGIN …-----` has no `-----END …-----`, so it is cut off')

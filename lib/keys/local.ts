@@ -50,7 +50,7 @@ const namedKeyMembers = ['keyId', 'algorithm', 'secretKey', 'privateKey', 'publi
 function checkAlgorithm (option: string, value: unknown): Algorithm {
   if (isAlgorithm(value)) return value
   if (typeof value === 'string' && value.toLowerCase() === 'none') {
-    throw badOption(option, "is 'none', with which everyone could write tokens; " +
+    throw badOption(option, "is 'none', with which anyone could create tokens; " +
       `use one of ${allAlgorithms.join(', ')}`)
   }
   throw badOption(option, `takes one of ${allAlgorithms.join(', ')}, got ${typeof value === 'string' ? JSON.stringify(value) : typeof value}`)

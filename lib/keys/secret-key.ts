@@ -71,7 +71,7 @@ export function readSecret (option: string, secret: Secret, algorithms: readonly
   const bytes = bytesOf(option, secret)
   const text = bytes.toString('latin1')
   if (pem.test(text) || encodedPem.test(text) || openSsh.test(text) || isKeys(parseJson(text)) || isDer(bytes)) {
-    throw badOption(option, 'is a key or a certificate, not a secret; with a public one as the secret, everyone could sign; ' +
+    throw badOption(option, 'is a key or a certificate, not a secret; with a public one as the secret, anyone could sign; ' +
       `give it as 'privateKey' or 'publicKey' with an algorithm such as 'RS256', or make a secret with ${recipeOf('HS256')}`)
   }
   for (const algorithm of algorithms) {

@@ -85,7 +85,7 @@ const unsafeMethods: Methods = { has: method => !safeMethods.has(method) }
 
 const csrfMethods: Validator<Methods> = (value, name) => {
   const methods = validate.setOf(upperCaseMethod)(value, name)
-  if (methods.size === 0) throw badOption(name, 'is empty, so that nothing is protected; leave it out, or say so with csrfProtection: false')
+  if (methods.size === 0) throw badOption(name, 'is empty, so no request would be checked; leave it out, or set csrfProtection: false')
   return methods
 }
 
@@ -358,9 +358,9 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
     if (csrfOnly && !doubleSubmit) throw badOption(name, "does nothing without double submit; add csrfProtection: 'double-submit'")
   }
   for (const name of ['jwksMaxAge', 'jwksMaxStale', 'jwksFetch']) {
-    if (given.get(name) !== undefined && settings.jwksUri === null && settings.issuers === null) throw badOption(name, "is about keys that are fetched, and none are; it goes with 'issuers' or 'jwksUri'")
+    if (given.get(name) !== undefined && settings.jwksUri === null && settings.issuers === null) throw badOption(name, "has no effect, since no keys are fetched; set 'issuers' or 'jwksUri', or leave it out")
   }
-  if (settings.jwksMaxStale < settings.jwksMaxAge) throw badOption('jwksMaxStale', 'is shorter than jwksMaxAge, so that keys would end sooner if the issuer is down than if it is not; make it longer')
+  if (settings.jwksMaxStale < settings.jwksMaxAge) throw badOption('jwksMaxStale', 'is shorter than jwksMaxAge, so keys would expire sooner if the issuer is down than if it is up; make it longer')
   if (settings.implicitRefresh !== false && !cookies) throw badOption('implicitRefresh', "renews cookies; add 'cookies' to tokenLocation")
   if (settings.skipPaths.length > 0 && settings.protect !== true) throw badOption('skipPaths', 'does nothing without protect: true; set protect')
   if (settings.dpop) checkProofs(settings)
@@ -374,13 +374,13 @@ function checkTogether (settings: Settings, given: ReadonlyMap<string, unknown>)
   // With `extractToken`, an app may set cookies that it reads itself.
   if (!cookies && settings.extractToken === null) {
     const idle = [...given].find(([name, value]) => value !== undefined && cookieOnly.test(name))?.[0]
-    if (idle !== undefined) throw badOption(idle, "is about cookies, which are no location here, so that it does nothing; add 'cookies' to tokenLocation, or leave it out")
+    if (idle !== undefined) throw badOption(idle, "has no effect, since tokenLocation does not have 'cookies'; add it there, or leave this option out")
   }
 }
 
 /** What proofs of possession need (RFC 9449 §7.1). */
 function checkProofs ({ tokenLocation, headerName, headerType, store }: Settings): void {
-  if (store === false) throw badOption('dpop', 'keeps in the store which proofs have been used, and store is false; leave store out, or give one')
+  if (store === false) throw badOption('dpop', 'records used proofs in the store, and store is false; leave store out, or give one')
   const denylist = store !== null && 'denylist' in store ? store.denylist : store
   if (denylist !== null && typeof denylist.useOnce !== 'function') throw badOption('dpop', 'needs a store with the method useOnce, which this one lacks; see the store contract')
   if (!tokenLocation.includes('headers')) throw badOption('dpop', "takes tokens in the Authorization header; add 'headers' to tokenLocation")

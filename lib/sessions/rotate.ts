@@ -52,7 +52,7 @@ export function createRotateSession (
 
   function presentedBy (request: FastifyRequest): Omit<Rotation, 'claims'> & { readonly stored: StoredSession | null } {
     const authentication = request[kAuthentication]
-    if (authentication === undefined) throw new TypeError('rotateSession takes a request that refreshTokenRequired has let in')
+    if (authentication === undefined) throw new TypeError('rotateSession takes a request that refreshTokenRequired has accepted')
     const { verified: { claims, foreign }, stored, provenKey } = authentication
     const { type, sid, jti, gen = 0, auth_time: login } = claims
     if (type !== 'refresh') throw errors.FST_JWT_REFRESH_REQUIRED()

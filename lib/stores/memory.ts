@@ -24,14 +24,14 @@ function start (newestFirst: readonly SessionRecord[], after: string | null): nu
 }
 
 /**
- * Revocations and sessions in the memory of this process: the default store. Every method returns a value rather than a
- * promise, so that a request makes none.
+ * Keeps revocations and sessions in the memory of this process: the default store. Every method is synchronous, so that a request creates
+ * no promise.
  *
- * For one process. With several, a token revoked in one passes in the others, and a restart forgets everything: use a store
- * on SQLite, PostgreSQL or Redis there, or one of your own.
+ * It is for one process: a token that is revoked in one process is accepted by the others, and a restart loses everything. For more, use
+ * SQLite, PostgreSQL, Redis, or a store of your own.
  *
- * Nothing is evicted before its expiry, so memory is the number of live revocations and sessions: about 200 bytes for a
- * revocation, and its claims and metadata for a session. A token is found by its `jti` alone, which is unique (RFC 7519 §4.1.7).
+ * Nothing is evicted before it expires, so memory grows with live revocations and sessions: about 200 bytes for a revocation; for a
+ * session, also its claims and metadata. A token is found by its `jti` alone, which is unique (RFC 7519 §4.1.7).
  *
  * @example
  * ```ts

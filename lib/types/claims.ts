@@ -2,8 +2,8 @@
 export type MaybePromise<T> = T | Promise<T>
 
 /**
- * Who a token is for: a non-empty string, a finite number or a BigInt. Written and read back as a string. A number past 2^53, which
- * may have been rounded, is refused: give it as a string or a BigInt.
+ * Who a token is for: a non-empty string, a finite number or a BigInt. It is written and read as a string. A number past 2^53 is refused,
+ * since it may have been rounded: give a string or a BigInt.
  */
 export type Identity = string | number | bigint
 
@@ -57,9 +57,9 @@ export interface JwtClaims {
   readonly sid?: string
   /** How often the session had been rotated when the token was made. */
   readonly gen?: number
-  /** Whether the cookies of its session outlive the browser, if its login has said so. */
+  /** Whether the cookies of its session stay when the browser closes, if `createSession` was given `persistent`. */
   readonly persistent?: boolean
-  /** `true` if the browser has proved that it holds the key of its session; see the `deviceBinding` option. */
+  /** `true` if the session is bound to a device; see the `deviceBinding` option. */
   readonly bound?: boolean
   /** When the user logged in, seconds since the epoch (OpenID Connect Core §2). */
   readonly auth_time?: number
@@ -98,12 +98,12 @@ export interface GuardClaims {
 }
 
 /**
- * Claims that an app adds. Those that only this package may write are refused. If the app has declared claims of its own in `JwtClaims`,
- * these and the claims of guards are the ones that compile; else any do.
+ * Claims that an app adds. Claims that only this package may set are refused. If the app has declared its own claims in `JwtClaims`, only
+ * these and the claims of guards compile; otherwise any claim does.
  */
 export type AdditionalClaims = [AppName] extends [never] ? Record<string, unknown> : { [Name in AppName]?: JwtClaims[Name] } & Omit<GuardClaims, AppName>
 
-/** The claims of a verified token, told apart by `type`: only an access token is fresh. */
+/** The claims of a verified token, discriminated by `type`: only an access token can be fresh. */
 export type VerifiedClaims<Claims = unknown> = Claims & (
   | JwtClaims & { readonly type: 'access' }
   | JwtClaims & { readonly type: 'refresh', readonly fresh?: never }

@@ -30,7 +30,7 @@ export type JwtErrorCode =
   | 'FST_JWT_DPOP_PROOF'
   /** The DPoP proof needs the nonce that is in the `DPoP-Nonce` header of this answer (401). */
   | 'FST_JWT_DPOP_NONCE'
-  /** A token that is bound to a key came without that key's proof, or one that is not bound came where it must be (401). */
+  /** A bound token came without a proof by its key, or an unbound token came where a bound one is required (401). */
   | 'FST_JWT_DPOP_BINDING'
   /** `userLookup` found nobody (401). */
   | 'FST_JWT_USER_NOT_FOUND'
@@ -42,13 +42,13 @@ export type JwtErrorCode =
   | 'FST_JWT_FORBIDDEN'
   /** The identity has as many sessions as `maxSessions` allows (403). */
   | 'FST_JWT_TOO_MANY_SESSIONS'
-  /** A refresh token of a session that is bound to a device: only the browser that holds the key refreshes it (403). */
+  /** The refresh token belongs to a session that is bound to a device: only the browser that holds the key can refresh it (403). */
   | 'FST_JWT_DEVICE_BOUND'
-  /** The browser has to sign a challenge, which the answer holds (403). */
+  /** The browser has to sign the challenge in this response (403). */
   | 'FST_JWT_DEVICE_PROOF_REQUIRED'
-  /** What should prove that the device holds the key proves nothing (400). */
+  /** The proof of the device is invalid (400). */
   | 'FST_JWT_DEVICE_PROOF_INVALID'
-  /** The browser has sent a request without refreshing its session first, since it could not (503). */
+  /** The browser could not refresh its session, and sent the request without its cookie (503). */
   | 'FST_JWT_DEVICE_REFRESH_SKIPPED'
   /** The store did not answer (503). */
   | 'FST_JWT_STORE_UNAVAILABLE'
@@ -60,18 +60,18 @@ export type JwtErrorCode =
   | 'FST_JWT_COOKIE_TOO_LARGE'
   /** The plugin is not registered in this context (500); the `cause` says so. */
   | 'FST_JWT_NOT_REGISTERED'
-  /** An option is wrong; stops start-up. On a request (500) the `cause` says which. */
+  /** An option is wrong. It stops start-up. On a request (500), the `cause` says which. */
   | 'FST_JWT_BAD_OPTION'
 
-/** What the `messages` option is told of an error. */
+/** What a function in the `messages` option gets. */
 export interface MessageDetails {
-  /** The package's own message, in English. */
+  /** The default message, in English. */
   readonly message: string
   /** What its `%s` stands for: a word such as `malformed`, or `Missing role: admin`; empty for most codes. */
   readonly reason: string
 }
 
-/** Messages that replace the package's own: by code, where `%s` stands for the reason; or a function of code and details. */
+/** Messages in place of the defaults: by code, in which `%s` stands for the reason; or a function of code and details. */
 export type Messages =
   | Readonly<Partial<Record<JwtErrorCode, string>>>
   | ((code: JwtErrorCode, details: MessageDetails) => string | undefined)

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import type { TokenType } from './claims.ts'
 
-/** A place in a request where a token is looked for. */
+/** A place in a request that may hold a token. */
 export type TokenLocation = 'headers' | 'cookies' | 'queryString' | 'json'
 
 /** Where the token of a request was found; `'extractToken'` if the option of that name returned it. */
@@ -9,24 +9,24 @@ export type FoundLocation = TokenLocation | 'extractToken'
 
 /** Options of `verifyJwt`: what a hook requires of a request. */
 export interface VerifyOptions {
-  /** The token type that passes. Default: `'access'`. */
+  /** The token type that is accepted. Default: `'access'`. */
   type?: TokenType | 'any'
-  /** Only a fresh token passes. Default: `false`. */
+  /** Accept only a fresh token. Default: `false`. */
   fresh?: boolean
   /**
-   * `true`: a request without a token is anonymous, and so is one whose token would be refused. `'strict'`: only a request
-   * without a token is anonymous; a bad token is refused. Default: `false`.
+   * `true`: a request without a token, or with an invalid one, is anonymous. `'strict'`: a request without a token is anonymous, and an
+   * invalid token is refused. Default: `false`.
    */
   optional?: boolean | 'strict'
-  /** Where to look, in order of precedence. Default: the `tokenLocation` option. */
+  /** The locations to look in, in order of precedence. Default: the `tokenLocation` option. */
   locations?: TokenLocation | readonly TokenLocation[]
-  /** Accept a revoked token, for example to tell its owner that it was revoked. Default: `false`. */
+  /** Do not check whether the token was revoked. Default: `false`. */
   skipRevocationCheck?: boolean
 }
 
 /**
- * A hook for `onRequest`, `preValidation` or `preHandler`, and for `@fastify/auth`. It takes the requests of every kind of server, HTTP/2
- * and HTTPS included, and so names no more of a request than all of them have.
+ * A hook for `onRequest`, `preValidation` or `preHandler`, and for `@fastify/auth`. Its type fits every kind of server, HTTP/2 and HTTPS
+ * included, so it names only what their requests have in common.
  */
 export type JwtHook = (
   this: unknown, request: Pick<FastifyRequest, 'jwtIdentity'>, reply: Pick<FastifyReply, 'statusCode'>, done: HookHandlerDoneFunction

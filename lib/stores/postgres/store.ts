@@ -25,18 +25,18 @@ export type { PostgresClient, PostgresJsClient, QueryClient } from './client.ts'
 export interface PostgresStoreOptions {
   /** The schema of the tables. Default: `'public'`. */
   schema?: string
-  /** What the name of every table begins with: letters, digits and `_`. Default: `'jwt_'`. */
+  /** The beginning of every table name: letters, digits and `_`. Default: `'jwt_'`. */
   prefix?: string
   /** Milliseconds that PostgreSQL may take to answer, with the wait for a connection; then the request is a 503. Default: 2,000. */
   commandTimeout?: number
   /**
-   * Statements that may wait for an answer at one time. A request beyond it is a 503 at once, so that a database that stands still
-   * does not fill this process's memory. Default: 5,000.
+   * Statements that may wait for an answer. Further requests are a 503 at once, so that an unresponsive database does not fill the memory
+   * of this process. Default: 5,000.
    */
   maxPending?: number
   /**
-   * Hold the denials in the memory of this server, too: an access token passes without a question to PostgreSQL, and a revocation by
-   * another server holds here within `maxStaleness` milliseconds. Needs a `Pool` of `pg`, or `app.pg`. Default: `false`.
+   * Keep the denials in the memory of this server, too: most access tokens need no query to PostgreSQL, and a revocation by another
+   * server takes effect here within `maxStaleness` milliseconds. Needs a `Pool` of `pg`, or `app.pg`. Default: `false`.
    */
   replicate?: boolean | ReplicateOptions
 }
@@ -78,16 +78,16 @@ function resolveOptions (given: Omit<PostgresStoreOptions, 'replicate'>): Resolv
 }
 
 /**
- * Keeps revocations and sessions on PostgreSQL (12 or later), for any number of servers: what one server revokes, all others
- * refuse at once. Takes a `Pool` of `pg`, `sql` of postgres.js, `app.pg` of `@fastify/postgres`, or a database of PGlite. The app
+ * Keeps revocations and sessions on PostgreSQL (12 or later), for any number of servers. A token that one server revokes is refused by
+ * all others at once. Takes a `Pool` of `pg`, `sql` of postgres.js, `app.pg` of `@fastify/postgres`, or a database of PGlite. The app
  * opens and closes it. A `Pool` needs an `error` listener: without one, a lost connection ends the process.
  *
- * Every method is one statement, so one round trip, and atomic. The tables are created at registration if they are not there;
- * `PostgresStore.schema()` gives the SQL to those who migrate by themselves. The reuse interval is decided by the clock of the
- * database, the one clock that all servers share.
+ * Every method is one statement, so it is atomic and needs one round trip. Missing tables are created at registration;
+ * `PostgresStore.schema()` returns the SQL for a migration of your own. The reuse interval is decided by the clock of the database, which
+ * all servers share.
  *
- * A database that does not answer in `commandTimeout` is an error, and so a 503. A rotation that was still on its way then does
- * nothing if it runs later. Expired rows are deleted in small steps, by one server at a time, a day after their expiry.
+ * A database that does not answer in `commandTimeout` is an error, and so a 503. A rotation that was still on its way then does nothing
+ * if it runs later. Expired rows are deleted in small steps, by one server at a time, a day after their expiry.
  *
  * @example
  * ```ts

@@ -26,13 +26,13 @@ export type { IoredisClient, IoredisCluster, NodeRedisClient, NodeRedisCluster, 
 
 /** Options of {@link RedisStore}. */
 export interface RedisStoreOptions {
-  /** What every key begins with. Apps that share a Redis but not their tokens need different ones. Default: `'fastify-jwt:'`. */
+  /** The beginning of every key. Apps that share a Redis but no tokens need different prefixes. Default: `'fastify-jwt:'`. */
   prefix?: string
   /** Milliseconds that Redis may take to answer; then the request is a 503. Default: 2,000. */
   commandTimeout?: number
   /**
-   * Milliseconds by which the clocks of the servers may differ. Every key is kept that much longer than its token lives, so
-   * that no denial is lost early on a server whose clock is behind. Default: 10,000.
+   * Milliseconds by which the clocks of the servers may differ. Every key is kept for this time after its token has expired, so that no
+   * denial is lost early on a server whose clock is behind. Default: 10,000.
    */
   clockSkew?: number
   /**
@@ -41,18 +41,18 @@ export interface RedisStoreOptions {
    */
   allowEviction?: boolean
   /**
-   * Commands that may wait for an answer. While so many do, a request is a 503 without a command, so that a Redis that does not answer
-   * does not fill the memory of this process. Default: 5,000.
+   * Commands that may wait for an answer. Further requests are a 503 at once, so that an unresponsive Redis does not fill the memory of
+   * this process. Default: 5,000.
    */
   maxPending?: number
   /**
-   * Milliseconds after which the role and the eviction policy of Redis are looked at again, beside the requests. If Redis has become a
-   * replica, or may evict revocations, requests are a 503 until that is mended. Default: 10,000.
+   * Milliseconds between checks of the role and the eviction policy of Redis. If Redis has become a replica, or may evict revocations,
+   * requests are a 503 until that is corrected. Default: 10,000.
    */
   checkInterval?: number
   /**
-   * Hold the denials in the memory of this server, too: an access token passes without a question to Redis, and a revocation by another
-   * server holds here within `maxStaleness` milliseconds. Not with a Cluster. Default: `false`.
+   * Keep the denials in the memory of this server, too: most access tokens need no query to Redis, and a revocation by another server
+   * takes effect here within `maxStaleness` milliseconds. Not available with a Cluster. Default: `false`.
    */
   replicate?: boolean | ReplicateOptions
 }
@@ -93,25 +93,23 @@ function resolveOptions (given: Omit<RedisStoreOptions, 'replicate'>): ResolvedO
 }
 
 /**
- * Keeps revocations and sessions on Redis (6.2 or later) or Valkey (7.2 or later), for any number of servers: what one
- * server revokes, all others refuse at once. Takes a client of `ioredis`, `iovalkey`, node-redis or `@fastify/redis`: single
- * node, Sentinel or Cluster. The app connects and closes the client. A client of node-redis needs an `error` listener:
- * without one, a lost connection ends the process.
+ * Keeps revocations and sessions on Redis (6.2 or later) or Valkey (7.2 or later), for any number of servers. A token that one server
+ * revokes is refused by all others at once. Takes a client of `ioredis`, `iovalkey`, node-redis or `@fastify/redis`: single node,
+ * Sentinel or Cluster. The app connects and closes the client. A client of node-redis needs an `error` listener: without one, a lost
+ * connection ends the process.
  *
- * A request with a token of a session asks two commands in one round trip. Every change is one script on keys that share a hash
- * slot, so atomic on a Cluster too. The list of an identity's sessions is elsewhere; it is written before a session is, so that
- * no session anyone can use is missing there. Every key carries a TTL, counted from the life that is left rather than as a
- * date: a command that is late keeps a key longer, never shorter, whatever time it is on Redis. The reuse interval is decided
- * by the clock of Redis, the one clock that all servers share.
+ * A request with a token of a session needs two commands in one round trip. Every change is one script on keys that share a hash slot, so
+ * it is also atomic on a Cluster. The list of an identity's sessions is in another slot; it is written before the session, so that no
+ * usable session is missing in it. Every key has a TTL, which is relative and not a date: a late command keeps a key longer, never
+ * shorter, whatever the clock of Redis says. The reuse interval is decided by the clock of Redis, which all servers share.
  *
- * A Redis that does not answer in `commandTimeout` is an error, and so a 503. A rotation that was still on its way then does
- * nothing if it arrives later. If it was carried out and only its answer was lost, the old refresh token stays good until the
- * new one is used (`refreshUntilUsed`).
+ * If Redis does not answer within `commandTimeout`, the request is a 503. A rotation that arrives after that has no effect. If it was
+ * done and only its response was lost, the old refresh token stays valid until the new one is used (`refreshUntilUsed`).
  *
- * A Redis that is out of memory refuses logins. Revoking, and rotating what is there, still works.
+ * If Redis is out of memory, logins fail. Revoking and rotating still work.
  *
- * Redis as durable as it is configured: what is not on disk (`appendonly yes`) or on a replica is gone after a crash. The access
- * tokens of a session whose record is gone are refused.
+ * Data that was not on disk (`appendonly yes`) or on a replica is lost after a crash. Access tokens of a session whose record is lost are
+ * refused.
  *
  * @example
  * ```ts

@@ -1,22 +1,22 @@
 import { badOption } from '../../errors.ts'
 import { checkOptionNames } from '../../options/unknown.ts'
 
-/** How the denials of a store are held in the memory of every server. */
+/** How a store keeps its denials in the memory of every server. */
 export interface ReplicateOptions {
   /**
-   * Milliseconds after which a revocation by another server holds here at the latest. If the store has not proved for so long that nothing
-   * is missing, requests ask it. At least 100. Default: 1,000.
+   * Milliseconds within which a revocation by another server takes effect here. If it is not certain for this time that no denial is
+   * missing, requests query the store. At least 100. Default: 1,000.
    */
   maxStaleness?: number
-  /** Denials that are held in memory, about 110 bytes each. If there are more, requests ask the store. Default: 1,000,000. */
+  /** Denials in memory, about 100 bytes each. If there are more, requests query the store. Default: 1,000,000. */
   maxEntries?: number
 }
 
 /** The state of a replica, for a health check or a metric. */
 export interface ReplicaStatus {
-  /** Whether tokens pass without a question now. */
+  /** Whether tokens are checked in memory now. */
   readonly trusted: boolean
-  /** Denials that are held, those of ended sessions included. */
+  /** Denials in memory, including those of ended sessions. */
   readonly denials: number
 }
 

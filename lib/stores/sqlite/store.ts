@@ -14,16 +14,13 @@ export type { SqliteDatabase, SqliteStatement } from './database.ts'
 
 /** Options of {@link SqliteStore}. */
 export interface SqliteStoreOptions {
-  /** What the name of every table begins with: letters, digits and `_`. Default: `'jwt_'`. */
+  /** The beginning of every table name: letters, digits and `_`. Default: `'jwt_'`. */
   prefix?: string
-  /**
-   * Milliseconds to wait for another process that is writing; then the request is a 503. This process does nothing else
-   * meanwhile. Default: 1,000.
-   */
+  /** Milliseconds to wait while another process writes; then the request is a 503. The wait blocks this process. Default: 1,000. */
   busyTimeout?: number
   /**
-   * `'full'`: a logout that was answered survives a power cut. `'normal'`: it survives a crash of the process, but the last
-   * moments before a power cut may be lost; writes are faster. Default: `'full'`.
+   * `'full'`: a finished write survives a power cut. `'normal'`: it survives a crash of the process, but the last writes before a power
+   * cut may be lost; writes are faster. Default: `'full'`.
    */
   synchronous?: 'full' | 'normal'
 }
@@ -59,15 +56,15 @@ function resolveOptions (given: SqliteStoreOptions): Required<SqliteStoreOptions
 }
 
 /**
- * Keeps revocations and sessions in an SQLite file, for any number of processes of one machine: what one revokes, all others
- * refuse at once, and a restart signs nobody out. Takes a database of `node:sqlite` (Node 22.13 or later), `better-sqlite3` or
- * `libsql`. The app opens and closes it. Give the store a connection of its own: it must not be used inside a transaction.
+ * Keeps revocations and sessions in an SQLite file, for any number of processes of one machine. A token that one process revokes is
+ * refused by all others at once, and sessions survive a restart. Takes a database of `node:sqlite` (Node 22.13 or later),
+ * `better-sqlite3` or `libsql`. The app opens and closes it. Give the store its own connection: it must not be used inside a transaction.
  *
- * Every method returns a value rather than a promise, so that a request makes none. To check a token is one `SELECT` by primary
- * key. Every change is one statement or one transaction. The file is in WAL mode: who reads never waits for who writes.
+ * Every method is synchronous, so that a request creates no promise. A token is checked by one `SELECT` by primary key. Every change is
+ * one statement or one transaction. The file is in WAL mode, so reads never wait for writes.
  *
- * A locked, full or damaged file is an error, and so a 503. Expired rows are deleted in small steps, a day after their expiry.
- * The file must be on a disk of this machine: SQLite's locks do not work on most network file systems.
+ * With a locked, full or damaged file, requests are a 503. Expired rows are deleted in small steps, a day after they expire. The file
+ * must be on a local disk: SQLite's locks do not work on most network file systems.
  *
  * @example
  * ```ts

@@ -145,7 +145,7 @@ for (const [how, give] of inTwoWays) {
         for (const url of ['/required', '/optional', '/strict']) {
           const response = await app.inject({ url, headers })
           t.equal(response.statusCode, 500, url)
-          const message = reason instanceof Error ? 'the database is away' : 'A callback of fastify-jwt-extended failed with something that is no error'
+          const message = reason instanceof Error ? 'the database is away' : 'A callback of fastify-jwt-extended threw a value that is not an error'
           t.strictSame(response.json(), { message, attached: nobody }, url)
           t.notMatch(response.body, 'user123', url)
         }

@@ -90,7 +90,7 @@ t.test('what stands where a token belongs is named, if a program without a value
     }
   }
   for (const nothing of ['', ' ', '  ']) t.match(await ask({ headers: nothing, cookies: token }), { statusCode: 400, message: 'No token after Bearer' })
-  t.match(await ask({ headers: `Bearer ${token}` }), { statusCode: 400, message: 'Bearer stands twice before the token' })
+  t.match(await ask({ headers: `Bearer ${token}` }), { statusCode: 400, message: 'Bearer appears twice before the token' })
   t.match(await ask({ headers: `${token} ${token}` }), { statusCode: 400, message: 'More than one part where one token belongs' })
   t.match((await app.inject({ method: 'POST', url: '/optional', headers: { authorization: 'Bearer null' } })).json(), { identity: null })
   t.match((await app.inject({ method: 'POST', url: '/required', headers: { authorization: '' }, cookies: { access_token_cookie: token } })).json(), { identity: 'ada' }, 'an empty header is none')

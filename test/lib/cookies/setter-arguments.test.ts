@@ -32,11 +32,11 @@ t.test('each mistake with the arguments of a cookie setter is an error that name
   const opaque = (await (await appOf(t, { refreshTokenFormat: 'opaque' })).jwt.createSession('user123')).refreshToken
   const mistakes: Array<[string, RegExp, (app: FastifyInstance, reply: FastifyReply) => unknown]> = [
     ['swapped', /setAccessCookies takes \(reply, token\), in this order/, (app, reply) => { app.jwt.setAccessCookies(access as never, reply as never) }],
-    ['no reply', /setRefreshCookies takes \(reply, token\), and the first is no reply/, app => { app.jwt.setRefreshCookies(null as never, refresh) }],
+    ['no reply', /setRefreshCookies takes \(reply, token\), and the first is not a reply/, app => { app.jwt.setRefreshCookies(null as never, refresh) }],
     ['a session in place of a token', /use setSessionCookies, or give its accessToken/, (app, reply) => { app.jwt.setAccessCookies(reply, session as never) }],
     ['a promise in place of a token', /got a promise: await it first/, (app, reply) => { app.jwt.setAccessCookies(reply, Promise.resolve(access) as never) }],
-    ['nothing in place of a token', /and the second is no token/, (app, reply) => { app.jwt.setAccessCookies(reply, undefined as never) }],
-    ['an empty token', /and the second is no token/, (app, reply) => { app.jwt.setAccessCookies(reply, '') }],
+    ['nothing in place of a token', /and the second is not a token/, (app, reply) => { app.jwt.setAccessCookies(reply, undefined as never) }],
+    ['an empty token', /and the second is not a token/, (app, reply) => { app.jwt.setAccessCookies(reply, '') }],
     ['a refresh token as access cookie', /setAccessCookies got a refresh token: use setRefreshCookies/, (app, reply) => { app.jwt.setAccessCookies(reply, refresh) }],
     ['an opaque refresh token as access cookie', /setAccessCookies got a refresh token: use setRefreshCookies/, (app, reply) => { app.jwt.setAccessCookies(reply, opaque) }],
     ['an access token as refresh cookie', /setRefreshCookies got an access token: use setAccessCookies/, (app, reply) => { app.jwt.setRefreshCookies(reply, access) }],

@@ -70,9 +70,9 @@ t.test('jwksFetch fetches discovery documents and keys in place of the fetch of 
 t.test('options about keys that are fetched, and that cannot work, stop start-up', async t => {
   const issuers = [{ issuer: 'https://login.example' }]
   for (const [options, message] of [
-    [{ secretKey, jwksMaxAge: 60 }, /'jwksMaxAge' is about keys that are fetched/],
-    [{ secretKey, jwksMaxStale: 60 }, /'jwksMaxStale' is about keys that are fetched/],
-    [{ secretKey, jwksFetch: fetch }, /'jwksFetch' is about keys that are fetched/],
+    [{ secretKey, jwksMaxAge: 60 }, /'jwksMaxAge' has no effect, since no keys are fetched/],
+    [{ secretKey, jwksMaxStale: 60 }, /'jwksMaxStale' has no effect, since no keys are fetched/],
+    [{ secretKey, jwksFetch: fetch }, /'jwksFetch' has no effect, since no keys are fetched/],
     [{ issuers, jwksFetch: 'proxy' as never }, /'jwksFetch' takes a function/],
     [{ issuers, jwksMaxAge: 0 }, /'jwksMaxAge' takes seconds/],
     [{ issuers, jwksMaxAge: 600, jwksMaxStale: 599 }, /'jwksMaxStale' is shorter/],
@@ -82,7 +82,7 @@ t.test('options about keys that are fetched, and that cannot work, stop start-up
     [{ issuers: [{ issuer: 'https://login.example/{t}', tenants: ['a/b'] }] }, /'issuers\[0\]\.tenants\[0\]' takes a name/],
     [{ issuers: [{ issuer: 'https://login.example/{t}', tenants: 'a' as never }] }, /'issuers\[0\]\.tenants' takes an array/],
     [{ issuers: [{ issuer: 'http://login.example/{t}', tenants: ['a'] }] }, /not an https: URL/],
-    [{ secretKey, issuer: 'https://login.example/a', issuers: [{ issuer: 'https://login.example/{t}', tenants: ['b'] }] }, /for a tenant, too/]
+    [{ secretKey, issuer: 'https://login.example/a', issuers: [{ issuer: 'https://login.example/{t}', tenants: ['b'] }] }, /also matches 'issuer' or 'decodeIssuer'/]
   ] as ReadonlyArray<[OptionsWithKeys, RegExp]>) {
     await t.rejects(async () => Fastify().register(jwt, options), { code: 'FST_JWT_BAD_OPTION', message }, String(message))
   }

@@ -79,9 +79,9 @@ t.test('encrypted keys and certificates are read, however their lines were chang
 t.test('a text that can mean two things, or nothing, is named for what it is', async t => {
   const pem = pemOf(ecPair()).privateKey.toString()
   const cases: Record<string, [text: string, message: RegExp]> = {
-    'line breaks written out': [pem.replaceAll('\n', '\\n'), /`\\n` written out where its line breaks belong; give value\.replaceAll\('\\\\n', '\\n'\)/],
-    'line breaks written out, in quotes': [`"${pem.replaceAll('\n', '\\n')}"`, /`\\n` written out/],
-    'carriage returns written out': [pem.replaceAll('\n', '\\r\\n'), /`\\n` written out/],
+    'line breaks written out': [pem.replaceAll('\n', '\\n'), /`\\n` as two characters in place of its line breaks; give value\.replaceAll\('\\\\n', '\\n'\)/],
+    'line breaks written out, in quotes': [`"${pem.replaceAll('\n', '\\n')}"`, /`\\n` as two characters/],
+    'carriage returns written out': [pem.replaceAll('\n', '\\r\\n'), /`\\n` as two characters/],
     'PEM in base64': [Buffer.from(pem).toString('base64'), /is PEM in base64; give Buffer\.from\(value, 'base64'\)/],
     'the base64 alone': [body(pem), /has lost its lines `-----BEGIN …-----`/],
     'all white space lost': [pem.replace(/\s/g, ''), /has lost the spaces in its `-----BEGIN …-----`/],

@@ -69,7 +69,7 @@ const mistakes: Record<string, [LocalKeyOptions, string, RegExp]> = {
   'a JWK secret without its value': [{ secretKey: { kty: 'oct' } }, 'secretKey', /JWK that is not a secret/],
   'keyId with several secrets': [{ secretKey: [secretKey, randomBytes(32)], keyId: 'a' }, 'keyId', /name each of them in 'keys'/],
 
-  'a public key in PEM as secret': [untyped({ secretKey: rsaPem.publicKey }), 'secretKey', /not a secret.*everyone could sign/],
+  'a public key in PEM as secret': [untyped({ secretKey: rsaPem.publicKey }), 'secretKey', /not a secret.*anyone could sign/],
   'a public key in PEM after other text as secret': [{ secretKey: `\u200b key:\n${ecPem.publicKey.toString()}` }, 'secretKey', /not a secret/],
   'a public key in PEM in a Buffer as secret': [{ secretKey: Buffer.from(rsaPem.publicKey) }, 'secretKey', /not a secret/],
   'a public key in PEM in base64 as secret':
@@ -100,10 +100,10 @@ const mistakes: Record<string, [LocalKeyOptions, string, RegExp]> = {
   'an unknown algorithm': [untyped({ secretKey, algorithm: 'HS1024' }), 'algorithm', /takes one of HS256, HS384.*got "HS1024"/],
   'a name every object has as algorithm': [untyped({ secretKey, algorithm: 'constructor' }), 'algorithm', /got "constructor"/],
   'an algorithm that is no string': [untyped({ secretKey, algorithm: ['HS256'] }), 'algorithm', /got object/],
-  'the algorithm none': [untyped({ secretKey, algorithm: 'none' }), 'algorithm', /everyone could write tokens/],
-  'the algorithm NoNe': [untyped({ secretKey, algorithm: 'NoNe' }), 'algorithm', /everyone could write tokens/],
+  'the algorithm none': [untyped({ secretKey, algorithm: 'none' }), 'algorithm', /anyone could create tokens/],
+  'the algorithm NoNe': [untyped({ secretKey, algorithm: 'NoNe' }), 'algorithm', /anyone could create tokens/],
   'none in decodeAlgorithms':
-    [untyped({ secretKey, decodeAlgorithms: ['HS256', 'NONE'] }), 'decodeAlgorithms', /everyone could write tokens/],
+    [untyped({ secretKey, decodeAlgorithms: ['HS256', 'NONE'] }), 'decodeAlgorithms', /anyone could create tokens/],
   'empty decodeAlgorithms': [{ secretKey, decodeAlgorithms: [] }, 'decodeAlgorithms', /at least one algorithm/],
   'decodeAlgorithms that are no array': [untyped({ secretKey, decodeAlgorithms: 'HS256' }), 'decodeAlgorithms', /takes an array/],
   'decodeAlgorithms without the algorithm': [{ secretKey, decodeAlgorithms: ['HS512'] }, 'decodeAlgorithms', /lacks 'HS256'/],
@@ -178,7 +178,7 @@ const mistakes: Record<string, [LocalKeyOptions, string, RegExp]> = {
   'a named key without a key': [named({ keyId: 'a' }), 'keys[0].secretKey', /is missing/],
   'a named key with a secret and a private key':
     [named({ keyId: 'a', secretKey, privateKey: rsa.privateKey }), 'keys[0].secretKey', /cannot be combined/],
-  'a named key with an unknown algorithm': [named({ keyId: 'a', secretKey, algorithm: 'none' }), 'keys[0].algorithm', /everyone could/],
+  'a named key with an unknown algorithm': [named({ keyId: 'a', secretKey, algorithm: 'none' }), 'keys[0].algorithm', /anyone could/],
   'a named private key without its algorithm':
     [named({ keyId: 'a', secretKey }, { keyId: 'b', privateKey: rsa.privateKey }), 'keys[1].algorithm', /takes a 'secretKey'/],
   'a named secret that is too short': [named({ keyId: 'a', secretKey: 'short' }), 'keys[0].secretKey', /5 bytes/],

@@ -51,7 +51,7 @@ const mistakes: Array<[name: string, options: Record<string, unknown>, option: s
   ['only HMAC for a JWK Set', { jwksUri, decodeAlgorithms: ['HS256'] }, 'decodeAlgorithms', /RS256/],
   ['only HMAC for issuers', { issuers, secretKey, decodeAlgorithms: ['HS256'] }, 'decodeAlgorithms', /RS256/],
   ['an unknown algorithm for issuers', { issuers, decodeAlgorithms: ['RS1'] }, 'decodeAlgorithms', /RS256/],
-  ['none for issuers', { issuers, decodeAlgorithms: ['none'] }, 'decodeAlgorithms', /everyone/],
+  ['none for issuers', { issuers, decodeAlgorithms: ['none'] }, 'decodeAlgorithms', /anyone/],
   ['an unknown algorithm for decodeKey', { decodeKey, algorithm: 'RS1' }, 'algorithm', /RS256/],
   ['a decodeKey that is no function', { decodeKey: secretKey }, 'decodeKey', /a function/],
   ['no key at all', {}, 'secretKey', /make a secret/]

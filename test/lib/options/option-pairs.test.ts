@@ -39,7 +39,7 @@ const refused: ReadonlyArray<[option: string, options: object, remedy: RegExp]> 
   ...[
     { accessCookieName: 'at' }, { refreshCookiePath: '/session' }, { cookieDomain: 'example.com' }, { cookieSamesite: 'Strict' }, { cookieHttponly: true }, { sessionCookie: false },
     { csrfProtection: 'fetch-metadata' }, { csrfProtection: false }, { csrfMethods: ['POST'] }, { csrfProtection: 'double-submit', csrfInCookies: true }
-  ].map(options => [Object.keys(options)[0] as string, { ...options, tokenLocation: ['headers', 'json'] }, /add 'cookies' to tokenLocation, or leave it out/] as [string, object, RegExp]),
+  ].map(options => [Object.keys(options)[0] as string, { ...options, tokenLocation: ['headers', 'json'] }, /tokenLocation does not have 'cookies'; add it there, or leave this option out/] as [string, object, RegExp]),
   ['implicitRefresh', { implicitRefresh: 60, tokenLocation: 'cookies', accessExpires: false }, /nothing to renew/],
   ['implicitRefresh', { implicitRefresh: 900, tokenLocation: 'cookies' }, /shorter than accessExpires/],
   ['store', { store: {} }, /no method denyToken/],

@@ -303,7 +303,7 @@ t.test('options that are wrong, or can do nothing, stop start-up', async t => {
     ...['/a:b', '/a*', '/caf\u00e9'].map((path): [JwtExtendedOptions, RegExp] => [{ resourceMetadata: { resource: resource + path } }, /'resourceMetadata\.resource' has a path with :, \* or %/]),
     [{ resourceMetadata: { resource, scopes_supported: 'read' as never } }, /'resourceMetadata\.scopes_supported' takes an array/],
     [{ resourceMetadata: { resource, resource_name: 5 as never } }, /'resourceMetadata\.resource_name' takes/],
-    [{ requireAccessTokenType: true }, /'requireAccessTokenType' is about tokens of other issuers/],
+    [{ requireAccessTokenType: true }, /'requireAccessTokenType' has no effect, since only tokens of your own keys/],
     [{ introspection: url as never }, /'introspection' takes an object/],
     [{ introspection: null as never }, /'introspection' takes an object/],
     [{ introspection: { url } as never }, /'introspection\.clientId' takes/],
@@ -311,12 +311,12 @@ t.test('options that are wrong, or can do nothing, stop start-up', async t => {
     [{ introspection: { ...credentials, url, secret: 'x' } as never }, /'introspection\.secret' is unknown/],
     [{ introspection: { ...credentials, url, maxAge: -1 } }, /'introspection\.maxAge' takes/],
     [{ introspection: { ...credentials, url, fetch: 5 as never } }, /'introspection\.fetch' takes a function/],
-    [{ secretKey: undefined, introspection: { ...credentials, url }, algorithm: 'ES256' }, /'algorithm' is about keys/],
-    [{ secretKey: undefined, introspection: { ...credentials, url }, decodeIssuer: 'https://issuer.example' }, /'decodeIssuer' is about tokens of our own keys.*'introspection\.issuer'/],
-    [{ secretKey: undefined, introspection: { ...credentials, url }, issuer: 'https://issuer.example' }, /'issuer' is about tokens of our own keys/],
+    [{ secretKey: undefined, introspection: { ...credentials, url }, algorithm: 'ES256' }, /'algorithm' has no effect, since no token is verified with a key/],
+    [{ secretKey: undefined, introspection: { ...credentials, url }, decodeIssuer: 'https://issuer.example' }, /'decodeIssuer' has no effect.*'introspection\.issuer'/],
+    [{ secretKey: undefined, introspection: { ...credentials, url }, issuer: 'https://issuer.example' }, /'issuer' has no effect/],
     [{ introspection: { ...credentials, url: 'https://me:pass@issuer.example' } }, /'introspection\.url' holds a user name or password; leave it out$/],
     [{ secretKey: undefined, introspection: { ...credentials, url }, jwksPath: '/jwks' }, /'jwksPath' has no keys/],
-    [{ secretKey: undefined, introspection: { ...credentials, url }, requireAccessTokenType: true }, /'requireAccessTokenType' is about JWTs/],
+    [{ secretKey: undefined, introspection: { ...credentials, url }, requireAccessTokenType: true }, /'requireAccessTokenType' has no effect, since the issuer is asked/],
     [{ secretKey: undefined, introspection: { ...credentials, url }, dpop: { nonce: true } }, /'dpop\.nonceSecret' is missing/]
   ]
   for (const [options, message] of wrong) await t.rejects(sessionApp(t, options), { code: 'FST_JWT_BAD_OPTION', message }, JSON.stringify(options))
