@@ -434,6 +434,7 @@ export type OptionsWithKeys = JwtExtendedOptions & (
   | Required<Pick<KeyOptions, 'jwksUri'>>
   | Required<Pick<KeyOptions, 'issuers'>>
   | Required<Pick<KeyOptions, 'decodeKey'>>
+  | Required<Pick<ResourceServerOptions, 'introspection'>>
   | { secretKey: KeyOptions['secretKey'] }
   | { privateKey: KeyOptions['privateKey'] }
   | { publicKey: KeyOptions['publicKey'] }

@@ -30,7 +30,7 @@ declare const app: FastifyInstance
 declare const fastify: FastifyInstance
 declare const request: FastifyRequest
 declare const reply: FastifyReply
-const { ${['anyOf', 'allOf', 'crossOriginProtection', 'freshJwtRequired', 'guard', 'jwtOptional', 'jwtRequired', 'not', 'permission', 'refreshTokenRequired', 'role', 'scope', 'verifyJwt', 'MemoryStore'].join(', ')} } = exported
+const { ${['anyOf', 'allOf', 'authenticationOf', 'crossOriginProtection', 'freshJwtRequired', 'guard', 'jwtOf', 'jwtOptional', 'jwtRequired', 'not', 'permission', 'refreshTokenRequired', 'role', 'scope', 'verifyJwt', 'MemoryStore'].join(', ')} } = exported
 `
 
 /** What the pages use of frameworks that are no dependencies of ours. */

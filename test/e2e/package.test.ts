@@ -106,8 +106,21 @@ t.test('the tarball holds what is built and what a reader needs, and nothing els
   for (const path of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'docs/getting-started.md', 'dist/index.js', 'dist/index.d.ts']) {
     t.ok(files.includes(path), path)
   }
-  const strangers = files.filter(path => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[\w-]+\.md|dist\/[\w./-]+\.(js|d\.ts)|dist\/(browser\/)?package\.json)$/.test(path))
+  const strangers = files.filter(path => !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md|docs\/[\w-]+\.(md|svg)|examples\/[\w./-]+\.(ts|js|json|md|html|css|svg|ico)|dist\/[\w./-]+\.(js|d\.ts)|dist\/(browser\/)?package\.json)$/.test(path))
   t.strictSame(strangers, [])
+})
+
+t.test('every link of its pages leads to a file that is in it', async t => {
+  const pages = files.filter(path => path.endsWith('.md') && path !== 'CHANGELOG.md')
+  let links = 0
+  for (const page of pages) {
+    for (const [, target] of (await readFile(join(root, page), 'utf8')).replace(/^```[\s\S]*?^```$/gm, '').matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g)) {
+      links++
+      const path = new URL(target as string, `file:///${page}`).pathname.slice(1)
+      t.ok(files.some(file => file === path || file.startsWith(`${path.replace(/\/$/, '')}/`)), `${page}: ${target}`)
+    }
+  }
+  t.ok(links > 200, `${links} links`)
 })
 
 t.test('it works in an empty ESM project', async t => {

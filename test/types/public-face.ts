@@ -2,7 +2,7 @@
 import Fastify from 'fastify'
 import type { onRequestHookHandler, preHandlerHookHandler, preValidationHookHandler } from 'fastify'
 import jwt, { crossOriginProtection, freshJwtRequired, jwtOptional, jwtRequired, MemoryStore, refreshTokenRequired, verifyJwt } from '../../lib/index.ts'
-import type { FoundLocation, JwtClaims, JwtErrorCode, JwtExtendedOptions, JwtHeader, JwtHook, JwtUser, SessionInfo, SessionTokens, Store } from '../../lib/index.ts'
+import type { FoundLocation, JwtClaims, JwtErrorCode, JwtExtendedOptions, OptionsWithKeys, JwtHeader, JwtHook, JwtUser, SessionInfo, SessionTokens, Store } from '../../lib/index.ts'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
 
@@ -62,6 +62,10 @@ const fromEnvironment: JwtExtendedOptions = {
   accessExpires: process.env.G,
   dpop: { nonceSecret: process.env.H }
 }
+// An issuer that is asked takes the place of keys.
+export const asks: OptionsWithKeys = { introspection: { url: 'https://issuer.example/introspect', clientId: 'api', clientSecret: process.env.I } }
+// @ts-expect-error neither keys nor an issuer that is asked
+export const keyless: OptionsWithKeys = { issuer: 'https://issuer.example' }
 // @ts-expect-error an algorithm that is none
 const none: JwtExtendedOptions = { algorithm: 'none' }
 // @ts-expect-error an unknown location
