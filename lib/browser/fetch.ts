@@ -61,13 +61,9 @@ type TabEvent = 'refreshed' | 'in' | 'out'
 /** Resolves a URL as `fetch` does, by the base of the document. */
 const urlOf = (input: RequestInfo | URL): string => input instanceof Request ? input.url : new Request(input).url
 
-async function codeOf (response: Response): Promise<unknown> {
-  try {
-    return (await response.json()).code
-  } catch {
-    return undefined
-  }
-}
+/** The code of an error response, which stays unread; `false` for any other. */
+const codeOf = async (response: Response): Promise<unknown> =>
+  !response.ok && (await response.clone().json().catch(() => null))?.code
 
 const isOver = async (response: Response): Promise<boolean> =>
   response.status === 401 && /^FST_JWT_(EXPIRED|MISSING_TOKEN|REVOKED|STALE)$/.test(await codeOf(response) as string)
@@ -80,10 +76,7 @@ function readCookie (name: string): string | undefined {
 function nextTask (): Promise<void> {
   return new Promise(resolve => {
     const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
-      port1.close()
-      resolve()
-    }
+    port1.onmessage = () => resolve(port1.close())
     port2.postMessage(0)
   })
 }
@@ -133,14 +126,14 @@ export function createFetch ({
     apply(event, accessToken)
   }
 
-  if (channel !== null) channel.onmessage = ({ data: [event, accessToken] }) => apply(event, accessToken)
+  if (channel) channel.onmessage = ({ data: [event, accessToken] }) => apply(event, accessToken)
 
   /** Runs a task while no other one runs: in this browser, or in this tab without Web Locks (over plain HTTP). */
   function exclusively<T> (task: () => Promise<T>): Promise<T> {
     const locks = tabs && globalThis.navigator?.locks
     if (locks) return locks.request(name, task)
     const result = lastTask.then(task)
-    lastTask = Promise.allSettled([result])
+    lastTask = result.catch(() => {})
     return result
   }
 
@@ -154,13 +147,16 @@ export function createFetch ({
         method: 'POST',
         credentials: 'include',
         redirect: 'error',
-        headers: csrfToken === undefined ? {} : { [refreshCsrfHeaderName]: csrfToken },
+        headers: csrfToken ? { [refreshCsrfHeaderName]: csrfToken } : {},
         signal: AbortSignal.timeout(timeout)
       })
       const body = await answer.text()
       const field = bearer === true ? 'access_token' : bearer
-      const accessToken = answer.ok && field !== false ? JSON.parse(body)[field] : undefined
-      if (answer.ok && field !== false && !accessToken) throw new TypeError(`No ${field} from ${refresh}`)
+      let accessToken: string | undefined
+      if (field && answer.ok) {
+        accessToken = JSON.parse(body)[field]
+        if (!accessToken) throw new TypeError(`No ${field} from ${refresh}`)
+      }
       settle = () => {
         if (answer.ok) tell('refreshed', accessToken)
         else if (answer.status === 401) tell('out')
@@ -192,18 +188,18 @@ export function createFetch ({
 
   /** Sends a request with what proves the session. A Request is cloned, to be sent again. */
   function send (input: RequestInfo | URL, init: RequestInit, crossOrigin: boolean, csrfToken: string | undefined): Promise<Response> {
-    const request = input instanceof Request ? input.clone() : null
-    const headers = new Headers(init.headers ?? request?.headers)
+    const request = input instanceof Request ? input.clone() : input
+    const headers = new Headers(init.headers ?? (request as Partial<Request>).headers)
     const own: RequestInit = { headers }
-    if (token !== undefined && !headers.has('authorization')) headers.set('authorization', `Bearer ${token}`)
-    if (csrfToken !== undefined && !headers.has(accessCsrfHeaderName)) {
+    if (token && !headers.has('authorization')) headers.set('authorization', `Bearer ${token}`)
+    if (csrfToken && !headers.has(accessCsrfHeaderName)) {
       headers.set(accessCsrfHeaderName, csrfToken)
       // A browser that is redirected to another origin removes `Authorization` (Fetch §4.4), and no header of ours.
       own.redirect = 'error'
     }
     // Cookies go to an API on another origin only if a request says so.
-    if (crossOrigin && bearer === false) own.credentials = init.credentials ?? 'include'
-    return fetch(request ?? input, { ...init, ...own })
+    if (crossOrigin && !bearer) own.credentials = init.credentials ?? 'include'
+    return fetch(request, { ...init, ...own })
   }
 
   async function sessionFetch (input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> {
@@ -226,9 +222,13 @@ export function createFetch ({
     let response = await attempt()
     for (let retries = 2; retries > 0; retries--) {
       // Another tab has refreshed between the reading of the CSRF cookie and the sending of the access cookie.
-      const raced = csrfToken !== readCsrfToken() && await codeOf(response.clone()) === 'FST_JWT_CSRF'
+      const raced = csrfToken !== readCsrfToken() && await codeOf(response) === 'FST_JWT_CSRF'
       if (!raced) {
-        if (!await needsRefresh(response.clone())) break
+        const other = response.clone()
+        const over = await needsRefresh(other)
+        // An unread clone would keep all that the caller reads. One that was read can't be cancelled.
+        other.body?.cancel().catch(() => {})
+        if (!over) break
         const { own, answer } = await refreshSince(seen)
         if (answer.status === 401) break
         if (!answer.ok) return answer

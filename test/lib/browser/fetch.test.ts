@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream'
 import cors from '@fastify/cors'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -60,6 +61,11 @@ async function site (t: Test, options: JwtExtendedOptions = {}): Promise<TestSer
   app.get('/fresh', { onRequest: freshJwtRequired }, async () => ({}))
   app.get('/plain', async (_request, reply) => reply.code(401).send('no JSON'))
   app.post('/echo', { onRequest: jwtRequired }, async request => ({ got: request.body }))
+  app.post('/endless', async (_request, reply) => {
+    const ticks = new PassThrough()
+    ticks.write('tick')
+    return reply.send(ticks)
+  })
   app.get('/elsewhere', { onRequest: jwtRequired }, async (request, reply) => reply.redirect((request.query as { to: string }).to))
   app.post('/elsewhere', { onRequest: jwtRequired }, async (request, reply) => reply.redirect((request.query as { to: string }).to, 307))
   app.addContentTypeParser('application/octet-stream', { parseAs: 'string' }, (_request, body, done) => { done(null, body) })
@@ -269,6 +275,24 @@ t.test('a stream cannot be sent again: the caller gets the 401, and the session 
   t.equal((await tab.fetch(`${origin}/echo`, { ...init, body: body() })).status, 401)
   t.equal(refreshes(), 1)
   t.same(await (await tab.fetch(`${origin}/echo`, { ...init, body: body() })).json(), { got: 'text' })
+})
+
+t.test('a response that never ends is handed on at once, and nothing of it is kept beside it', async t => {
+  for (const client of [{}, { csrf: true }, { needsRefresh: () => false }]) {
+    const { tab, origin, app, browser } = await signedIn(t, { csrfProtection: 'double-submit' }, client)
+    const copies: Response[] = []
+    const { clone } = Response.prototype
+    t.intercept(Response.prototype, 'clone', { value (this: Response) { const copy = clone.call(this); copies.push(copy); return copy } })
+    // Another tab refreshes meanwhile, which changes the CSRF cookie.
+    browser.beforeSending = () => { browser.cookies.set('csrf_access_token', 'another') }
+    const response = await tab.fetch(`${origin}/endless`, { method: 'POST' })
+    t.equal(response.status, 200)
+    const reader = response.body?.getReader()
+    t.equal(Buffer.from((await reader?.read())?.value ?? []).toString(), 'tick')
+    for (const copy of copies) t.strictSame(await copy.body?.getReader().read(), { value: undefined, done: true }, 'a copy is given up')
+    await reader?.cancel()
+    await app.close()
+  }
 })
 
 t.test('a request that was aborted is not sent again, and the refresh it caused is for the others', async t => {
