@@ -1,7 +1,7 @@
 import { hasTokenCookies } from './token-cookies.ts'
 import { badOption, isRefusal } from '../errors.ts'
 import { registrationOf } from '../registration.ts'
-import { ownedClaims } from '../options/settings.ts'
+import { ownedClaims } from '../options/cross-checks.ts'
 import { after } from '../after.ts'
 import { refuseRevoked } from '../authenticate/revocation.ts'
 import { isForOwnRoute } from '../own-route.ts'

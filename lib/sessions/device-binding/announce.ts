@@ -1,5 +1,5 @@
 import { readPayload } from '../../jwt/unverified.ts'
-import { leastBoundCookieLife } from '../../options/settings.ts'
+import { leastBoundCookieLife } from '../../options/cross-checks.ts'
 import { writeRegistration } from './header-fields.ts'
 import type { FastifyReply } from 'fastify'
 import type { TokenCookies } from '../../cookies/token-cookies.ts'

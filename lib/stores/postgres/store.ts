@@ -1,81 +1,31 @@
 import { randomBytes } from 'node:crypto'
 import { badOption, isJwtError } from '../../errors.ts'
-import { checkOptionNames } from '../../options/unknown.ts'
 import { resolveReplicate } from '../replication/options.ts'
 import { Replication, warnOfNoReplica } from '../replication/replication.ts'
 import { pageEnd, pageStart, readNumber, readSessionRow, readStateRow, writeTime } from '../sql-session.ts'
 import { connectionOf } from './client.ts'
 import { channelOf, createPostgresFeed } from './feed.ts'
+import { resolveOptions } from './options.ts'
 import { schemaSql, tableNames } from './schema.ts'
 import { clock, statementsFor } from './statements.ts'
+import { Sweeper } from './sweeper.ts'
 import { keyOf, textOf } from './text.ts'
 import type { PostgresClient, PostgresConnection } from './client.ts'
+import type { PostgresStoreOptions, ResolvedOptions } from './options.ts'
 import type { Statements } from './statements.ts'
 import type { SqlRow } from '../sql-session.ts'
 import type {
   CreatedSession, EndedSessions, SessionChange, SessionLimit, SessionPage, SessionRecord, SessionState, Store, StoredSession, TokenState
 } from '../../types/store.ts'
-import type { ReplicaStatus, ReplicateOptions } from '../replication/options.ts'
+import type { ReplicaStatus } from '../replication/options.ts'
 import type { Denial } from '../replication/replica.ts'
 
 export type { ReplicaStatus, ReplicateOptions } from '../replication/options.ts'
 export type { PostgresClient, PostgresJsClient, QueryClient } from './client.ts'
-
-/** Options of {@link PostgresStore}. */
-export interface PostgresStoreOptions {
-  /** The schema of the tables. Default: `'public'`. */
-  schema?: string
-  /** The beginning of every table name: letters, digits and `_`. Default: `'jwt_'`. */
-  prefix?: string
-  /** Milliseconds that PostgreSQL may take to answer, with the wait for a connection; then the request is a 503. Default: 2,000. */
-  commandTimeout?: number
-  /**
-   * Statements that may wait for an answer. Further requests are a 503 at once, so that an unresponsive database does not fill the memory
-   * of this process. Default: 5,000.
-   */
-  maxPending?: number
-  /**
-   * Keep the denials in the memory of this server, too: most access tokens need no query to PostgreSQL, and a revocation by another
-   * server takes effect here within `maxStaleness` milliseconds. Needs a `Pool` of `pg`, or `app.pg`. Default: `false`.
-   */
-  replicate?: boolean | ReplicateOptions
-}
-
-/** Options without `replicate`, which the replication reads by itself. */
-type ResolvedOptions = Required<Omit<PostgresStoreOptions, 'replicate'>>
+export type { PostgresStoreOptions } from './options.ts'
 
 /** Milliseconds by which the clocks of the servers and of the database may differ, for a replica. */
 const clockSkew = 10_000
-
-/** Milliseconds that an expired row is kept, so that clocks that differ, or jump, lose nothing. */
-const grace = 86_400_000
-
-/** The same for an id that was used once: there is one for each proof of a request. */
-const usedGrace = 60_000
-
-/** How often expired rows are deleted, in milliseconds, how many at once, and the pause between two steps. */
-const sweepInterval = 60_000
-const sweepLimit = 1000
-const sweepPause = 50
-
-const defaults: Readonly<ResolvedOptions> = { schema: 'public', prefix: 'jwt_', commandTimeout: 2000, maxPending: 5000 }
-
-function resolveOptions (given: Omit<PostgresStoreOptions, 'replicate'>): ResolvedOptions {
-  checkOptionNames(given, [...Object.keys(defaults), 'replicate'], 'store.')
-  const options = { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
-  for (const name of ['schema', 'prefix'] as const) {
-    if (typeof options[name] !== 'string' || !/^\w{1,40}$/.test(options[name])) {
-      throw badOption(`store.${name}`, 'takes 1 to 40 letters, digits and underscores')
-    }
-  }
-  for (const name of ['commandTimeout', 'maxPending'] as const) {
-    const value = options[name]
-    if (!Number.isInteger(value) || value < 1 || value > 2 ** 31 - 1) {
-      throw badOption(`store.${name}`, `takes a whole number of at least 1, got ${String(value)}`)
-    }
-  }
-  return options
-}
 
 /**
  * Keeps revocations and sessions on PostgreSQL (12 or later), for any number of servers. A token that one server revokes is refused by
@@ -104,12 +54,12 @@ export class PostgresStore implements Store {
   readonly #connection: PostgresConnection
   readonly #options: ResolvedOptions
   readonly #sql: Statements
+  readonly #sweeper: Sweeper
   /** Who has published, among all servers. In the name of a channel, so of letters and digits. */
   readonly #server = randomBytes(8).toString('hex')
   readonly #replication: Replication | null
   /** Judges an access token without a question; only with the `replicate` option. */
   readonly judge?: NonNullable<Store['judge']>
-  #timer: NodeJS.Timeout | undefined
   #pending = 0
   /** How far the clock of the database is ahead of ours, in milliseconds; learnt from `open` and from its answers. */
   #clockOffset = 0
@@ -123,6 +73,7 @@ export class PostgresStore implements Store {
     this.#options = resolveOptions(options)
     const { schema, prefix } = this.#options
     this.#sql = statementsFor(tableNames(schema, prefix), channelOf(schema, prefix))
+    this.#sweeper = new Sweeper(this.#sql, prefix, async (text, values) => this.#query(text, values))
     const replication = this.#createReplication(replicate)
     this.#replication = replication
     if (replication === null) return
@@ -162,15 +113,14 @@ export class PostgresStore implements Store {
       if (isJwtError(cause)) throw cause
       throw Object.assign(badOption('store', `got no answer from PostgreSQL; check that it is reachable: ${reasonOf(cause)}`), { cause })
     }
-    this.#sweepAfter(sweepInterval)
+    this.#sweeper.start()
     this.#replication?.start()
   }
 
   /** Stops the deletion of expired rows, and the replication with its connection. The other connections stay open. */
   close (): void {
     this.#replication?.close()
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    this.#sweeper.stop()
   }
 
   async denyToken (jti: string, _sid: string | null, expiresAt: number | null): Promise<void> {
@@ -330,29 +280,6 @@ export class PostgresStore implements Store {
       }, commandTimeout).unref()
     })
     return Promise.race([result, late]).finally(() => clearTimeout(timer))
-  }
-
-  #sweepAfter (milliseconds: number): void {
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => {
-      const again = (more: boolean): void => {
-        if (this.#timer !== undefined) this.#sweepAfter(more ? sweepPause : sweepInterval)
-      }
-      this.#sweep().then(again, () => { again(false) })
-    }, milliseconds).unref()
-  }
-
-  /** Deletes some of the rows that expired a day ago, and of the ids used once that expired a minute ago. @returns Whether there may be more. */
-  async #sweep (): Promise<boolean> {
-    const now = Date.now()
-    let more = false
-    for (const statement of ['forgetUsedIds', 'forgetDenials', 'forgetSessions', 'forgetOwners'] as const) {
-      // To look for owners without sessions takes longest, and must not keep the rest from being deleted.
-      if (more && statement === 'forgetOwners') break
-      const rows = await this.#query(this.#sql[statement], [now - (statement === 'forgetUsedIds' ? usedGrace : grace), `${this.#options.prefix}${statement}`, sweepLimit])
-      more ||= rows.length === sweepLimit
-    }
-    return more
   }
 }
 

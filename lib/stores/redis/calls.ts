@@ -1,0 +1,62 @@
+import { redisErrorCode } from './requirements.ts'
+import type { RedisConnection } from './client.ts'
+import type { RedisScript } from './scripts.ts'
+import type { ServerWatch } from './watch.ts'
+
+/** One call of a method of the store, which has one time-out however many commands it sends. */
+export interface Call {
+  /** `true` after the time-out. */
+  over: boolean
+  readonly startedAt: number
+}
+
+/** Sends what the methods of the store ask. */
+export interface Calls {
+  /**
+   * Runs a call with a time-out. A later result is dropped.
+   *
+   * @param watched Whether Redis must be what it was at start-up.
+   */
+  inTime<T> (work: (call: Call) => Promise<T>, watched?: boolean): Promise<T>
+  run (call: Call, script: RedisScript, keys: [string, ...string[]], args: string[]): Promise<unknown>
+  /** Sends a change, unless the call has timed out: then its caller has been told that it failed. */
+  change (call: Call, key: string, command: string, args: string[]): Promise<unknown>
+}
+
+/** @param commandTimeout Milliseconds. */
+export function createCalls (connection: RedisConnection, watch: ServerWatch, commandTimeout: number): Calls {
+  async function change (call: Call, key: string, command: string, args: string[]): Promise<unknown> {
+    if (call.over) throw new Error('The call has timed out')
+    return connection.send(key, command, args)
+  }
+
+  return {
+    change,
+
+    async run (call, { sha, source }, keys, args) {
+      const rest = [String(keys.length), ...keys, ...args]
+      try {
+        return await change(call, keys[0], 'EVALSHA', [sha, ...rest])
+      } catch (error) {
+        // The server does not have the script: it is new, or was restarted, or has taken over.
+        if (redisErrorCode(error) !== 'NOSCRIPT') throw error
+        return change(call, keys[0], 'EVAL', [source, ...rest])
+      }
+    },
+
+    async inTime<T> (work: (call: Call) => Promise<T>, watched = true) {
+      if (watched) watch.require()
+      const call: Call = { over: false, startedAt: Date.now() }
+      return new Promise<T>((resolve, reject) => {
+        const timer = setTimeout(() => {
+          // If this process was busy, the reply has arrived already, and is read before the callback runs.
+          setImmediate(() => {
+            call.over = true
+            reject(new Error(`Redis did not answer within ${commandTimeout} ms`))
+          })
+        }, commandTimeout).unref()
+        work(call).finally(() => clearTimeout(timer)).then(resolve, reject)
+      })
+    }
+  }
+}
