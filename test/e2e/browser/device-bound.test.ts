@@ -59,8 +59,9 @@ let limited = false
 /** What a page is answered: the status, and the body. */
 interface Answer { status: number, body: { user?: string, bound?: boolean, code?: string, claims?: { sid: string } } }
 
-async function ask (page: Page, method: string, url: string): Promise<Answer> {
-  const answer = await page.evaluate(`fetch(${JSON.stringify(url)}, { method: '${method}' }).then(async response => ({ status: response.status, body: await response.json() }))`)
+async function ask (page: Page, method: string, url: string, body?: object): Promise<Answer> {
+  const init = { method, ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }) }
+  const answer = await page.evaluate(`fetch(${JSON.stringify(url)}, ${JSON.stringify(init)}).then(async response => ({ status: response.status, body: await response.json() }))`)
   return answer as Answer
 }
 
@@ -234,14 +235,26 @@ t.test('a real browser binds sessions to a key of its own', withoutBrowser, asyn
     t.match(site.refreshes(), [{ status: 200 }])
   })
 
-  await t.test('a browser that is started again has its session still, and a new challenge', async t => {
+  await t.test('a browser that is started again has its session still, and a new challenge; one that was not to be kept is gone', async t => {
     const folder = t.testdir()
+    const plain = await serve(t, { deviceBinding: false })
+    const sites = [true, false].map(persistent => ({ persistent, site: plain.originOf(`persistent-${persistent}.test`) }))
     let context = await startWithProfile(folder, flags)
     await signIn(served, await open(context, origin))
+    for (const { persistent, site } of sites) {
+      const page = await open(context, site)
+      await ask(page, 'POST', '/login', { persistent })
+      t.match(await ask(page, 'GET', '/me'), { status: 200 })
+    }
     // Chromium writes cookies and sessions a little later.
     await context.close()
     context = await startWithProfile(folder, flags)
     t.teardown(async () => { await context.close() })
+    for (const { persistent, site } of sites) {
+      const page = await open(context, site)
+      t.match(await ask(page, 'GET', '/me'), persistent ? { status: 200, body: { user: 'ada' } } : { status: 401, body: { code: 'FST_JWT_MISSING_TOKEN' } })
+      t.equal((await ask(page, 'POST', '/refresh')).status, persistent ? 200 : 401)
+    }
     await expire(context)
     exchanges.length = 0
     const page = await open(context, origin)
