@@ -18,7 +18,7 @@ export const kAuthentication = Symbol.for('fastify-jwt-extended.authentication.1
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** `undefined` for nobody. */
+    /** `undefined` for an anonymous request. */
     [kAuthentication]?: Authentication | undefined
   }
 }

@@ -6,7 +6,7 @@ interface ErrorRow { readonly status: number, readonly message: string, readonly
 /**
  * Every error of this package: its status, its message (`%s` stands for the reason), and the `error` of its challenge
  * (RFC 6750 §3.1, RFC 9449 §7.1): `''` for a challenge without one, `null` for no challenge. `proof`: the challenge is about a proof,
- * whatever scheme the token came with.
+ * so its scheme is always `DPoP`.
  */
 const table = {
   FST_JWT_MISSING_TOKEN: { status: 401, message: 'Missing JWT token', challenge: '' },

@@ -72,7 +72,7 @@ async function openStore (fastify: FastifyInstance, { store: given }: Settings):
   return store
 }
 
-/** All that one `register` call builds. @throws `FST_JWT_BAD_OPTION` */
+/** Builds everything for one `register` call. @throws `FST_JWT_BAD_OPTION` */
 async function createRegistration (fastify: FastifyInstance, options: JwtExtendedOptions): Promise<Registration> {
   const settings = resolveOptions(options)
   const verifier = createTokenVerifier(settings)
@@ -160,7 +160,7 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
 }
 
 function plugin (fastify: FastifyInstance, options: OptionsWithKeys): Promise<void> {
-  // `app.register(jwt({ … }))`, say. At once, since Fastify would wait for a promise.
+  // For `app.register(jwt({ … }))`. It throws synchronously, since Fastify would wait for a promise.
   if (typeof (fastify as Partial<FastifyInstance> | undefined)?.decorateRequest !== 'function') {
     throw new TypeError('The plugin was called, but register takes the plugin itself: write await app.register(jwt, { … })')
   }

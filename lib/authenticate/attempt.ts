@@ -15,7 +15,7 @@ export interface Attempt extends SessionAnswer {
   /** The place that is being looked at, by its index among the locators. */
   place: number
   token: string
-  /** Further values of the same cookie, still to be tried; `null` if nobody has looked for them. */
+  /** Further values of the same cookie, still to be tried; `null` before they were looked for. */
   others: string[] | null
   verified: VerifiedToken | null
   user: JwtUser | null

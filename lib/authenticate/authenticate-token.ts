@@ -16,7 +16,7 @@ export async function authenticateToken (registration: Registration, token: stri
   const options = resolveHookOptions(asked)
   // A value of another type is an invalid token, not a mistake of the caller: it may come from a client.
   if (typeof token !== 'string') throw settings.errors.FST_JWT_INVALID_TOKEN('malformed')
-  // The steps of the pipeline, but for those that need a request.
+  // The steps of the pipeline, except those that need a request.
   const pipeline: readonly (Step | false)[] = [
     verify,
     checkType,

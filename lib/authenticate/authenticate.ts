@@ -174,7 +174,7 @@ function attach (attempt: Attempt): void {
   request[kAuthentication] = { verified, location: locatorOf(attempt).location, user, stored, provenKey }
 }
 
-/** Goes on with another token if one may still pass; else refuses the request, or lets it in as nobody. */
+/** Tries another token if there is one. Otherwise the request is refused, or anonymous. */
 function refuse (attempt: Attempt, error: unknown): MaybePromise<void> {
   // A fault, or a store that does not answer, is no verdict on the token.
   if (!isRefusal(error)) throw error

@@ -18,7 +18,7 @@ export function rememberRefusal (request: FastifyRequest, error: unknown): void 
   request[kRefusal] = error
 }
 
-/** Forgets it, since another hook has let the request in: one of `@fastify/auth`, say. */
+/** Forgets it, since another hook has accepted the request, such as an alternative of `@fastify/auth`. */
 export function forgetRefusal (request: FastifyRequest): void {
   if (request[kRefusal] !== undefined) request[kRefusal] = undefined
 }

@@ -4,7 +4,7 @@ import * as validate from '../options/validators.ts'
 import type { TokenType } from '../types/claims.ts'
 import type { TokenLocation, VerifyOptions } from '../types/hooks.ts'
 
-/** What a hook asks for, checked and complete, whatever instance it will meet. */
+/** The options of a hook, checked and complete. They do not depend on a registration. */
 export interface HookOptions {
   readonly type: TokenType | 'any'
   readonly fresh: boolean

@@ -11,10 +11,10 @@ import type { MaybePromise } from '../types/claims.ts'
 import type { JwtHook, VerifyOptions } from '../types/hooks.ts'
 import type { HookOptions } from './hook-options.ts'
 
-/** On a hook made here: what it asks for. A registered symbol, so that another copy of this package recognises it. */
+/** On a hook of this package: its options. A registered symbol, so that another copy of this package recognises it. */
 const kHook = Symbol.for('fastify-jwt-extended.hook.1')
 
-/** The registration a request is answered under. @throws `FST_JWT_NOT_REGISTERED` @internal */
+/** The registration that applies to a request. @throws `FST_JWT_NOT_REGISTERED` @internal */
 export function nearest (request: FastifyRequest): Registration {
   const registration = registrationOf(request.server)
   if (registration === undefined) {
@@ -42,7 +42,7 @@ function fail (request: FastifyRequest, thrown: unknown, done: HookHandlerDoneFu
   done(faultOf(thrown))
 }
 
-/** A hook as it is written here: whatever the server, a request is Fastify's. */
+/** A hook in this package, for the request of any kind of server. */
 type HookFunction = (this: unknown, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void
 
 /** A hook for every kind of server. @internal */
@@ -50,13 +50,13 @@ export function forEveryServer (hook: HookFunction): JwtHook {
   return hook as JwtHook
 }
 
-/** Stops at `preHandler: jwtRequired()`, which Fastify would take for no hook at all. @throws {TypeError} @internal */
+/** Refuses `preHandler: jwtRequired()`, which Fastify would ignore: the call returns `undefined`. @throws {TypeError} @internal */
 export function requireFastify (done: unknown, example: string): void {
   if (typeof done === 'function') return
   throw new TypeError(`A hook such as ${example} was called, but a route takes the hook itself: write preHandler: ${example}; inside a handler, await request.verifyJwt()`)
 }
 
-/** Ends a hook that has no promise to wait for, or when it is settled. */
+/** Ends a hook, at once or when its promise is settled. */
 function finish (pending: MaybePromise<void>, request: FastifyRequest, done: HookHandlerDoneFunction): void {
   if (pending === undefined) pass(request, done)
   else pending.then(() => { pass(request, done) }, (error: unknown) => { fail(request, error, done) })
@@ -145,7 +145,7 @@ export const crossOriginProtection: JwtHook = forEveryServer(function crossOrigi
   done()
 })
 
-/** What a function asks of a request if it is a hook of this package. @internal */
+/** The options of a hook of this package; `undefined` for any other function. @internal */
 export function hookOptionsOf (hook: unknown): HookOptions | undefined {
   return typeof hook === 'function' ? (hook as { readonly [kHook]?: HookOptions })[kHook] : undefined
 }

@@ -86,7 +86,7 @@ function headerLocator ({ headerName, errors }: Settings, headerType: string, bo
   }
 }
 
-/** As many values of one cookie are looked at: more come from nobody who means well. */
+/** How many values of one cookie are tried at most. More are an attack. */
 const maxCookieValues = 8
 
 /**

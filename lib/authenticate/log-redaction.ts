@@ -36,7 +36,7 @@ export function redactUrl (url: string, parameter: string): string {
   }).join('&')
 }
 
-/** Takes the URL of a request out of a text: whoever wrote it there meant no harm. */
+/** Replaces the URL of a request in a text, such as the message of a 404. */
 function redactText (text: string, url: string, redacted: string): string {
   return text.replaceAll(url, redacted)
 }

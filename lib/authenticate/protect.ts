@@ -60,7 +60,7 @@ function requirementOf (registration: Registration, url: string, jwt: false | Ve
  * What `protect` asks of a route besides its hooks; `null` where nothing.
  *
  * @param registration The nearest to the route.
- * @throws `FST_JWT_BAD_OPTION` when the route's `config.jwt` is none.
+ * @throws `FST_JWT_BAD_OPTION` if the route's `config.jwt` is invalid.
  */
 export function protectionOf (registration: Registration, route: { url: string, config: RouteOptions['config'] }): HookOptions | null {
   const owner = policyOwnerOf(registration)

@@ -61,7 +61,7 @@ export function mayTryNext (attempt: Attempt): boolean {
   return attempt.rank < decides
 }
 
-/** Whether a body that nobody has read may hold the token of a request: then nobody knows who it is. */
+/** Whether the token may be in a body that is not parsed yet: then the user is unknown. */
 function mayBeInBody ({ check: { locators }, place, request }: Attempt): boolean {
   return locators.slice(0, place).some(({ location }) => location === 'json') && reportUnreadBody(request)
 }

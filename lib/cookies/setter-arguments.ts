@@ -18,7 +18,7 @@ function checkReply (call: string, reply: unknown, other: unknown, second: strin
   if (!isReply(reply)) throw new TypeError(`${call} takes (reply, ${second})${isReply(other) ? ', in this order' : ', and the first is not a reply'}`)
 }
 
-/** A cookie that is set once the headers are out is lost, and nobody is told. @throws {Error} */
+/** Refuses a cookie that is set after the headers were sent: it would be lost silently. @throws {Error} */
 export function requireUnsent (reply: FastifyReply): void {
   if (reply.sent || reply.raw.headersSent) throw new Error('The reply was already sent, so that its cookies can no longer change: set or clear them before reply.send() or reply.hijack()')
 }

@@ -105,7 +105,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     return Math.min(Math.max(Math.ceil(payload['exp'] - Date.now() / 1000), 0), maxCookieAge)
   }
 
-  /** Where cookies are a location, whatever cannot set one is no reply. */
+  /** If cookies are a location, a reply can set them: anything else is not a reply. */
   const areLocation = settings.tokenLocation.includes('cookies')
 
   function requireCookies (reply: FastifyReply): void {

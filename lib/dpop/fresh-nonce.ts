@@ -10,7 +10,7 @@ declare module 'fastify' {
   }
 }
 
-/** Sends a nonce with the answer to a request, whatever the answer is. */
+/** Sends a nonce with every response to a request. */
 export function sendNonce (request: FastifyRequest, nonce: string): void {
   request[kFreshNonce] = nonce
 }

@@ -17,7 +17,7 @@ function normalize (text: string): string | null {
   return `${protocol}//${host}${normalizePath(pathname)}`
 }
 
-/** An absolute HTTP URI without its query and fragment, normalised (RFC 9449 §4.3, 9); `null` if it is none. */
+/** An absolute HTTP URI without its query and fragment, normalised (RFC 9449 §4.3, 9); `null` if it is invalid. */
 export function normalizeUri (text: string): string | null {
   return characters.test(text) && /^https?:\/\/[^/]/i.test(text) ? normalize(text) : null
 }

@@ -144,7 +144,7 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
     checkToken (request, token, claims, { location, bound, cookie }) {
       const key = boundKeyOf(claims)
       if (key === null) {
-        // A token in a cookie is out of reach of whoever reads logs, and has no client that could prove something.
+        // A token in a cookie has no client that could create a proof.
         if (bound || (required && cookie === null)) throw errors.FST_JWT_DPOP_BINDING('Token is not bound to a key')
         return null
       }

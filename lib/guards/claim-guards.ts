@@ -45,7 +45,7 @@ function readOptions (name: ClaimKind, options: unknown): { match: 'any' | 'all'
   }
 }
 
-/** Reads a claim by its path. Only own properties are claims: `toString` is none. */
+/** Reads a claim by its path. Only own properties are claims, and not `toString`. */
 function read (claims: JwtClaims, path: readonly string[]): unknown {
   let value: unknown = claims
   for (const name of path) {

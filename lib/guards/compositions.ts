@@ -55,8 +55,8 @@ function joinMessages (denials: readonly Denial[]): string {
 }
 
 /**
- * Creates a guard that passes if one of its members does: `anyOf(role('admin'), freshJwtRequired)`. A member that is refused
- * leaves the request as it was.
+ * Creates a guard that passes if one of its members does: `anyOf(role('admin'), freshJwtRequired)`. A refused member does not change the
+ * request.
  *
  * @param members Guards, and hooks that require a token. They are tried in order.
  * @throws `FST_JWT_BAD_OPTION` when it is created, for any other member.
@@ -88,7 +88,7 @@ export function anyOf (...members: JwtHook[]): Guard {
 /**
  * Creates a guard that passes if all of its members do.
  *
- * @param members As of `anyOf`. The first that refuses decides.
+ * @param members As for `anyOf`. The first refusal is the response.
  * @throws `FST_JWT_BAD_OPTION` when it is created, for any other member.
  */
 export function allOf (...members: JwtHook[]): Guard {
@@ -121,11 +121,11 @@ function asksForToken (requirement: Requirement): boolean {
 }
 
 /**
- * Creates a guard that passes if another guard denies: `not(role('suspended'))`. It does not pass without a verified token,
- * nor if the other guard throws.
+ * Creates a guard that passes if another guard refuses: `not(role('suspended'))`. It does not pass without a verified token, or if the
+ * other guard throws.
  *
- * @throws `FST_JWT_BAD_OPTION` when it is created, if `member` is not a guard, or contains a hook that requires a token:
- *   otherwise a refused token would be a reason to pass.
+ * @throws `FST_JWT_BAD_OPTION` when it is created, if `member` is not a guard, or contains a hook that requires a token: otherwise a
+ *   refused token would be a reason to pass.
  */
 export function not (member: Guard): Guard {
   const rule = ruleOf(member)

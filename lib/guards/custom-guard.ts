@@ -7,7 +7,7 @@ import type { FastifyRequest } from 'fastify'
 import type { JwtClaims, MaybePromise } from '../types/claims.ts'
 import type { Guard } from './rule.ts'
 
-/** A check of the app's own. `true` passes; `false`, `null` and `undefined` refuse. It may return a promise. */
+/** A check by the app. `true` passes; `false`, `null` and `undefined` refuse. It may return a promise. */
 export type GuardFunction = (request: FastifyRequest, claims: JwtClaims) => MaybePromise<boolean | null | undefined>
 
 /** Options of `guard`. */
@@ -17,14 +17,14 @@ export interface GuardOptions {
 }
 
 /**
- * Creates a guard from a function of the app's own, synchronous or not:
+ * Creates a guard from a function of the app, synchronous or asynchronous:
  *
  * ```ts
  * const isAuthor = guard(async (request, claims) => await db.authorOf(request.params.id) === claims.identity)
  * ```
  *
- * Only `true` passes. If it throws, the app's error handler answers; that is not a pass, in `not` either. `false` is
- * `FST_JWT_FORBIDDEN`. Without a verified token it is not called: `FST_JWT_MISSING_TOKEN`.
+ * Only `true` passes. `false` is `FST_JWT_FORBIDDEN`. If it throws, the error goes to the app's error handler, also inside `not`. Without
+ * a verified token it is not called: `FST_JWT_MISSING_TOKEN`.
  *
  * @param check Gets the request, and the claims of the verified token.
  * @throws `FST_JWT_BAD_OPTION` when it is created, if `check` is not a function.

@@ -17,16 +17,16 @@ const requirement: Requirement = Object.freeze({ kind: 'device' })
 
 const denial: Denial = Object.freeze({ message: 'Missing device binding', scopes: [] })
 
-/** The claims of a token that a device has got by a proof; `null` for any other. @throws `FST_JWT_MISSING_TOKEN` */
+/** The claims of a token of a bound session; `null` for any other. @throws `FST_JWT_MISSING_TOKEN` */
 function provedClaims (request: FastifyRequest, settings: Settings): JwtClaims | null {
   const claims = claimsOf(request, settings)
-  // Another issuer may write what it likes.
+  // A claim of another issuer proves nothing.
   return claims.bound === true && request[kAuthentication]?.verified.foreign !== true ? claims : null
 }
 
 /**
- * A guard that requires a session bound to its device: `preHandler: [jwtRequired, deviceBound]`. Without one it is
- * `FST_JWT_FORBIDDEN`. Copied cookies pass until the access token expires; `deviceProof` asks for a proof now.
+ * A guard that requires a session bound to a device: `preHandler: [jwtRequired, deviceBound]`. Any other session is `FST_JWT_FORBIDDEN`.
+ * It accepts copied cookies until the access token expires; `deviceProof` asks for a new proof.
  */
 export const deviceBound: Guard = toGuard({
   requirement,
@@ -39,7 +39,7 @@ export interface DeviceProofOptions {
   maxAge?: Duration
 }
 
-/** Seconds. Within so much the browser proves its device and sends the request again. */
+/** Seconds. In this time, the browser can send a proof and repeat the request. */
 const leastAge = 10
 
 /** Relative, since a proxy may have cut off the beginning of the path; with a dot, so that nothing in it reads as a host. */
@@ -49,9 +49,8 @@ function toItself ({ url }: FastifyRequest): string {
 }
 
 /**
- * Creates a hook that lets a request pass if its device has proved itself lately: before a payment, say. Otherwise it takes the
- * access cookie away and redirects the request to itself (307), so that the browser has to prove its device first. Copied
- * cookies don't come back.
+ * Creates a hook that requires a recent proof of the device, for example before a payment. Without one, it deletes the access cookie and
+ * redirects the request to itself (307), so that the browser has to send a proof first. A thief with copied cookies can't.
  *
  * ```ts
  * app.post('/transfer', { onRequest: [jwtRequired, deviceProof({ maxAge: '1m' })] }, transfer)
@@ -66,11 +65,11 @@ export function deviceProof (options: DeviceProofOptions = {}): JwtHook {
   const maxAge = lifetime(options.maxAge ?? 60, 'deviceProof.maxAge')
   if (maxAge < leastAge) throw badOption('deviceProof.maxAge', `must be at least ${leastAge} seconds, or a slow browser would never be done`)
 
-  /** Whether the browser has to prove its device first. */
+  /** Whether the browser has to send a proof first. */
   function isDue (request: FastifyRequest): boolean {
     const { settings } = nearest(request)
     const claims = provedClaims(request, settings)
-    // Of a token from elsewhere, a browser can't get the next.
+    // Only for a token in a cookie can the browser get the next one.
     if (claims === null || request[kAuthentication]?.location !== 'cookies') throw settings.errors.FST_JWT_FORBIDDEN(denial.message)
     return Date.now() / 1000 - Number(claims.iat) > maxAge
   }

@@ -107,7 +107,7 @@ export function toClaims (token: string, payload: Record<string, unknown>, setti
   return claims
 }
 
-/** Whether an access token is fresh: for good, or still, by the clock as it is now. */
+/** Whether an access token is fresh: without end, or until a time that has not passed yet. */
 export function isFresh (claims: JwtClaims): boolean {
   return claims.fresh === true || (typeof claims.fresh === 'number' && Date.now() / 1000 < claims.fresh)
 }

@@ -38,7 +38,7 @@ function createTenantSources (entry: Entry, template: IssuerTemplate, settings: 
   function keysOf (tenant: string): ExternalKeys {
     return create(settings, jwksUri === null ? { issuer: template.fill(issuer, tenant) } : { jwksUri: template.fill(jwksUri, tenant) }, path)
   }
-  // A URL that is none stops start-up, whoever the tenant is.
+  // An invalid URL stops start-up, for every tenant.
   const common = keysOf('tenant')
 
   function createFor (tenant: string): ExternalKeys {

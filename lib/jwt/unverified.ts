@@ -2,7 +2,7 @@ import { createDecoder } from 'fast-jwt'
 import { deepFreeze } from './freeze.ts'
 import type { JwtHeader } from '../types/claims.ts'
 
-/** A token as it came: whoever sent it may have written anything into it. */
+/** An unverified token: its sender may have written anything into it. */
 export interface UnverifiedToken {
   readonly header: JwtHeader
   readonly claims: Readonly<Record<string, unknown>>

@@ -23,7 +23,7 @@ function localKeysOption ({ keyOptions }: Settings): string | undefined {
   return ownOptions.find(name => keyOptions[name] !== undefined)
 }
 
-/** The option that says where keys come from that are not ours; `null` when there is none. */
+/** The option for external keys; `null` if there is none. */
 function externalKeysOption (settings: Settings): typeof foundOptions[number] | null {
   const [first, second] = foundOptions.filter(name => settings[name] !== null)
   if (first !== undefined && second !== undefined) {

@@ -15,7 +15,7 @@ export interface DocumentedRoute {
   readonly requirement: RouteRequirement
 }
 
-/** An OpenAPI Operation Object, as far as it is read here. */
+/** An OpenAPI Operation Object, with the members that are read here. */
 interface Operation {
   readonly [extension]?: object
   readonly operationId?: string
@@ -23,7 +23,7 @@ interface Operation {
   readonly responses?: Readonly<Record<string, unknown>>
 }
 
-/** An OpenAPI document, as far as it is read here. */
+/** An OpenAPI document, with the members that are read here. */
 interface Document {
   readonly openapi: string
   readonly components?: { readonly securitySchemes?: Readonly<Record<string, SecurityScheme>> }

@@ -2,7 +2,7 @@ import type { Settings } from '../options/settings.ts'
 import type { TokenType } from '../types/claims.ts'
 import type { TokenLocation } from '../types/hooks.ts'
 
-/** An OpenAPI Security Scheme Object, as far as it is read here. */
+/** An OpenAPI Security Scheme Object, with the members that are read here. */
 export interface SecurityScheme {
   readonly type: string
   readonly in?: string

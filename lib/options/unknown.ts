@@ -65,7 +65,7 @@ function wordsOf (name: string): string[] {
   return name.replace(/([a-z\d])([A-Z])/g, '$1 $2').toLowerCase().match(/[a-z\d]+/g) ?? []
 }
 
-/** As many names are suggested at most. */
+/** How many names are suggested at most. */
 const maxSuggestions = 3
 
 /** Known names that hold the unknown one, or whose words it holds with others between: the shortest of them. */
@@ -81,7 +81,7 @@ function related (name: string, known: readonly string[]): readonly string[] {
     .slice(0, maxSuggestions)
 }
 
-/** If there are more names than that, nobody reads a list of them. */
+/** A list of more names than this is too long to read. */
 const shortList = 12
 
 function joined (names: readonly string[], conjunction = 'and'): string {

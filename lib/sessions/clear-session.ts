@@ -9,7 +9,7 @@ import type { Sessions } from './sessions.ts'
 import type { Registration } from '../registration.ts'
 import type { JwtClaims } from '../types/claims.ts'
 
-/** Ends the session of a request, by whatever tokens it still holds, expired ones included. @returns Whether one has ended. */
+/** Ends the session of a request by any token that it has, expired ones included. @returns Whether a session has ended. */
 export type EndHeldSession = (request: FastifyRequest) => Promise<boolean>
 
 /** What a token says of its session. */

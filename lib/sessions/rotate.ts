@@ -40,10 +40,10 @@ interface Settled {
   readonly app: AppClaims
 }
 
-/** Whoever comes second finds the token replaced: more attempts are needed by a store that is broken, and by nobody else. */
+/** The loser of a race finds the token replaced. Only a broken store needs more attempts. */
 const maxAttempts = 20
 
-/** Refresh-token rotation (RFC 9700 §4.14.2): read, judge, compare and set, until nobody has come in between. */
+/** Refresh-token rotation (RFC 9700 §4.14.2): read, decide, compare and set; again if the session has changed meanwhile. */
 export function createRotateSession (
   settings: Settings, store: Pick<SessionStore, 'getSession' | 'replaceSession'>, tokens: SessionTokenIssuer, { end, endReused }: SessionEnder
 ): RotateSession {
@@ -68,7 +68,7 @@ export function createRotateSession (
     if (settings.dpop !== false && jkt !== provenKey) throw errors.FST_JWT_DPOP_BINDING('Invalid DPoP key binding')
   }
 
-  /** The session after the rotation, whoever has carried it out. */
+  /** The session after the rotation, by this request or another one. */
   async function settle (rotation: Rotation, known: StoredSession | null, request: FastifyRequest): Promise<Settled> {
     let stored = known
     for (let attempt = 0; attempt < maxAttempts; attempt++, stored = null) {

@@ -204,7 +204,7 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
       const id = typeof session === 'object' && session !== null ? session.sid : session
       if (typeof id !== 'string') throw new TypeError('revokeSession expects a session id (the sid claim), or the claims of a token that has one')
       const ended = await ender.end(id, 'revoked', log)
-      // Tokens of a session that is not here: of another issuer, say. Nobody knows how long they live.
+      // A session without a record, such as another issuer's. The lifetime of its tokens is unknown.
       if (!ended) await store.denySession(id, null)
       return ended
     },

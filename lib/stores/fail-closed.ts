@@ -11,7 +11,7 @@ export function storeUnavailable (errors: Errors, cause: unknown): JwtError {
   return error
 }
 
-/** A store that fails closed: whatever it throws, or rejects with, is a 503, so that no token passes for want of an answer. */
+/** A store that fails closed: if it throws or rejects, the request is a 503, so that no token passes without an answer. */
 export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 'checkToken' | 'getSessionState'> {
   function ask<T> (question: () => MaybePromise<T>): MaybePromise<T> {
     try {

@@ -109,7 +109,7 @@ export function createDeviceBindings (
     return stored
   }
 
-  /** Runs a step until nobody has changed the session in between. */
+  /** Repeats a step until the session has not changed meanwhile. */
   async function settle<T> (step: () => Promise<T | null>): Promise<T> {
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const result = await step()

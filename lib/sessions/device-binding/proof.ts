@@ -79,7 +79,7 @@ function says (claim: unknown, expected: string): boolean {
   return typeof claim === 'string' && isEqual(claim, expected)
 }
 
-/** A proof need not say whom it is for. If it does, it is for nobody else (RFC 7519 §4.1.3). */
+/** `aud` is optional in a proof. If it is there, it must be this server (RFC 7519 §4.1.3). */
 function checkAudience ({ payload: { aud } }: Jws, { url, errors }: Expected): void {
   if (aud !== undefined && aud !== url) throw errors.FST_JWT_DEVICE_PROOF_INVALID('aud')
 }
@@ -115,7 +115,7 @@ export function verifyRefresh (text: string, expected: ExpectedRefresh): string 
   const { algorithm, publicKey, errors } = expected
   const jws = parse(text, errors)
   if (jws.header['alg'] !== algorithm) throw errors.FST_JWT_DEVICE_PROOF_INVALID('alg')
-  // A key in the proof is not looked at, and must not be there: nobody shall think that it counts.
+  // The key in a proof of a bound session is not used, so it must not be there.
   if (jws.header['jwk'] !== undefined) throw errors.FST_JWT_DEVICE_PROOF_INVALID('jwk')
   checkSignature(jws, algorithm, createPublicKey({ key: { ...publicKey }, format: 'jwk' }), errors)
   const { jti } = jws.payload

@@ -34,7 +34,7 @@ export const feedLife = 86_400_000
 /*
  * publish(first, member, life, server): KEYS[first] and the next one are the feed and the live denials; without them, and without a feed,
  * nobody replicates. A publication says where it stands in the feed, and where the one before it does, so that one that is lost is
- * noticed: also after a failover or FLUSHALL, since a place holds the time. Whoever may not publish moves the place all the same.
+ * noticed: also after a failover or FLUSHALL, since a place holds the time. A server that may not publish also moves the place.
  */
 const publish = `
 local function publish (first, member, life, server)
