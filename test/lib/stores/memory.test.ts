@@ -114,5 +114,6 @@ t.test('two halves make one store, which answers for both', async t => {
   const [denylist, sessions] = [new MemoryStore(), new MemoryStore()]
   t.teardown(() => { denylist.close(); sessions.close() })
   const store = joinStores({ denylist, sessions })
+  t.jobs = 10
   testStore((name, run) => t.test(name, { buffered: true }, run), () => store)
 })
