@@ -1,8 +1,8 @@
 import { badOption } from '../errors.ts'
 
 /**
- * Stops start-up at an option that is there and `undefined`, as a variable of the environment is that is not set. It is for options that
- * must not be taken for absent: without a secret another key would count, and without an audience any would.
+ * Stops start-up at an option that is there and `undefined`, as an environment variable is if it is not set. For options that must not be
+ * taken for absent: without its private key an app could sign nothing, and without an audience it would accept any.
  *
  * @param path What stands before the name in the error, such as `'keys[0].'`.
  * @throws `FST_JWT_BAD_OPTION`
@@ -11,5 +11,5 @@ export function refuseUndefined<T extends object> (options: T, names: readonly (
   const unset = names.find(name => name in options && options[name] === undefined)
   if (unset === undefined) return
   const secret = unset === 'secretKey' ? '; `openssl rand -base64 48` makes a secret' : ''
-  throw badOption(`${path}${unset}`, `is undefined, as a variable of the environment is that is not set; set it, or leave the option out${secret}`)
+  throw badOption(`${path}${unset}`, `is undefined: its environment variable is probably not set; set it, or leave the option out${secret}`)
 }

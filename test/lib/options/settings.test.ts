@@ -133,7 +133,7 @@ t.test('a key, or what is required of a token, stops start-up if its environment
     const secret = name === 'secretKey' ? '; `openssl rand -base64 48` makes a secret' : ''
     await t.rejects(register(options), {
       code: 'FST_JWT_BAD_OPTION',
-      message: `fastify-jwt-extended: option '${name}' is undefined, as a variable of the environment is that is not set; set it, or leave the option out${secret}`
+      message: `fastify-jwt-extended: option '${name}' is undefined: its environment variable is probably not set; set it, or leave the option out${secret}`
     }, JSON.stringify(options))
   }
   await t.rejects(register({ introspection: { ...introspection, clientSecret: undefined } }), { message: /'introspection\.clientSecret' takes a non-empty string, got undefined$/ })
