@@ -18,7 +18,7 @@ export interface HttpResults {
 /** How many connections send one request at a time each. */
 const connections = 50
 
-/** What is compared with what. */
+/** What is compared with what, on servers that are started together. */
 const pairs = [
   ['a hook that does nothing', 'bare'],
   ['ours', 'bare'],
@@ -31,17 +31,20 @@ const pairs = [
   ['ours', '@fastify/jwt with cache'],
   ['ours', '@fastify/jwt'],
   ['ours', 'hook by hand on fast-jwt'],
+] as const
+
+/** The same, where many tokens have to be made and sent before anything counts. */
+const pairsOfManyTokens = [
   ['ours, 20,000 tokens', 'hook by hand on fast-jwt, 20,000 tokens'],
   ['ours, 100,000 tokens', 'hook by hand on fast-jwt, 100,000 tokens'],
   ['ours, every token new', '@fastify/jwt, every token new']
 ] as const
 
-type Scenario = typeof pairs[number][number]
-
-const scenarios = [...new Set(pairs.flat())]
+type Pair = typeof pairs[number] | typeof pairsOfManyTokens[number]
+type Scenario = Pair[number]
 
 /** How often each token has come before anything counts, at least, and for how many seconds. */
-const warmUp = { rounds: 1.2, seconds: 1.5 }
+const warmUp = { rounds: 1.1, seconds: 1 }
 
 function shuffled<T> (values: readonly T[]): T[] {
   return values.map(value => ({ value, place: Math.random() })).sort((a, b) => a.place - b.place).map(({ value }) => value)
@@ -52,7 +55,8 @@ interface Measured { readonly perSecond: number, readonly cpu: number, readonly 
 type Take = (one: Scenario, other: Scenario, measured: readonly [Measured, Measured]) => void
 
 /** Starts all servers, measures each pair so many times, and ends them. */
-async function generation (rounds: number, seconds: number, take: Take): Promise<void> {
+async function generation (pairs: readonly Pair[], rounds: number, seconds: number, take: Take): Promise<void> {
+  const scenarios = [...new Set<Scenario>(pairs.flat())]
   const load = startLoad()
   const servers = new Map<Scenario, ChildProcess>()
 
@@ -100,24 +104,26 @@ async function generation (rounds: number, seconds: number, take: Take): Promise
  * measured one right after the other, in an order that chance decides. Two processes of the same program differ by some percent for as
  * long as they live, so the servers are started anew many times; each start counts by the median of its rounds.
  *
- * @param starts How often the servers are started.
+ * @param starts How often the servers are started; those with many tokens half as often.
  * @param rounds How often each pair is measured in each.
  * @param seconds How long each of the two.
  */
 export async function http (starts: number, rounds: number, seconds: number): Promise<HttpResults> {
-  progress(`http: ${scenarios.length} servers${pinnable ? ' on core 0, load from core 1' : ', not pinned for want of taskset'}`)
-  const all = new Map<Scenario, Measured[]>(scenarios.map(name => [name, []]))
-  const ratiosOfStarts = new Map<string, number[]>(pairs.map(([one, other]) => [`${one} / ${other}`, []]))
-  for (let i = 1; i <= starts; i++) {
-    const ratios = new Map<string, number[]>()
-    await generation(rounds, seconds, (one, other, [left, right]) => {
-      all.get(one)?.push(left)
-      all.get(other)?.push(right)
-      const name = `${one} / ${other}`
-      ratios.set(name, [...ratios.get(name) ?? [], left.perSecond / right.perSecond])
-    })
-    for (const [name, values] of ratios) ratiosOfStarts.get(name)?.push(median(values))
-    progress(`http: start ${i} of ${starts}, ours / bare ${median(ratios.get('ours / bare') ?? []).toFixed(3)}`)
+  progress(`http: servers${pinnable ? ' on core 0, load from core 1' : ' and load not pinned, for want of taskset'}`)
+  const all = new Map<Scenario, Measured[]>()
+  const ratiosOfStarts = new Map<string, number[]>()
+  const add = <K, V>(map: Map<K, V[]>, key: K, value: V): void => { map.set(key, [...map.get(key) ?? [], value]) }
+  for (const [group, times] of [[pairs, starts], [pairsOfManyTokens, Math.ceil(starts / 2)]] as const) {
+    for (let i = 1; i <= times; i++) {
+      const ratios = new Map<string, number[]>()
+      await generation(group, rounds, seconds, (one, other, [left, right]) => {
+        add(all, one, left)
+        add(all, other, right)
+        add(ratios, `${one} / ${other}`, left.perSecond / right.perSecond)
+      })
+      for (const [name, values] of ratios) add(ratiosOfStarts, name, median(values))
+      progress(`http: start ${i} of ${times}: ${[...ratios].slice(0, 2).map(([name, values]) => `${name} ${median(values).toFixed(3)}`).join(', ')}`)
+    }
   }
   const each = <T>(from: Map<string, T>, value: (of: T) => number): Record<string, number> =>
     Object.fromEntries([...from].map(([name, of]) => [name, value(of)]))
