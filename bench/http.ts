@@ -104,7 +104,7 @@ async function generation (pairs: readonly Pair[], rounds: number, seconds: numb
  * measured one right after the other, in an order that chance decides. Two processes of the same program differ by some percent for as
  * long as they live, so the servers are started anew many times; each start counts by the median of its rounds.
  *
- * @param starts How often the servers are started; those with many tokens half as often.
+ * @param starts How often the servers are started.
  * @param rounds How often each pair is measured in each.
  * @param seconds How long each of the two.
  */
@@ -113,8 +113,8 @@ export async function http (starts: number, rounds: number, seconds: number): Pr
   const all = new Map<Scenario, Measured[]>()
   const ratiosOfStarts = new Map<string, number[]>()
   const add = <K, V>(map: Map<K, V[]>, key: K, value: V): void => { map.set(key, [...map.get(key) ?? [], value]) }
-  for (const [group, times] of [[pairs, starts], [pairsOfManyTokens, Math.ceil(starts / 2)]] as const) {
-    for (let i = 1; i <= times; i++) {
+  for (const group of [pairs, pairsOfManyTokens]) {
+    for (let i = 1; i <= starts; i++) {
       const ratios = new Map<string, number[]>()
       await generation(group, rounds, seconds, (one, other, [left, right]) => {
         add(all, one, left)
@@ -122,7 +122,7 @@ export async function http (starts: number, rounds: number, seconds: number): Pr
         add(ratios, `${one} / ${other}`, left.perSecond / right.perSecond)
       })
       for (const [name, values] of ratios) add(ratiosOfStarts, name, median(values))
-      progress(`http: start ${i} of ${times}: ${[...ratios].slice(0, 2).map(([name, values]) => `${name} ${median(values).toFixed(3)}`).join(', ')}`)
+      progress(`http: start ${i} of ${starts}: ${[...ratios].slice(0, 2).map(([name, values]) => `${name} ${median(values).toFixed(3)}`).join(', ')}`)
     }
   }
   const each = <T>(from: Map<string, T>, value: (of: T) => number): Record<string, number> =>
@@ -136,4 +136,4 @@ export async function http (starts: number, rounds: number, seconds: number): Pr
   }
 }
 
-if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 10), Number(process.argv[3] ?? 5), Number(process.argv[4] ?? 0.25)))
+if (process.argv[1]?.endsWith('http.ts') === true) console.log(await http(Number(process.argv[2] ?? 10), Number(process.argv[3] ?? 3), Number(process.argv[4] ?? 0.25)))

@@ -1,3 +1,4 @@
+import { refusePromise } from '../refuse-promise.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Errors } from '../errors.ts'
 import type { TrustedOrigins } from '../types/options.ts'
@@ -33,7 +34,11 @@ function isOwnOrigin (origin: string, request: FastifyRequest): boolean {
  */
 export function checkFetchMetadata (request: FastifyRequest, trustedOrigins: TrustedOrigins, errors: Errors): void {
   const { origin } = request.headers
-  if (origin !== undefined && trustedOrigins(origin, request) === true) return
+  if (origin !== undefined) {
+    const trusted: unknown = trustedOrigins(origin, request)
+    refusePromise(trusted, 'trustedOrigins', 'true or false')
+    if (trusted === true) return
+  }
   const site = request.headers['sec-fetch-site']
   if (site !== undefined) {
     if (site === 'same-origin' || site === 'none') return

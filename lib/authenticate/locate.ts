@@ -1,4 +1,5 @@
 import { badOption } from '../errors.ts'
+import { refusePromise } from '../refuse-promise.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { TokenType } from '../types/claims.ts'
@@ -222,11 +223,7 @@ function extractLocator (extractToken: NonNullable<Settings['extractToken']>, ty
     find (request) {
       const token: unknown = extractToken(request, type)
       if (token === undefined || token === null || token === '') return undefined
-      if (token instanceof Promise) {
-        // Nobody will wait for it: its rejection must not end the process.
-        token.catch(() => {})
-        throw badOption('extractToken', 'must return a string or undefined, and not a promise')
-      }
+      refusePromise(token, 'extractToken', 'a string or undefined')
       // `request.query.token as string`, and a client that sends it twice.
       if (typeof token !== 'string') throw errors.FST_JWT_BAD_REQUEST('What should hold a token is not one string')
       return token

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { after, isPromise } from '../after.ts'
+import { after } from '../after.ts'
 import { badOption, conceal } from '../errors.ts'
+import { refusePromise } from '../refuse-promise.ts'
 import { failClosed } from '../stores/fail-closed.ts'
 import { boundKeyOf } from './bound-key.ts'
 import { sendNonce } from './fresh-nonce.ts'
@@ -86,9 +87,12 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
     if (url === null) return requestUri(request.protocol, request.host, request.originalUrl)
     const given: unknown = url(request)
     if (typeof given === 'string') return normalizeUri(given)
-    // Nobody will wait for it: its rejection must not end the process.
-    if (isPromise(given)) Promise.resolve(given).catch(() => {})
-    throw conceal(badOption('dpop.url', 'must return a URL as text, at once: a promise is none'))
+    try {
+      refusePromise(given, 'dpop.url', 'a URL as text')
+    } catch (error) {
+      throw conceal(error)
+    }
+    throw conceal(badOption('dpop.url', 'must return a URL as text'))
   }
 
   /** When the proof is too old, in seconds since the epoch. Its age is that of its nonce, if it needs one, or else its `iat` (RFC 9449 §4.3, 10 and 11). */

@@ -1,6 +1,7 @@
 import { Lru } from 'toad-cache'
 import { badOption } from '../errors.ts'
 import { readIssuerTemplate } from '../keys/remote/issuer-template.ts'
+import { refusePromise } from '../refuse-promise.ts'
 import type { ResolvedIssuer, Settings } from '../options/settings.ts'
 import type { ExternalKeys } from '../keys/external.ts'
 import type { JwkSetLocation } from '../keys/remote/remote-jwk-set.ts'
@@ -24,7 +25,12 @@ interface Entry extends ResolvedIssuer {
 /** The tenants whose tokens are accepted. @throws `FST_JWT_BAD_OPTION` */
 function approvalOf ({ tenants, path }: Entry): (tenant: string) => boolean {
   if (tenants === null) throw badOption(`${path}tenants`, 'is missing, but the issuer has a placeholder; list the tenants, or give a function (tenant) => boolean, or every tenant of that issuer could log in')
-  return typeof tenants === 'function' ? tenant => tenants(tenant) === true : tenant => tenants.includes(tenant)
+  if (typeof tenants !== 'function') return tenant => tenants.includes(tenant)
+  return tenant => {
+    const approved: unknown = tenants(tenant)
+    refusePromise(approved, `${path}tenants`, 'true or false')
+    return approved === true
+  }
 }
 
 /** The issuers of several tenants. Keys are fetched for those only that the app approves, from URLs with the tenant's name in them. */
