@@ -2,7 +2,8 @@
 // their own. The servers share one core and are measured one at a time; the load comes from another core.
 import type { ChildProcess } from 'node:child_process'
 import { median, middleHalf, progress } from './measure.ts'
-import { answer, pinnable, start, startLoad } from './processes.ts'
+import { answer, measureServer, pinnable, start, startLoad } from './processes.ts'
+import type { Measured } from './processes.ts'
 
 export interface HttpResults {
   requestsPerSecond: Record<string, number>
@@ -50,8 +51,6 @@ function shuffled<T> (values: readonly T[]): T[] {
   return values.map(value => ({ value, place: Math.random() })).sort((a, b) => a.place - b.place).map(({ value }) => value)
 }
 
-interface Measured { readonly perSecond: number, readonly cpu: number, readonly answers: number }
-
 type Take = (one: Scenario, other: Scenario, measured: readonly [Measured, Measured]) => void
 
 /** Starts all servers, measures each pair so many times, and ends them. */
@@ -60,18 +59,8 @@ async function generation (pairs: readonly Pair[], rounds: number, seconds: numb
   const load = startLoad()
   const servers = new Map<Scenario, ChildProcess>()
 
-  async function cpuOf (server: ChildProcess): Promise<number> {
-    server.send('CPU time')
-    return (await answer<{ microseconds: number }>(server)).microseconds
-  }
-
-  async function measure (name: Scenario, seconds: number): Promise<Measured> {
-    const server = servers.get(name) as ChildProcess
-    const before = await cpuOf(server)
-    load.send({ measure: name, connections, seconds })
-    const { answers, seconds: took } = await answer<{ answers: number, seconds: number }>(load)
-    return { perSecond: answers / took, cpu: (await cpuOf(server) - before) / answers, answers }
-  }
+  const measure = async (name: Scenario, seconds: number): Promise<Measured> =>
+    measureServer(load, name, servers.get(name) as ChildProcess, connections, seconds)
 
   try {
     const tokens = new Map<Scenario, number>()

@@ -24,3 +24,23 @@ export async function answer<T> (child: ChildProcess): Promise<T> {
   if (message.error !== undefined) throw new Error(message.error)
   return message
 }
+
+export interface Measured {
+  readonly perSecond: number
+  /** Microseconds of the server's CPU for each request. */
+  readonly cpu: number
+  readonly answers: number
+}
+
+async function cpuOf (server: ChildProcess): Promise<number> {
+  server.send('CPU time')
+  return (await answer<{ microseconds: number }>(server)).microseconds
+}
+
+/** Puts a server, which the load generator knows by its name, under load for so many seconds. */
+export async function measureServer (load: ChildProcess, name: string, server: ChildProcess, connections: number, seconds: number): Promise<Measured> {
+  const before = await cpuOf(server)
+  load.send({ measure: name, connections, seconds })
+  const { answers, seconds: took } = await answer<{ answers: number, seconds: number }>(load)
+  return { perSecond: answers / took, cpu: (await cpuOf(server) - before) / answers, answers }
+}

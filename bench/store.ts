@@ -17,7 +17,7 @@ import { noPostgres, startPostgres } from '../test/helpers/postgres-server.ts'
 import { noRedis, startRedis } from '../test/helpers/redis-server.ts'
 import { databasePath, drivers } from '../test/helpers/sqlite.ts'
 import { median, progress } from './measure.ts'
-import { answer, start, startLoad } from './processes.ts'
+import { answer, measureServer, start, startLoad } from './processes.ts'
 
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 7)
 const seconds = 1
@@ -67,11 +67,6 @@ async function serve (name: string, place: string): Promise<void> {
   process.send?.({ port, requests })
 }
 
-async function cpuOf (server: ChildProcess): Promise<number> {
-  server.send('CPU time')
-  return (await answer<{ microseconds: number }>(server)).microseconds
-}
-
 async function run (): Promise<void> {
   for (const missing of [noRedis, noPostgres]) if (missing !== false) throw new Error(missing)
   const ends: Array<() => unknown> = []
@@ -90,11 +85,8 @@ async function run (): Promise<void> {
 
   /** @returns Requests a second, and microseconds of the server's CPU for each. */
   async function measure (name: string, connections: number, duration: number): Promise<[rate: number, cpu: number]> {
-    const server = servers.get(name) as ChildProcess
-    const before = await cpuOf(server)
-    load.send({ measure: name, connections, seconds: duration })
-    const { answers, seconds } = await answer<{ answers: number, seconds: number }>(load)
-    return [answers / seconds, (await cpuOf(server) - before) / answers]
+    const { perSecond, cpu } = await measureServer(load, name, servers.get(name) as ChildProcess, connections, duration)
+    return [perSecond, cpu]
   }
 
   const results = new Map(loads.map(load => [load, new Map([...servers.keys()].map(name => [name, [] as Array<[number, number]>]))]))

@@ -7,7 +7,7 @@ export interface Config {
   host: string
   port: number
   production: boolean
-  /** A long random string, the same for all processes: `openssl rand -base64 64`. */
+  /** A long random string, the same for all processes: `node -p "crypto.randomBytes(64).toString('base64')"`. */
   secretKey: string
   /** Certificate and key, if this process ends TLS itself. */
   tls: { key: Buffer, cert: Buffer } | null
@@ -21,6 +21,8 @@ export interface Config {
   admin: { email: string, password: string } | null
 }
 
+const secretCommand = 'node -p "crypto.randomBytes(64).toString(\'base64\')"'
+
 export function readConfig (env: NodeJS.ProcessEnv): Config {
   const need = (name: string, why: string): string => {
     const value = env[name]
@@ -29,8 +31,8 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
   }
   const production = env['NODE_ENV'] === 'production'
 
-  const secretKey = need('JWT_SECRET_KEY', 'make one with `openssl rand -base64 64`, and keep it out of the code')
-  if (secretKey.length < 64) throw new Error('JWT_SECRET_KEY is too short: make one with `openssl rand -base64 64`')
+  const secretKey = need('JWT_SECRET_KEY', `make one with ${secretCommand}, and keep it out of the code`)
+  if (secretKey.length < 64) throw new Error(`JWT_SECRET_KEY is too short: make one with ${secretCommand}`)
 
   const tls = env['TLS_CERT_FILE'] === undefined
     ? null

@@ -1,6 +1,6 @@
 // A complete authentication system: see README.md beside this file.
 //
-//   npm run build && JWT_SECRET_KEY="$(openssl rand -base64 64)" node --import ./scripts/typescript.js examples/auth-system/server.ts
+//   npm run build && JWT_SECRET_KEY="$(node -p "crypto.randomBytes(64).toString('base64')")" node --import ./scripts/typescript.js examples/auth-system/server.ts
 import { buildApp } from './app.ts'
 import { readConfig } from './config.ts'
 

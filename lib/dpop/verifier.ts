@@ -89,10 +89,10 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
     if (typeof given === 'string') return normalizeUri(given)
     try {
       refusePromise(given, 'dpop.url', 'a URL as text')
+      throw badOption('dpop.url', 'must return a URL as text')
     } catch (error) {
       throw conceal(error)
     }
-    throw conceal(badOption('dpop.url', 'must return a URL as text'))
   }
 
   /** When the proof is too old, in seconds since the epoch. Its age is that of its nonce, if it needs one, or else its `iat` (RFC 9449 §4.3, 10 and 11). */

@@ -1,5 +1,5 @@
 import { badOption } from '../errors.ts'
-import { isHmac } from '../keys/algorithms.ts'
+import { isHmac, secretCommand } from '../keys/algorithms.ts'
 import { createCallbackKeys } from '../keys/callback.ts'
 import { checkAlgorithms, loadKeys, noKeys } from '../keys/local.ts'
 import { createIssuerKeys } from '../keys/remote/issuer-keys.ts'
@@ -63,7 +63,7 @@ function checkTogether (settings: Settings, own: string | undefined, found: stri
 /** Nonces of proofs are made with keys that sign, or with a secret of their own. @throws `FST_JWT_BAD_OPTION` */
 function checkNonceKeys (keys: KeySet, { dpop }: Settings): KeySet {
   if (dpop && dpop.nonceLife !== null && dpop.nonceSecret === null && keys.signing === null) {
-    throw badOption('dpop.nonceSecret', 'is missing, and there is no signing key to derive it from; create a secret with `openssl rand -base64 48`, the same for every server')
+    throw badOption('dpop.nonceSecret', `is missing, and there is no signing key to derive it from; create a secret with \`${secretCommand()}\`, the same for every server`)
   }
   return keys
 }

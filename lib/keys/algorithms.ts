@@ -4,11 +4,16 @@ import type { Algorithm } from '../types/keys.ts'
 /** The least bytes of an HMAC secret: the size of the hash (RFC 7518 §3.2). */
 const secretBytes = new Map<Algorithm, number>([['HS256', 32], ['HS384', 48], ['HS512', 64]])
 
+/** A command that makes a secret. It needs Node.js and nothing else. */
+export function secretCommand (bytes = 48): string {
+  return `node -p "crypto.randomBytes(${bytes}).toString('base64')"`
+}
+
 /** A command for each algorithm that makes a key for it. */
 const recipes: Record<Algorithm, string> = {
-  HS256: 'openssl rand -base64 48',
-  HS384: 'openssl rand -base64 48',
-  HS512: 'openssl rand -base64 64',
+  HS256: secretCommand(),
+  HS384: secretCommand(),
+  HS512: secretCommand(64),
   RS256: 'openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048',
   RS384: 'openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072',
   RS512: 'openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096',

@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { badOption } from '../errors.ts'
 import { checkOptionNames } from '../options/unknown.ts'
 import { refuseUndefined } from '../options/unset.ts'
-import { algorithmsOf, allAlgorithms, isAlgorithm, isHmac } from './algorithms.ts'
+import { algorithmsOf, allAlgorithms, isAlgorithm, isHmac, secretCommand } from './algorithms.ts'
 import { readPrivateKey, readPublicKey } from './asymmetric-key.ts'
 import { publicJwk } from './jwk-set.ts'
 import { checkSecretEnds, readSecret } from './secret-key.ts'
@@ -128,7 +128,7 @@ function checkOneKey (path: string, key: { secretKey?: unknown, privateKey?: unk
   if (key.secretKey === undefined) {
     if (key.privateKey !== undefined || key.publicKey !== undefined) return
     throw badOption(`${path}secretKey`, "is missing, and so are 'privateKey' and 'publicKey'; " +
-      'make a secret with `openssl rand -base64 48` and keep it out of the source')
+      `make a secret with \`${secretCommand()}\` and keep it out of the source`)
   }
   const other = key.privateKey !== undefined ? 'privateKey' : key.publicKey !== undefined ? 'publicKey' : null
   if (other !== null) {

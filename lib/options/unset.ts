@@ -1,4 +1,5 @@
 import { badOption } from '../errors.ts'
+import { secretCommand } from '../keys/algorithms.ts'
 
 /**
  * Stops start-up at an option that is there and `undefined`, as an environment variable is if it is not set. For options that must not be
@@ -10,6 +11,6 @@ import { badOption } from '../errors.ts'
 export function refuseUndefined<T extends object> (options: T, names: readonly (keyof T & string)[], path = ''): void {
   const unset = names.find(name => name in options && options[name] === undefined)
   if (unset === undefined) return
-  const secret = unset === 'secretKey' ? '; `openssl rand -base64 48` makes a secret' : ''
+  const secret = unset === 'secretKey' ? `; \`${secretCommand()}\` makes a secret` : ''
   throw badOption(`${path}${unset}`, `is undefined: its environment variable is probably not set; set it, or leave the option out${secret}`)
 }

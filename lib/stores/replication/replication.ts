@@ -125,7 +125,8 @@ export class Replication {
       },
       marked: (name, position, born) => {
         const asked = this.#asked.get(name)
-        if (attempt !== this.#attempt || asked === undefined) return
+        // A mark that another connection was asked for: no name is used twice.
+        if (asked === undefined) return
         const { askedAt, wallTime } = asked
         // They come in the order in which they were asked for: an earlier one does not come any more.
         const names = [...this.#asked.keys()]

@@ -157,7 +157,7 @@ t.test('it ends TLS itself when it is given a certificate', async t => {
 
 t.test('a mistake in the environment stops the start, with a remedy', async t => {
   const mistakes: [Record<string, string>, RegExp][] = [
-    [{}, /JWT_SECRET_KEY is not set: make one with `openssl rand -base64 64`/],
+    [{}, /JWT_SECRET_KEY is not set: make one with node -p "crypto\.randomBytes\(64\)/],
     [{ JWT_SECRET_KEY: '' }, /JWT_SECRET_KEY is not set/],
     [{ JWT_SECRET_KEY: 'your-secret-key-change-in-production' }, /JWT_SECRET_KEY is too short/],
     [{ ...secret, NODE_ENV: 'production', REDIS_URL: 'redis://127.0.0.1' }, /TLS_CERT_FILE and TLS_KEY_FILE, or TRUST_PROXY/],

@@ -52,10 +52,10 @@ const named = (...keys: object[]) => untyped({ keys })
 
 /** Of each mistake: the options, the option that must be named, and what the message must say. */
 const mistakes: Record<string, [LocalKeyOptions, string, RegExp]> = {
-  'no key at all': [{}, 'secretKey', /is missing.*openssl rand/],
+  'no key at all': [{}, 'secretKey', /is missing.*node -p "crypto\.randomBytes\(48\)/],
   'no key at all, with an algorithm': [{ algorithm: 'RS256' }, 'secretKey', /is missing.*'privateKey'/],
 
-  'an HS256 secret of 31 bytes': [{ secretKey: 'x'.repeat(31) }, 'secretKey', /31 bytes, HS256 needs at least 32.*openssl rand/],
+  'an HS256 secret of 31 bytes': [{ secretKey: 'x'.repeat(31) }, 'secretKey', /31 bytes, HS256 needs at least 32.*node -p "crypto\.randomBytes\(48\)/],
   'an HS384 secret of 47 bytes': [{ secretKey: Buffer.alloc(47), algorithm: 'HS384' }, 'secretKey', /47 bytes, HS384 needs at least 48/],
   'an HS512 secret of 63 bytes': [{ secretKey: Buffer.alloc(63), algorithm: 'HS512' }, 'secretKey', /63 bytes, HS512 needs at least 64/],
   'a secret too short for one of decodeAlgorithms':

@@ -130,7 +130,7 @@ t.test('a key, or what is required of a token, stops start-up if its environment
     ['dpop.nonceSecret', { secretKey, dpop: { nonce: true, nonceSecret: undefined } }]
   ]
   for (const [name, options] of table) {
-    const secret = name === 'secretKey' ? '; `openssl rand -base64 48` makes a secret' : ''
+    const secret = name === 'secretKey' ? '; `node -p "crypto.randomBytes(48).toString(\'base64\')"` makes a secret' : ''
     await t.rejects(register(options), {
       code: 'FST_JWT_BAD_OPTION',
       message: `fastify-jwt-extended: option '${name}' is undefined: its environment variable is probably not set; set it, or leave the option out${secret}`

@@ -136,7 +136,7 @@ t.test('on a server', { skip: noPostgres }, async t => {
   })
 
   await t.test('rotations that wait for a row do not hold the connections for longer than their time', async t => {
-    const store = await openStore(t, poolOf(t, server, { max: 2, statement_timeout: 300, query_timeout: 600 }), { commandTimeout: 300 })
+    const store = await openStore(t, poolOf(t, server, { max: 2, statement_timeout: 1000, query_timeout: 2000 }), { commandTimeout: 1000 })
     const record = await start(store)
     const other = await poolOf(t, server).connect()
     await other.query('BEGIN')
@@ -201,12 +201,12 @@ t.test('on a server', { skip: noPostgres }, async t => {
   })
 
   await t.test('a rotation that ran after its caller was told 503 has changed nothing', async t => {
-    const store = await openStore(t, poolOf(t, server), { commandTimeout: 300 })
+    const store = await openStore(t, poolOf(t, server), { commandTimeout: 1000 })
     const record = await start(store)
     const other = await poolOf(t, server).connect()
     await other.query('BEGIN')
     await other.query('SELECT 1 FROM jwt_sessions WHERE id = $1 FOR UPDATE', [`=${record.id}`])
-    await t.rejects(store.replaceSession(record.id, 0, { used: false }), { message: /did not answer within 300 ms/ })
+    await t.rejects(store.replaceSession(record.id, 0, { used: false }), { message: /did not answer within 1000 ms/ })
     await other.query('SELECT pg_sleep(0.2)')
     await other.query('COMMIT')
     other.release()
@@ -267,8 +267,8 @@ t.test('on a server', { skip: noPostgres }, async t => {
   })
 
   await t.test('a server that stands still, dies and comes back: 503, never a pass, and no restart', async t => {
-    const pool = poolOf(t, server, { connectionTimeoutMillis: 300, max: 4 })
-    const store = new PostgresStore(pool, { commandTimeout: 300, prefix: 'outage_' })
+    const pool = poolOf(t, server, { connectionTimeoutMillis: 1000, max: 4 })
+    const store = new PostgresStore(pool, { commandTimeout: 1000, prefix: 'outage_' })
     t.teardown(() => store.close())
     const app = await sessionApp(t, { store })
     app.post('/login', async () => app.jwt.createSession('ada'))
