@@ -13,19 +13,24 @@ export function wrongType ({ type, registration: { settings: { errors } } }: Che
   return type === 'access' ? errors.FST_JWT_ACCESS_REQUIRED() : errors.FST_JWT_REFRESH_REQUIRED()
 }
 
+/** Refusals of a token that is genuine, at the wrong time: a client refreshes, or waits. */
+const untimely: ReadonlySet<string> = new Set(['FST_JWT_EXPIRED', 'FST_JWT_NOT_YET_VALID', 'FST_JWT_STALE'])
+
 /**
- * Whether a token was refused that is not of the type the hook asks for. An expired one counts, too: a front end sends its
- * access token with every request, also with the one that brings it the next.
+ * Whether a refused token leaves the decision to the other tokens of the request: it is not of the type the hook asks for. One that is
+ * untimely counts, too, since a front end sends its access token with every request, also with the one that refreshes. If a hook takes
+ * both types, an expired access token must not hide the refresh token beside it.
  */
-function isOfOtherType ({ check, token }: Attempt, { code }: JwtError): boolean {
+function leavesDecision ({ check, token }: Attempt, { code }: JwtError): boolean {
   if (code === 'FST_JWT_ACCESS_REQUIRED' || code === 'FST_JWT_REFRESH_REQUIRED') return true
-  if (check.type === 'any' || (code !== 'FST_JWT_EXPIRED' && code !== 'FST_JWT_NOT_YET_VALID')) return false
+  if (!untimely.has(code)) return false
+  if (check.type === 'any') return true
   // Times are checked after the signature, so that the claims can be believed. An opaque token has none, and is a refresh token.
   const { type = 'access' } = readPayload(token) ?? { type: 'refresh' }
   return type !== check.type
 }
 
-/** From here on a refusal is that of a token the hook asks for, which decides about its place. */
+/** From here on a refusal decides: no other place is looked at. */
 const decides = 2
 
 /**
@@ -34,7 +39,7 @@ const decides = 2
  */
 function rankOf (attempt: Attempt, error: JwtError): number {
   const weight = error.code === 'FST_JWT_REUSED' ? 2 : error.code === 'FST_JWT_EXPIRED' ? 1 : 0
-  return weight + (isOfOtherType(attempt, error) ? 0 : decides)
+  return weight + (leavesDecision(attempt, error) ? 0 : decides)
 }
 
 /** Keeps the refusal that says more, or the first of two. @returns The one to answer with, if no other token passes. */
@@ -87,7 +92,7 @@ export function conclude (attempt: Attempt, refusal: JwtError): MaybePromise<voi
   const missing = refusal.code === 'FST_JWT_MISSING_TOKEN'
   return after(sessions?.endReused(refusal, request.log), () => {
     if (missing) reportMissing(attempt)
-    else publishRefused(refusal.code, request)
+    else publishRefused(refusal, request)
     const refused = mayBeInBody(attempt) || optional === false || (optional === 'strict' && !missing)
     if (refused && !isForOwnRoute(request)) throw skippedRefresh(attempt, refusal) ?? refusal
     request[kAuthentication] = undefined

@@ -9,7 +9,10 @@ export type FoundLocation = TokenLocation | 'extractToken'
 
 /** Options of `verifyJwt`: what a hook requires of a request. */
 export interface VerifyOptions {
-  /** The token type that is accepted. Default: `'access'`. */
+  /**
+   * The token type that is accepted. With `'any'`, both: if the first token has expired, is not valid yet or is stale, the next one is
+   * tried. Default: `'access'`.
+   */
   type?: TokenType | 'any'
   /** Accept only a fresh token. Default: `false`. */
   fresh?: boolean

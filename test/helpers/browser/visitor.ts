@@ -70,17 +70,33 @@ async function startSession (site: Site, { context, page, name, password, userAg
     }
   }))
   await page.goto(`${site.origin}/profile`)
-  await seeProfile(page, name)
+  const before = site.exchanges.length
+  try {
+    await seeProfile(page, name)
+  } catch (error) {
+    const exchanges = site.exchanges.slice(Math.max(before - 15, 0)).map(({ method, url, status }) => `${method} ${url} ${status}`)
+    throw new Error(`${String(error)}\nWhat came to the site: ${exchanges.join(', ')}`, { cause: error })
+  }
 }
 
 /** Waits until the page greets its owner. */
 export async function seeProfile (page: Page, name: string): Promise<void> {
-  await page.getByRole('heading', { name: `Hello, ${name}` }).waitFor()
+  await see(page, `Hello, ${name}`)
+}
+
+/** Waits for a heading. If it does not come, the error says what is there. */
+async function see (page: Page, heading: string): Promise<void> {
+  try {
+    await page.getByRole('heading', { name: heading }).waitFor()
+  } catch (error) {
+    const html = await page.content().catch(String)
+    throw new Error(`No '${heading}' on ${page.url()}:\n${html}`, { cause: error })
+  }
 }
 
 /** Waits until nobody is signed in on a page. */
 export async function seeSignIn (page: Page): Promise<void> {
-  await page.getByRole('heading', { name: 'Sign in' }).waitFor()
+  await see(page, 'Sign in')
 }
 
 /** Waits until the browser has thrown the access cookie away, since its time was up. */

@@ -4,7 +4,8 @@ import t from 'tap'
 import type { Test } from 'tap'
 import jwt, { verifyJwt } from '../../../lib/index.ts'
 import type { VerifyOptions } from '../../../lib/index.ts'
-import { bearer, passes, refusals, refused, secretKey, seen } from '../../helpers/protected-app.ts'
+import { forge } from '../../helpers/forge.ts'
+import { bearer, otherSecretKey, passes, refusals, refused, secretKey, seen } from '../../helpers/protected-app.ts'
 import type { Options, Refusal } from '../../helpers/protected-app.ts'
 
 /** One route that asks for `check` in a hook, one that asks for it in its handler. */
@@ -97,6 +98,32 @@ t.test("type 'any' looks under the names of both types, access first", async t =
   await passes(t, app, { ...request, payload: { refresh_token: refresh } }, 'refresh', 'the refresh key')
   await passes(t, app, { ...request, payload: { refresh_token: refresh, access_token: access } }, 'access', 'both keys')
   await passes(t, app, { ...request, cookies: { refresh_token_cookie: refresh }, payload: { access_token: access } }, 'refresh', 'a cookie before the body')
+})
+
+t.test("with type 'any', an access token that has expired hides no refresh token: who is signed in stays so", async t => {
+  for (const optional of [false, true, 'strict'] as const) {
+    const app = await appAsking(t, { type: 'any', optional }, { tokenLocation: 'cookies' })
+    const ask = async (access: string, refresh: string) => app.inject({ url: '/hook', cookies: { access_token_cookie: access, refresh_token_cookie: refresh } })
+    const session = await app.jwt.createSession('ada')
+    const expired = app.jwt.createAccessToken('ada', { expiresIn: -1 })
+    t.match((await ask(expired, session.refreshToken)).json(), { identity: 'ada', claims: { type: 'refresh' } })
+    t.match((await ask(forge({ sub: 'ada', exp: 4_000_000_000, nbf: 3_900_000_000 }), session.refreshToken)).json(), { identity: 'ada', claims: { type: 'refresh' } })
+    t.match((await ask(session.accessToken, session.refreshToken)).json(), { identity: 'ada', claims: { type: 'access' } })
+    await app.jwt.updateSession(session.sessionId, { claims: { role: 'admin' }, now: true })
+    t.match((await ask(session.accessToken, session.refreshToken)).json(), { identity: 'ada', claims: { type: 'refresh' } }, 'a stale one neither')
+    const refusedAs = async (access: string, refresh: string): Promise<unknown> => {
+      const response = await ask(access, refresh)
+      return response.statusCode === 200 ? response.json().identity : response.json().code
+    }
+    const code = (code: string): string | null => optional === true ? null : code
+    t.equal(await refusedAs(expired, app.jwt.createRefreshToken('ada', { expiresIn: -1 })), code('FST_JWT_EXPIRED'))
+    t.equal(await refusedAs(expired, ''), code('FST_JWT_EXPIRED'), 'alone')
+    const { accessToken, refreshToken, sessionId } = await app.jwt.createSession('ada')
+    await app.jwt.revokeSession(sessionId)
+    t.equal(await refusedAs(expired, refreshToken), code('FST_JWT_REVOKED'), 'a client that refreshes gets no further')
+    t.equal(await refusedAs(accessToken, session.refreshToken), code('FST_JWT_REVOKED'), 'one that was revoked decides')
+    t.equal(await refusedAs(forge({ sub: 'ada', exp: 1 }, {}, otherSecretKey), session.refreshToken), code('FST_JWT_INVALID_SIGNATURE'), 'and one that is not genuine')
+  }
 })
 
 t.test('an option that is unknown or of the wrong kind is an error at once, named', async t => {
