@@ -18,9 +18,12 @@ import { noRedis, startRedis } from '../test/helpers/redis-server.ts'
 import { databasePath, drivers } from '../test/helpers/sqlite.ts'
 import { median, progress } from './measure.ts'
 import { answer, measureServer, start, startLoad } from './processes.ts'
+import type { Measured } from './processes.ts'
 
-const rounds = Number(process.env['BENCH_ROUNDS'] ?? 7)
-const seconds = 1
+/** Two processes of the same program differ by some percent for as long as they live. */
+const starts = Number(process.env['BENCH_STARTS'] ?? 7)
+const rounds = Number(process.env['BENCH_ROUNDS'] ?? 2)
+const seconds = 0.5
 const tokens = 500
 /** One request after the other shows the round trip; many at once what else it costs. */
 const loads = [1, 50, 500]
@@ -72,34 +75,37 @@ async function run (): Promise<void> {
   const ends: Array<() => unknown> = []
   const t = { teardown (end: () => unknown) { ends.unshift(end) } }
   const places: Record<string, string> = { SqliteStore: await databasePath(t), RedisStore: (await startRedis(t)).url, PostgresStore: (await startPostgres(t)).url }
-  const load = startLoad()
-  ends.unshift(() => load.kill())
-  const servers = new Map<string, ChildProcess>()
-  for (const name of Object.keys(stores)) {
-    const server = start('./store.ts', [name, places[name.split(',')[0] as string] ?? 'none'], 0)
-    ends.unshift(() => server.kill())
-    servers.set(name, server)
-    load.send({ add: name, ...await answer<{ port: number, requests: string[] }>(server) })
-    await answer(load)
-  }
-
-  /** @returns Requests a second, and microseconds of the server's CPU for each. */
-  async function measure (name: string, connections: number, duration: number): Promise<[rate: number, cpu: number]> {
-    const { perSecond, cpu } = await measureServer(load, name, servers.get(name) as ChildProcess, connections, duration)
-    return [perSecond, cpu]
-  }
-
-  const results = new Map(loads.map(load => [load, new Map([...servers.keys()].map(name => [name, [] as Array<[number, number]>]))]))
-  for (const name of servers.keys()) await measure(name, 50, 2)
-  for (let round = 0; round < rounds; round++) {
-    // In turn, each round beginning with another, so that a machine that slows down slows them all.
-    const names = [...servers.keys()]
-    for (const name of [...names.slice(round % names.length), ...names.slice(0, round % names.length)]) {
-      for (const connections of loads) results.get(connections)?.get(name)?.push(await measure(name, connections, seconds))
+  const chosen = process.env['BENCH_STORES']?.split(';')
+  const names = Object.keys(stores).filter(name => chosen === undefined || chosen.includes(name))
+  const results = new Map(loads.map(load => [load, new Map(names.map(name => [name, [] as Array<[number, number]>]))]))
+  for (let index = 0; index < starts; index++) {
+    const load = startLoad()
+    const servers = names.map(name => start('./store.ts', [name, places[name.split(',')[0] as string] ?? 'none'], 0))
+    try {
+      const ready = await Promise.all(servers.map(server => answer<{ port: number, requests: string[] }>(server)))
+      for (const [place, of] of ready.entries()) {
+        load.send({ add: names[place], ...of })
+        await answer(load)
+      }
+      const measure = (name: string, connections: number, duration: number): Promise<Measured> =>
+        measureServer(load, name, servers[names.indexOf(name)] as ChildProcess, connections, duration)
+      for (const name of names) await measure(name, 50, 2)
+      for (let round = 0; round < rounds; round++) {
+        for (const connections of loads) {
+          // In turn, each round beginning with another, so that a machine that slows down slows them all.
+          const first = (index * rounds + round) % names.length
+          for (const name of [...names.slice(first), ...names.slice(0, first)]) {
+            const { perSecond, cpu } = await measure(name, connections, seconds)
+            results.get(connections)?.get(name)?.push([perSecond, cpu])
+          }
+        }
+      }
+    } finally {
+      for (const child of [load, ...servers]) child.kill()
     }
-    progress(`round ${round + 1} of ${rounds}`)
+    progress(`start ${index + 1} of ${starts}`)
   }
-  console.log(`Medians of ${rounds} rounds of ${seconds} s, ${tokens} tokens of sessions, Node ${process.version}`)
+  console.log(`Medians of ${starts} starts, ${rounds} times ${seconds} s each, ${tokens} tokens of sessions, Node ${process.version}`)
   for (const [load, measured] of results) {
     const middle = (name: string): [number, number] => [0, 1].map(index => median((measured.get(name) ?? []).map(one => one[index] as number))) as [number, number]
     const bases = ['no store', 'MemoryStore']
