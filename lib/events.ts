@@ -2,15 +2,15 @@ import { channel } from 'node:diagnostics_channel'
 import type { Channel } from 'node:diagnostics_channel'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { DeviceAlgorithm } from './types/device-binding.ts'
-import type { JwtErrorCode } from './types/errors.ts'
+import type { JwtError, JwtErrorCode } from './types/errors.ts'
 
 /**
  * The events, by name. Each is published on the channel `fastify-jwt-extended:<name>` of `node:diagnostics_channel`. They
  * hold ids and causes, never a token.
  */
 export interface JwtEvents {
-  /** The token of a request was refused. `route` is the pattern of the route. */
-  'token.refused': { code: JwtErrorCode, requestId: string, method: string, route: string | undefined }
+  /** The token of a request was refused. `reason`: the message of the error. `route` is the pattern of the route. */
+  'token.refused': { code: JwtErrorCode, reason: string, requestId: string, method: string, route: string | undefined }
   /** A token was put on the denylist. */
   'token.revoked': { jti: string, sessionId: string | null }
   /** A refresh token was used after it had been replaced. Its session has ended. */
@@ -65,8 +65,8 @@ export function logs (log: FastifyBaseLogger & { isLevelEnabled?: (level: string
 }
 
 /** Publishes `token.refused`. Builds it only for a listener, so that bad tokens are as cheap as good ones. @internal */
-export function publishRefused (code: JwtErrorCode, request: FastifyRequest): void {
+export function publishRefused ({ code, message: reason }: JwtError, request: FastifyRequest): void {
   const { log } = request
   if (!logs(log, lines['token.refused'].level) && !channels['token.refused'].hasSubscribers) return
-  publish('token.refused', { code, requestId: request.id, method: request.method, route: request.routeOptions.url }, log)
+  publish('token.refused', { code, reason, requestId: request.id, method: request.method, route: request.routeOptions.url }, log)
 }

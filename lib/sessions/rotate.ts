@@ -124,7 +124,7 @@ export function createRotateSession (
       if (!isRefusal(error)) throw error
       await endReused(error, request.log)
       rememberRefusal(request, error)
-      publishRefused(error.code, request)
+      publishRefused(error, request)
       throw error
     }
   }

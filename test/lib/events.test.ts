@@ -106,9 +106,9 @@ t.test('a refused token is an event with its cause, whatever hook refused it; no
   t.equal((await app.inject('/me')).statusCode, 401)
   t.equal(await verdict(app, 'GET', '/me', app.jwt.createAccessToken('ada')), 200)
   t.match(events, [
-    ['token.refused', { code: 'FST_JWT_EXPIRED', requestId: String, method: 'GET', route: '/items/:id' }],
+    ['token.refused', { code: 'FST_JWT_EXPIRED', reason: 'Token has expired', requestId: String, method: 'GET', route: '/items/:id' }],
     ['token.refused', { code: 'FST_JWT_INVALID_SIGNATURE', method: 'GET', route: '/maybe' }],
-    ['token.refused', { code: 'FST_JWT_INVALID_TOKEN', method: 'POST', route: '/refresh' }]
+    ['token.refused', { code: 'FST_JWT_INVALID_TOKEN', reason: 'Invalid token: sid', method: 'POST', route: '/refresh' }]
   ])
   t.equal(events.length, 3)
 })
