@@ -3,6 +3,7 @@ import { checkTimes } from '../jwt/verify.ts'
 import { checkClaims, checkFresh, checkRevocation, checkType, lookUpUser, newAttempt, verify } from './authenticate.ts'
 import { checkCallOptionNames } from '../options/unknown.ts'
 import { resolveHookOptions } from './hook-options.ts'
+import { askIsRevoked } from './revocation.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Registration } from '../registration.ts'
 import type { AuthenticatedToken, AuthenticateOptions } from '../types/app-jwt.ts'
@@ -41,4 +42,20 @@ export async function authenticateToken (registration: Registration, token: stri
   if (options.fresh) checkFresh(attempt)
   sessions?.learn(claims, attempt)
   return { claims, header, user: attempt.user }
+}
+
+/**
+ * Asks the callbacks of the app about a token that is about to be handed out, as a hook would when it comes in: `isRevoked`,
+ * `verifyClaims` and `userLookup`.
+ *
+ * @throws As the hooks do.
+ */
+export async function askApp (registration: Registration, token: string, request: FastifyRequest): Promise<void> {
+  const { settings: { isRevoked, verifyClaims, userLookup }, verifier } = registration
+  if (isRevoked === null && verifyClaims === null && userLookup === null) return
+  const attempt = newAttempt({ ...resolveHookOptions({}), registration, locators: [], steps: [] }, request, token)
+  const verified = attempt.verified = await verifier.verify(token, request)
+  if (isRevoked !== null) await askIsRevoked(registration, request, verified)
+  if (verifyClaims !== null) await checkClaims(attempt)
+  if (userLookup !== null) await lookUpUser(attempt)
 }

@@ -1,5 +1,6 @@
 import { after, isPromise } from '../after.ts'
 import { badOption } from '../errors.ts'
+import { epochOf } from '../sessions/known-pairs.ts'
 import { storeUnavailable } from '../stores/fail-closed.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Errors } from '../errors.ts'
@@ -21,7 +22,7 @@ export function refuseRevoked (
   registration: Registration, request: FastifyRequest, verified: VerifiedToken, known: SessionAnswer, ask = false
 ): MaybePromise<void> {
   const asked = !ask && passesFromMemory(registration, verified) ? undefined : askStore(registration, verified, known)
-  return registration.settings.isRevoked === null ? asked : askApp(asked, registration, request, verified)
+  return registration.settings.isRevoked === null ? asked : after(asked, () => askIsRevoked(registration, request, verified))
 }
 
 /**
@@ -45,6 +46,7 @@ function askStore (registration: Registration, verified: VerifiedToken, known: S
   const { jti = null, sid = null, type } = verified.claims
   if (store === null || sessions === null || (jti === null && sid === null)) return
   if (type === 'refresh' && sid !== null) return after(sessions.refuseReplaced(verified, sid), stored => { known.stored = stored })
+  known.epoch = epochOf(store)
   let answer: MaybePromise<boolean | TokenState>
   try {
     answer = sid === null ? store.isDenied(jti, null) : store.checkToken(jti, sid)
@@ -64,7 +66,7 @@ function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { si
   if (!unknown && (typeof answer !== 'object' || answer === null)) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
   // Only our sessions write `gen`.
   if (gen === undefined) {
-    sessions.rememberOther(sid as string)
+    sessions.rememberOther(sid as string, known.epoch)
     return
   }
   if (unknown) {
@@ -77,11 +79,9 @@ function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { si
 }
 
 /** What the app says itself. Only `false` is a pass: a forgotten `return` must not open doors. */
-function askApp (
-  asked: MaybePromise<void>, { settings: { isRevoked, errors } }: Registration, request: FastifyRequest, { claims, header }: VerifiedToken
-): MaybePromise<void> {
-  return after(asked, () => after(isRevoked?.(claims, request, header), (revoked: unknown) => {
+export function askIsRevoked ({ settings: { isRevoked, errors } }: Registration, request: FastifyRequest, { claims, header }: VerifiedToken): MaybePromise<void> {
+  return after(isRevoked?.(claims, request, header), (revoked: unknown) => {
     if (revoked === true) throw errors.FST_JWT_REVOKED()
     if (revoked !== false) throw badOption('isRevoked', 'must return true or false, or a promise of it')
-  }))
+  })
 }

@@ -35,6 +35,8 @@ export interface PresentedProof {
   /** The URL that it was sent to. */
   readonly url: string
   readonly log: FastifyBaseLogger
+  /** Asks the app whether the next access token may be handed out: no refresh token comes with a proof. Throws if not. */
+  askApp (accessToken: string): Promise<void>
 }
 
 /** Binds sessions to devices, and refreshes those that are bound. */
@@ -45,7 +47,7 @@ export interface DeviceBindings {
    * Binds a session, once, soon after its login.
    *
    * @param claims Of an access token of that session, verified.
-   * @throws `FST_JWT_DEVICE_PROOF_INVALID`, `FST_JWT_REVOKED`, `FST_JWT_EXPIRED`, `FST_JWT_STORE_UNAVAILABLE`
+   * @throws `FST_JWT_DEVICE_PROOF_INVALID`, `FST_JWT_REVOKED`, `FST_JWT_EXPIRED`, `FST_JWT_STORE_UNAVAILABLE`, and what `askApp` throws
    */
   register (claims: JwtClaims & { sid: string }, presented: PresentedProof): Promise<ProvedSession>
   /**
@@ -119,7 +121,7 @@ export function createDeviceBindings (
   }
 
   /** The next tokens of a bound session; `null` if somebody has come in between. */
-  async function proceed (session: SessionRecord, binding: DeviceBinding, challenge: DeviceChallenge, fresh: boolean | number, log: FastifyBaseLogger): Promise<ProvedSession | null> {
+  async function proceed (session: SessionRecord, binding: DeviceBinding, challenge: DeviceChallenge, fresh: boolean | number, { log, askApp }: PresentedProof): Promise<ProvedSession | null> {
     const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
     const app = await tokens.askApp(session.identity, session.identity, salt)
     const now = Math.floor(Date.now() / 1000)
@@ -135,6 +137,7 @@ export function createDeviceBindings (
     const refreshToken = tokens.refresh(login, next.generation, token, next.tokenId, app)
     checkCookie('access', accessToken)
     checkCookie('refresh', refreshToken)
+    await askApp(accessToken)
     // The answer of a registration may be lost: then the login's refresh token is good still. A refresh is just asked for again.
     const registered = binding.generation === next.generation
     const change = { ...next, previousTokenId: session.tokenId, rotated: true, used: !registered }
@@ -155,7 +158,8 @@ export function createDeviceBindings (
   return {
     announcementFor: sid => announcements(sid)[0] as { challenge: string, authorization: string },
 
-    async register ({ sid, fresh = false, csrf }, { proof, url, log }) {
+    async register ({ sid, fresh = false, csrf }, presented) {
+      const { proof, url, log } = presented
       if (proof === null) throw errors.FST_JWT_DEVICE_PROOF_INVALID('malformed')
       const { algorithm, publicKey } = verifyRegistration(proof, { url, errors, announced: announcements(sid) })
       const freshLeft = typeof fresh === 'number' ? Math.max(fresh - Math.floor(Date.now() / 1000), 0) : fresh
@@ -167,14 +171,15 @@ export function createDeviceBindings (
         const challenge = newChallenge(now)
         const id = randomBytes(16).toString('base64url')
         const bound = { id, algorithm, publicKey, generation: session.generation + 1, challenges: [challenge], ...(csrf === undefined ? {} : { csrf }) }
-        const result = await proceed(session, bound, challenge, freshLeft === 0 ? false : freshLeft, log)
+        const result = await proceed(session, bound, challenge, freshLeft === 0 ? false : freshLeft, presented)
         return result === null ? null : { result, identity: session.identity }
       })
       publish('device.bound', { sessionId: sid, identity: proved.identity, algorithm }, log)
       return proved.result
     },
 
-    async refresh (identifier, { proof, url, log }) {
+    async refresh (identifier, presented) {
+      const { proof, url, log } = presented
       const [, sid, bindingId] = identifierPattern.exec(identifier) ?? []
       if (sid === undefined) throw errors.FST_JWT_REVOKED()
       return settle(async () => {
@@ -187,7 +192,7 @@ export function createDeviceBindings (
         if (!open.some(({ value }) => value === signed)) return openChallenge(session, binding, now)
         const challenge = newChallenge(now)
         const challenges = [...open.filter(({ value }) => value !== signed), challenge].slice(-maxChallenges)
-        const proved = await proceed(session, { ...binding, challenges }, challenge, false, log)
+        const proved = await proceed(session, { ...binding, challenges }, challenge, false, presented)
         if (proved !== null) publish('device.refreshed', { sessionId: sid, identity }, log)
         return proved
       })

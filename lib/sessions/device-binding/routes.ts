@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { askApp } from '../../authenticate/authenticate-token.ts'
 import { checkFetchMetadata } from '../../authenticate/fetch-metadata.ts'
 import { refuseRevoked } from '../../authenticate/revocation.ts'
 import { badOption, conceal, isJwtError, isRefusal } from '../../errors.ts'
@@ -87,7 +88,7 @@ export function addDeviceBindingRoutes (
   function presented (request: FastifyRequest): PresentedProof {
     const proof = readString(request, 'secure-session-response')
     if (proof === null) throw errors.FST_JWT_DEVICE_PROOF_INVALID('malformed')
-    return { proof: proof ?? null, url: `${request.protocol}://${request.host}${request.originalUrl}`, log: request.log }
+    return { proof: proof ?? null, url: `${request.protocol}://${request.host}${request.originalUrl}`, log: request.log, askApp: token => askApp(registration, token, request) }
   }
 
   /** Binds the session of a login, by the cookie that only its browser has: one of several, perhaps, the older first (RFC 6265 §5.4). */
@@ -98,7 +99,7 @@ export function addDeviceBindingRoutes (
       if (sid === undefined) continue
       try {
         // The proof is still to be checked, and a session that is bound has a new pair.
-        await refuseRevoked(registration, request, { header: null, claims }, { stored: null, state: null })
+        await refuseRevoked(registration, request, { header: null, claims }, { stored: null, state: null, epoch: 0 })
         return await devices.register({ ...claims, sid }, presented(request))
       } catch (error) {
         if (!isRefusal(error)) throw error

@@ -281,6 +281,27 @@ t.test('a registration that is refused is no use of its access token', async t =
   t.equal((await browser.send('POST', '/refresh')).statusCode, 200)
 })
 
+t.test('what the app refuses gets no new token: nothing is spent, and nothing ends', async t => {
+  const refusals: Record<string, (allowed: () => boolean) => JwtExtendedOptions> = {
+    FST_JWT_REVOKED: allowed => ({ isRevoked: async () => !allowed() }),
+    FST_JWT_CLAIMS_REJECTED: allowed => ({ verifyClaims: ({ type }) => type === 'refresh' || allowed() }),
+    FST_JWT_USER_NOT_FOUND: allowed => ({ userLookup: async ({ identity }) => allowed() ? identity : null })
+  }
+  for (const [code, options] of Object.entries(refusals)) {
+    let allowed = true
+    const app = await boundApp(t, options(() => allowed))
+    const [browser, other] = [await bound(app), await signedIn(app)]
+    const before = new Map(browser.cookies)
+    allowed = false
+    t.equal(verdictOf(await browser.refresh()), code)
+    t.equal(verdictOf(await other.register()), code)
+    t.strictSame(browser.cookies, before)
+    allowed = true
+    t.equal((await browser.refresh()).statusCode, 200)
+    t.equal((await other.register()).statusCode, 200)
+  }
+})
+
 t.test('a challenge is used once, expires, and belongs to one session', async t => {
   const time = movableTime(t)
   const app = await boundApp(t)
