@@ -54,7 +54,7 @@ function authenticate (check: Check, request: FastifyRequest): MaybePromise<void
 }
 
 export function newAttempt (check: Check, request: FastifyRequest, token: string): Attempt {
-  return { check, request, step: 0, place: 0, token, others: null, verified: null, stored: null, state: null, user: null, provenKey: null, refusal: null, rank: -1, waited: false }
+  return { check, request, step: 0, place: 0, token, others: null, verified: null, stored: null, state: null, epoch: 0, user: null, provenKey: null, refusal: null, rank: -1, waited: false }
 }
 
 function proceed (attempt: Attempt): MaybePromise<void> {

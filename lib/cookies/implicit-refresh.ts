@@ -88,7 +88,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     const { verified, login, until } = found
     // The handler may have revoked the token, and another server, too: the store is asked, since a new token outlives its mistake.
     let pending: MaybePromise<void>
-    const known = { stored: null, state: null }
+    const known = { stored: null, state: null, epoch: 0 }
     try {
       pending = after(refuseRevoked(registration, request, verified, known, true), () => {
         // A hook with skipRevocationCheck has asked nothing.

@@ -75,7 +75,7 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
   const store = failClosed(given, errors)
   const tokens = createSessionTokenIssuer(settings, issuer, verifier, checkSize)
   const ender = createSessionEnder(store)
-  const usage = createUsageMarker(settings, store, log, given.judge !== undefined)
+  const usage = createUsageMarker(settings, store, given, log)
   const checks = createRefreshTokenChecks(settings, store, verifier)
   const rotate = createRotateSession(settings, store, tokens, ender)
   // An instance that only verifies sees the tokens of sessions that another one holds.

@@ -1,9 +1,9 @@
 import { isPromise } from '../after.ts'
-import { KnownPairs } from './known-pairs.ts'
+import { epochOf, KnownPairs } from './known-pairs.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { JwtClaims } from '../types/claims.ts'
-import type { SessionState, SessionStore } from '../types/store.ts'
+import type { ReplicatedStore, SessionState, SessionStore } from '../types/store.ts'
 import type { SessionAnswer } from '../types/verified-token.ts'
 
 /** Remembers that the successor of a refresh token was accepted: its predecessor is not needed any more. */
@@ -16,7 +16,7 @@ export interface UsageMarker {
    */
   isKnown (sid: string, generation: number | undefined): boolean
   /** Told that the store does not refuse a session of another issuer. */
-  rememberOther (sid: string): void
+  rememberOther (sid: string, epoch: number): void
   /**
    * Told of a token that was accepted: it has passed everything, its proof and the callbacks included. Otherwise a thief without the key
    * of a bound token could end its session. Writes once for each generation, and the request does not wait: if it fails, the next
@@ -30,14 +30,15 @@ export interface UsageMarker {
 /** In place of the generation of a session that has none. */
 const noGeneration = -1
 
-/** @param replicated Whether the store holds its denials in memory, so that it need not be asked about a pair for ever. */
+/** @param given The store as the app gave it. */
 export function createUsageMarker (
-  { refreshUntilUsed }: Settings, store: Pick<SessionStore, 'replaceSession'>, log: FastifyBaseLogger, replicated: boolean
+  { refreshUntilUsed }: Settings, store: Pick<SessionStore, 'replaceSession'>, given: ReplicatedStore, log: FastifyBaseLogger
 ): UsageMarker {
   /** Sessions whose mark is being written. */
   const writing = new Set<string>()
 
-  const known = replicated ? new KnownPairs() : null
+  // A store that holds its denials in memory need not be asked about a pair for ever.
+  const known = given.judge === undefined ? null : new KnownPairs()
 
   function failed (sid: string, error: unknown): void {
     writing.delete(sid)
@@ -57,10 +58,10 @@ export function createUsageMarker (
   }
 
   return {
-    isKnown: (sid, generation = noGeneration) => known?.has(sid, generation) === true,
-    rememberOther (sid) { known?.add(sid, noGeneration) },
+    isKnown: (sid, generation = noGeneration) => known?.has(sid, generation, epochOf(given)) === true,
+    rememberOther (sid, epoch) { known?.add(sid, noGeneration, epoch) },
 
-    learn ({ sid, gen: generation, jti }, { stored, state }) {
+    learn ({ sid, gen: generation, jti }, { stored, state, epoch }) {
       if (sid === undefined) return
       if (stored !== null) {
         if (jti === stored.session.tokenId) markUsed(sid, stored.session)
@@ -69,7 +70,7 @@ export function createUsageMarker (
       if (state === null || generation === undefined) return
       // An earlier pair has been replaced by one that somebody has; of a later one the store has lost the rotation.
       if (generation === state.generation && !state.used && refreshUntilUsed) markUsed(sid, state)
-      else known?.add(sid, generation)
+      else known?.add(sid, generation, epoch)
     }
   }
 }

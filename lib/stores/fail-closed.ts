@@ -2,7 +2,7 @@ import { isPromise } from '../after.ts'
 import type { Errors } from '../errors.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { JwtError } from '../types/errors.ts'
-import type { Store } from '../types/store.ts'
+import type { ReplicatedStore, Store } from '../types/store.ts'
 
 /** The 503 of a store that failed. What went wrong is the error's `cause`, for the log and not for the client. */
 export function storeUnavailable (errors: Errors, cause: unknown): JwtError {
@@ -12,7 +12,7 @@ export function storeUnavailable (errors: Errors, cause: unknown): JwtError {
 }
 
 /** A store that fails closed: if it throws or rejects, the request is a 503, so that no token passes without an answer. */
-export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 'checkToken' | 'getSessionState'> {
+export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 'checkToken' | 'getSessionState' | keyof ReplicatedStore> {
   function ask<T> (question: () => MaybePromise<T>): MaybePromise<T> {
     try {
       const answer = question()

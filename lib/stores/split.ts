@@ -32,6 +32,7 @@ export function joinStores (split: SplitStore): Store {
   const { denylist, sessions } = split
   return {
     ...judgeTogether(split),
+    get epoch () { return (denylist.epoch ?? 0) + (sessions.epoch ?? 0) },
     onSessionEnd: listener => {
       const ends = [denylist, sessions].map(store => store.onSessionEnd?.(listener))
       return () => { for (const end of ends) end?.() }

@@ -188,8 +188,13 @@ export interface HeldToken {
   readonly issuedAt: number | undefined
 }
 
-/** Methods of a store that keeps its denials in the memory of every server. Both are optional. */
+/** What a store adds that keeps its denials in the memory of every server. All of it is optional. */
 export interface ReplicatedStore {
+  /**
+   * A number that grows whenever the store may have lost data: another server of it has taken over, say. Sessions that were found
+   * earlier are then looked up again. Without it, a session that the store has lost passes until its access token expires.
+   */
+  readonly epoch?: number
   /**
    * Decides about an access token from memory. For a refresh token, the store is always queried, since the tokens made from it would
    * outlive a mistake.

@@ -25,6 +25,8 @@ export interface SessionAnswer {
   stored: StoredSession | null
   /** For an access token. */
   state: SessionState | null
+  /** `Store.epoch` when it was asked. */
+  epoch: number
 }
 
 /** A token whose signature and unchanging claims have been checked. */

@@ -94,9 +94,10 @@ export async function staleElsewhere (t: Test, start: Start): Promise<void> {
 /**
  * What a feed that falls silent, or is opened in vain, does to the server behind the proxy.
  *
+ * @param lose Removes the record of a session, as a failover does that comes before it was copied.
  * @returns Tokens of a session that is there, and of one that was ended.
  */
-export async function fallenSilent (t: Test, proxy: SilentProxy, one: Server, other: Server): Promise<{ valid: string, revoked: string }> {
+export async function fallenSilent (t: Test, proxy: SilentProxy, one: Server, other: Server, lose: (sid: string) => Promise<unknown>): Promise<{ valid: string, revoked: string }> {
   await untilTrusted(one.store, other.store)
   const events = revokedSessions(t)
   const { accessToken: revoked, sessionId } = await other.app.jwt.createSession('ada')
@@ -112,6 +113,7 @@ export async function fallenSilent (t: Test, proxy: SilentProxy, one: Server, ot
     proxy.speak()
     await untilTrusted(one.store)
     t.equal(await passage(one, revoked), 'FST_JWT_REVOKED from memory')
+    t.equal(await passage(one, valid), '200 from the store', 'it may be another store that answers now')
     t.equal(await passage(one, valid), '200 from memory')
     t.strictSame(events.filter(event => 'remote' in event), [{ sessionId, cause: null, remote: true }], 'sockets are closed, too')
   })
@@ -120,7 +122,18 @@ export async function fallenSilent (t: Test, proxy: SilentProxy, one: Server, ot
     proxy.cut('feeds')
     await until(() => one.store.replica?.trusted === false, 'no trust')
     await untilTrusted(one.store)
+    t.equal(await passage(one, valid), '200 from the store')
     t.equal(await passage(one, valid), '200 from memory')
+  })
+
+  await t.test('a session that the store has lost is refused, as a store without a replica refuses it', async t => {
+    const { accessToken, sessionId } = await other.app.jwt.createSession('eve')
+    await untilPassage(one, accessToken, '200 from memory')
+    await lose(sessionId)
+    proxy.cut('feeds')
+    await until(() => one.store.replica?.trusted === false, 'no trust')
+    await untilTrusted(one.store)
+    t.equal(await passage(one, accessToken), 'FST_JWT_REVOKED from the store')
   })
 
   await t.test('attempts to connect to a store that says nothing leave no connections behind', async t => {
@@ -132,6 +145,7 @@ export async function fallenSilent (t: Test, proxy: SilentProxy, one: Server, ot
     proxy.speak()
     proxy.cut('all')
     await untilTrusted(one.store)
+    t.equal(await passage(one, valid), '200 from the store')
     t.equal(await passage(one, valid), '200 from memory')
   })
   return { valid, revoked }

@@ -210,6 +210,11 @@ export class PostgresStore implements Store {
     return { sessions: page.map(readRow), next: rows.length > limit && last !== undefined ? pageEnd(last) : null }
   }
 
+  /** Grows whenever the store may have lost data; only with the `replicate` option. */
+  get epoch (): number {
+    return this.#replication?.epoch ?? 0
+  }
+
   /** Calls back with the id of each session that another server has ended, with the `replicate` option. @returns Ends it. */
   onSessionEnd (listener: (sid: string) => void): () => void {
     return this.#replication?.onSessionEnd(key => { listener(textOf(key)) }) ?? (() => {})

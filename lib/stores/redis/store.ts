@@ -112,6 +112,11 @@ export class RedisStore implements Store {
     this.#replication?.close()
   }
 
+  /** Grows whenever the store may have lost data; only with the `replicate` option. */
+  get epoch (): number {
+    return this.#replication?.epoch ?? 0
+  }
+
   /** Calls back with the id of each session that another server has ended, with the `replicate` option. @returns Ends it. */
   onSessionEnd (listener: (sid: string) => void): () => void {
     return this.#replication?.onSessionEnd(listener) ?? (() => {})
@@ -144,7 +149,7 @@ export class RedisStore implements Store {
 
   async createSession (session: SessionRecord, limit: SessionLimit | null): Promise<CreatedSession> {
     return this.#calls.inTime(async call => {
-      const [listed, ...ended] = await this.#list(call, session, limit)
+      const [listed, ...ended] = await this.#takePlace(call, session, limit)
       if (!listed) return { created: false, ended: [] }
       await this.#endAll(call, ended)
       if (ended.length > 0) await this.#unlist(call, session.identity, ended)
@@ -258,6 +263,27 @@ export class RedisStore implements Store {
       limit === null ? '' : String(limit.max), limit?.whenFull ?? ''
     ]) as [listed: number, ...ended: string[]]
     return [Number(listed) === 1, ...ended.map(String)]
+  }
+
+  /** Lists a new session. */
+  async #takePlace (call: Call, session: SessionRecord, limit: SessionLimit | null): Promise<[listed: boolean, ...ended: string[]]> {
+    const answer = await this.#list(call, session, limit)
+    return answer[0] || !await this.#freePlaces(call, session.identity) ? answer : this.#list(call, session, limit)
+  }
+
+  /** Unlists sessions that are gone: the command that should have unlisted them may have failed. @returns Whether there were any. */
+  async #freePlaces (call: Call, identity: string): Promise<boolean> {
+    const { commandTimeout, clockSkew } = this.#options
+    const key = this.#keys.sessionsOf(identity)
+    // A younger session may be listed, and not there yet.
+    const oldEnough = String(Date.now() - commandTimeout - clockSkew)
+    const ids = (await this.#connection.send(key, 'ZRANGEBYSCORE', [key, '-inf', oldEnough, 'LIMIT', '0', '1000']) as unknown[]).map(String)
+    const exist = await Promise.all(ids.map(async id => this.#exists([this.#keys.session(id)])))
+    const gone = ids.filter((_, index) => exist[index] === false)
+    if (gone.length === 0) return false
+    await this.#endAll(call, gone)
+    await this.#unlist(call, identity, gone)
+    return true
   }
 
   /** Lists a session for its new life, before it has it. @returns Whether there is such a session. */

@@ -95,6 +95,11 @@ export class Replica {
     return this.#tokens.size + this.#sessions.size + this.#stale.size
   }
 
+  /** How often all denials were read. What the store had before, it may have lost when they are read anew. */
+  get epoch (): number {
+    return this.#load
+  }
+
   get overflowed (): boolean {
     return this.#overflowed
   }

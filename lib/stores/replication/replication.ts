@@ -4,6 +4,9 @@ import type { ReplicaStatus, ReplicateOptions } from './options.ts'
 import type { Denial, Verdict } from './replica.ts'
 import type { HeldToken } from '../../types/store.ts'
 
+/** The longest pause between two attempts to connect. Milliseconds. */
+const maxRetryDelay = 5000
+
 /** Marks in a row that may stay away before the connection counts as dead. */
 const patience = 8
 
@@ -22,6 +25,9 @@ export class Replication {
   #connecting: AbortController | null = null
   /** The wall clock less the monotonic one, when the last mark was asked for that has come in. */
   #offset = Infinity
+  /** Attempts to connect that have failed since everything was loaded, and when the next one may begin. */
+  #failures = 0
+  #retryAt = 0
   /** Counts the connections, so that what an old one still says means nothing. */
   #attempt = 0
   #marks = 0
@@ -39,6 +45,11 @@ export class Replication {
 
   get status (): ReplicaStatus {
     return { trusted: this.#replica.trusted(this.#now()), denials: this.#replica.size }
+  }
+
+  /** `Store.epoch` */
+  get epoch (): number {
+    return this.#replica.epoch
   }
 
   start (): void {
@@ -90,7 +101,7 @@ export class Replication {
     if (this.#replica.overflowed) this.#say('full', 'there are more denials than replicate.maxEntries')
     if (this.#connection !== null && this.#unanswered >= patience) this.#fail('the feed does not answer')
     if (this.#connection !== null) this.#askForMark(this.#connection, now)
-    else if (this.#connecting === null) this.#connect()
+    else if (this.#connecting === null && now >= this.#retryAt) this.#connect()
   }
 
   #askForMark (connection: FeedConnection, now: number): void {
@@ -145,6 +156,7 @@ export class Replication {
       if (attempt !== this.#attempt) return
       this.#replica.loaded(load, performance.now())
       this.#complete = true
+      this.#failures = 0
       if (this.#connection !== null) this.#askForMark(this.#connection, performance.now())
     }, (reason: unknown) => { if (attempt === this.#attempt) this.#fail(reason) })
   }
@@ -157,9 +169,11 @@ export class Replication {
     }
   }
 
-  /** Gives the connection up; the next beat opens another one. */
+  /** Gives the connection up. The next beat opens another one; if attempts keep failing, a later one. */
   #fail (reason: unknown): void {
     this.#drop()
+    this.#retryAt = performance.now() + Math.min(this.#interval * (2 ** this.#failures - 1), maxRetryDelay)
+    this.#failures++
     this.#say('feed', reason instanceof Error ? reason.message : String(reason))
   }
 

@@ -150,8 +150,9 @@ t.test('a PostgreSQL that freezes, falls silent, or dies', { skip: noPostgres },
   const { port } = new URL(server.url)
   const proxy = await startSilentProxy(t, { host: '127.0.0.1', port: Number(port) })
   const one = await start(t, connect(t, `postgres://tester@127.0.0.1:${proxy.port}/postgres`), { replicate: { maxStaleness: 400 } })
-  const other = await start(t, connect(t, server.url))
-  const { valid, revoked } = await fallenSilent(t, proxy, one, other)
+  const pool = connect(t, server.url)
+  const other = await start(t, pool)
+  const { valid, revoked } = await fallenSilent(t, proxy, one, other, async sid => pool.query('DELETE FROM jwt_sessions WHERE id = $1', [`=${sid}`]))
 
   await t.test('frozen: 503 after maxStaleness, but for what is known to be revoked; then it is back', async t => {
     server.freeze()

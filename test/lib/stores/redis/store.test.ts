@@ -214,6 +214,22 @@ t.test('what a crash leaves on the list is not listed, does not count, and goes 
   t.equal((await listed(store, identity)).length, 2)
 })
 
+t.test('a session that is gone takes no place, though it is listed still', { skip: noRedis }, async t => {
+  const server = await startRedis(t)
+  const store = new RedisStore(await connect(t, server))
+  const identity = 'user123'
+  const limit = { max: 1, whenFull: 'refuse' } as const
+  const old = session({ identity, document: documentOf({ createdAt: Date.now() - 60_000 }) })
+  await store.createSession(old, null)
+  t.strictSame(await store.createSession(session({ identity }), limit), { created: false, ended: [] })
+  await server.command('DEL', `fastify-jwt:session:{${old.id}}`)
+  const young = session({ identity })
+  t.strictSame(await store.createSession(young, limit), { created: true, ended: [] })
+  t.strictSame((await store.listSessions(identity, null, 10)).sessions.map(({ id }) => id), [young.id])
+  await server.command('DEL', `fastify-jwt:session:{${young.id}}`)
+  t.strictSame(await store.createSession(session({ identity }), limit), { created: false, ended: [] }, 'it may be about to be created')
+})
+
 t.test('an ended session leaves the lists of its identity, and its denial stays', { skip: noRedis }, async t => {
   const server = await startRedis(t)
   const store = new RedisStore(await connect(t, server))

@@ -51,6 +51,20 @@ t.test('a connection that is opened after the store was closed is closed', async
   t.equal(closed, 1)
 })
 
+t.test('a feed that refuses every connection is tried less and less often', async t => {
+  const attempts: number[] = []
+  const replication = new Replication({ connect: async () => { attempts.push(performance.now()); throw new Error('refused') } }, { maxStaleness: 100, maxEntries: 10 }, 0)
+  t.teardown(() => { replication.close() })
+  process.once('warning', () => {})
+  // Its own timer keeps no process alive.
+  const alive = setInterval(() => {}, 1000)
+  t.teardown(() => { clearInterval(alive) })
+  replication.start()
+  while (attempts.length < 5) await sleep(10)
+  const pauses = attempts.slice(1).map((time, index) => time - (attempts[index] as number))
+  t.ok(pauses.every((pause, index) => pause >= 25 * (2 ** index - 1)), String(pauses))
+})
+
 /** A feed whose connections say what a test has them say. */
 function toldFeed () {
   const connections: Array<{ listener: FeedListener, marks: string[], take: (page: readonly Denial[]) => void, loaded: () => void, closed: boolean }> = []
@@ -157,6 +171,19 @@ t.test('a denylist and sessions that are kept apart judge from memory if both do
   }
   t.equal(joinStores({ denylist: judging('passes'), sessions: new MemoryStore() }).judge, undefined)
   t.equal(joinStores({ denylist: new MemoryStore(), sessions: judging('passes') }).judge, undefined)
+})
+
+t.test('a denylist and sessions that are kept apart begin a new epoch when one of them does', async t => {
+  const denylist = Object.assign(new MemoryStore(), { epoch: 1 })
+  const sessions = Object.assign(new MemoryStore(), { epoch: 1 })
+  const store = joinStores({ denylist, sessions })
+  const epochs = [store.epoch]
+  denylist.epoch++
+  epochs.push(store.epoch)
+  sessions.epoch++
+  epochs.push(store.epoch)
+  t.equal(new Set(epochs).size, 3)
+  t.equal(joinStores({ denylist: new MemoryStore(), sessions: new MemoryStore() }).epoch, 0)
 })
 
 t.test('a denylist and sessions that are kept apart both tell of sessions that end elsewhere', async t => {
