@@ -1,6 +1,5 @@
 import { after, isPromise } from '../after.ts'
 import { badOption } from '../errors.ts'
-import { epochOf } from '../sessions/known-pairs.ts'
 import { storeUnavailable } from '../stores/fail-closed.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Errors } from '../errors.ts'
@@ -46,7 +45,7 @@ function askStore (registration: Registration, verified: VerifiedToken, known: S
   const { jti = null, sid = null, type } = verified.claims
   if (store === null || sessions === null || (jti === null && sid === null)) return
   if (type === 'refresh' && sid !== null) return after(sessions.refuseReplaced(verified, sid), stored => { known.stored = stored })
-  known.epoch = epochOf(store)
+  known.epoch = store.epoch ?? 0
   let answer: MaybePromise<boolean | TokenState>
   try {
     answer = sid === null ? store.isDenied(jti, null) : store.checkToken(jti, sid)

@@ -1,12 +1,5 @@
-import type { ReplicatedStore } from '../types/store.ts'
-
 /** Sessions remembered; about twice as many at most, some 100 bytes each. */
 const limit = 50_000
-
-/** The epoch of a store; always 0 for one that tells none. */
-export function epochOf ({ epoch = 0 }: ReplicatedStore): number {
-  return epoch
-}
 
 /**
  * The pairs of tokens of which nothing more has to be learnt from the store: their session is there, and their use is written down.

@@ -1,5 +1,5 @@
 import { isPromise } from '../after.ts'
-import { epochOf, KnownPairs } from './known-pairs.ts'
+import { KnownPairs } from './known-pairs.ts'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { JwtClaims } from '../types/claims.ts'
@@ -58,7 +58,7 @@ export function createUsageMarker (
   }
 
   return {
-    isKnown: (sid, generation = noGeneration) => known?.has(sid, generation, epochOf(given)) === true,
+    isKnown: (sid, generation = noGeneration) => known?.has(sid, generation, given.epoch ?? 0) === true,
     rememberOther (sid, epoch) { known?.add(sid, noGeneration, epoch) },
 
     learn ({ sid, gen: generation, jti }, { stored, state, epoch }) {
