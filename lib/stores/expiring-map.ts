@@ -15,8 +15,8 @@ const sweepInterval = 1000
 const sweepLimit = 10_000
 
 /**
- * A map whose entries expire at a time of the wall clock. It holds a denylist. Unlike a cache, it never evicts an entry to make
- * room.
+ * A map whose entries expire at a time of the wall clock. Unlike a cache, it never evicts an entry to make room: a denylist must not
+ * forget.
  *
  * An entry expires only if both clocks agree: the wall clock has passed `expiresAt`, and the monotonic clock has passed the life
  * that the entry had when it was set. So no entry is lost if the wall clock jumps ahead for a moment.
