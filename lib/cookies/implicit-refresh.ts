@@ -13,7 +13,7 @@ import { kAuthentication } from '../authentication.ts'
 import type { VerifiedToken } from '../types/verified-token.ts'
 import type { JwtClaims, MaybePromise } from '../types/claims.ts'
 
-/** Until when access tokens are renewed after a login. Both are seconds since the epoch. */
+/** The time until which access tokens are renewed after a login. Times are seconds since the epoch. */
 function renewableUntil (login: number, { claims }: VerifiedToken, { refreshExpires, sessionMaxAge }: Settings): number {
   const longest = refreshExpires === false ? Infinity : refreshExpires
   return Math.floor(login + (claims.sid === undefined || sessionMaxAge === false ? longest : Math.min(longest, sessionMaxAge)))
@@ -21,9 +21,9 @@ function renewableUntil (login: number, { claims }: VerifiedToken, { refreshExpi
 
 /**
  * Creates the hook that renews an access cookie before it expires. The new token keeps the app's claims and `sid`, is not
- * fresh, and ends at the latest `refreshExpires` after the login. Errors renew nothing, nor do responses that a shared cache may
- * store, nor those whose token cookies the app has set or cleared itself. A token that was made with an `expiresIn` of its own
- * ends then.
+ * fresh, and ends at the latest `refreshExpires` after the login. Error responses renew nothing. Neither do responses that a
+ * shared cache may store, nor those whose token cookies the app has set or cleared. A token with its own `expiresIn` is not
+ * renewed.
  *
  * @param implicitRefresh Seconds before `exp` from which on a token is renewed.
  * @throws `FST_JWT_BAD_OPTION` if nothing could be renewed.
@@ -39,7 +39,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
   const ownClaims: ReadonlySet<string> = new Set([...ownedClaims, identityClaim, 'iss', 'aud'])
   const lifetime = Math.floor(accessExpires)
 
-  /** The record of a session learns of every token that is made in its name. */
+  /** Keeps the record of the session until the new token has expired. */
   function extendSession ({ claims: { sid, gen } }: VerifiedToken, exp: number): MaybePromise<void> {
     return sid === undefined || gen === undefined ? undefined : sessions?.extend(sid, exp)
   }
@@ -57,7 +57,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     })
   }
 
-  /** A token whose lifetime was given by hand ends then. */
+  /** Whether the lifetime is `accessExpires`. A token with its own `expiresIn` is not renewed. */
   function hasOurLifetime ({ exp = 0, iat = 0 }: JwtClaims): boolean {
     return exp - iat === lifetime
   }
@@ -67,7 +67,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     const { verified, location } = request[kAuthentication] ?? {}
     // Renewing another issuer's token would turn it into one of ours.
     if (verified === undefined || verified.foreign === true || location !== 'cookies' || verified.claims.type !== 'access') return null
-    // Nobody else may get the cookie of this user (RFC 9111 §7.3), and caches merge a 304 into what they have.
+    // No other user may get this cookie (RFC 9111 §7.3). Caches merge the fields of a 304 into the stored response.
     if (reply.statusCode === 304 || reply.statusCode >= 400 || mayBeShared(reply) || isForOwnRoute(request)) return null
     if (hasTokenCookies(reply) || registrationOf(request.server) !== registration) return null
     const { claims } = verified
@@ -86,16 +86,16 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
       return
     }
     const { verified, login, until } = found
-    // The handler may have revoked the token, and another server, too: the store is asked, since a new token outlives its mistake.
+    // The handler or another server may have revoked the token. The store is always queried: a new token would outlive a mistake.
     let pending: MaybePromise<void>
     const known = { stored: null, state: null, epoch: 0 }
     try {
       pending = after(refuseRevoked(registration, request, verified, known, true), () => {
-        // A hook with skipRevocationCheck has asked nothing.
+        // A hook with skipRevocationCheck has not queried the store.
         sessions?.learn(verified.claims, known)
         return after(extendSession(verified, until), () => {
           const token = renewed(verified, login, until)
-          // The claims of an older configuration may be refused today.
+          // Claims from an older configuration may be refused now.
           return after(verifier.verify(token, request), () => { cookies.set(reply, 'access', token) })
         })
       })
@@ -106,7 +106,7 @@ export function implicitRefreshHook (registration: Registration, implicitRefresh
     if (pending === undefined) done(null, payload)
     else pending.then(() => { done(null, payload) }, finish)
 
-    /** Sends the response unchanged. A refused token is simply not renewed; a failure is logged. */
+    /** Sends the response unchanged. A refused token is not renewed; a failure is logged. */
     function finish (error: unknown): void {
       if (!isRefusal(error)) request.log.error({ err: error }, 'The access cookie could not be renewed')
       done(null, payload)

@@ -23,7 +23,7 @@ export function requireUnsent (reply: FastifyReply): void {
   if (reply.sent || reply.raw.headersSent) throw new Error('The reply was already sent, so that its cookies can no longer change: set or clear them before reply.send() or reply.hijack()')
 }
 
-/** The type of a token, by what it says of itself. A token of another library may say nothing. */
+/** The type that a token claims to have. A token of another library may have none. */
 function typeOf (token: string): unknown {
   const payload = readPayload(token)
   return payload === null ? (parseOpaqueToken(token, []) === null ? undefined : 'refresh') : payload['type']
@@ -49,7 +49,7 @@ export function checkSessionArguments (reply: unknown, session: unknown): void {
   if (!isSession(session)) throw new TypeError(`${call} takes (reply, session), and the second is not what createSession or rotateSession has returned`)
 }
 
-/** Checks the argument of `unsetJwtCookies` and its kind. @throws {TypeError} */
+/** Checks the argument of `unsetJwtCookies` and similar calls. @throws {TypeError} */
 export function checkReplyArgument (call: string, reply: unknown): void {
   if (!isReply(reply)) throw new TypeError(`${call} takes the reply`)
 }

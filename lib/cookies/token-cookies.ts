@@ -8,7 +8,7 @@ import type { FastifyReply, onSendHookHandler } from 'fastify'
 import type { Settings } from '../options/settings.ts'
 import type { TokenType } from '../types/claims.ts'
 
-/** On a reply: its token cookies were set or cleared. No decorator, which would cost every reply a little. */
+/** On a reply: its token cookies were set or cleared. Not a decorator, which would cost every reply a little. */
 const kTouched = Symbol.for('fastify-jwt-extended.tokenCookies.1')
 
 declare module 'fastify' {
@@ -22,7 +22,7 @@ export function hasTokenCookies (reply: FastifyReply): boolean {
   return reply[kTouched] === true
 }
 
-/** What the app says of caches after a cookie was set or cleared. */
+/** Hook: keeps the response private even if the app has set cache fields after the cookie. */
 export const keepCookiesPrivate: onSendHookHandler = function keepCookiesPrivate (_request, reply, payload, done) {
   if (hasTokenCookies(reply)) keepPrivate(reply)
   done(null, payload)
@@ -48,7 +48,7 @@ export interface TokenCookies {
   isSecure (reply: FastifyReply): boolean
   /** Name and attributes of the access cookie on a reply, as `Set-Cookie` spells them, without Max-Age. */
   describeAccess (reply: FastifyReply): { name: string, attributes: string }
-  /** The double-submit CSRF token of a token, unverified; `null` if it has none. */
+  /** The double-submit CSRF token of an unverified token; `null` if it has none. */
   csrfOf (token: string): string | null
 }
 
@@ -83,7 +83,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
       name: access ? settings.accessCookieName : settings.refreshCookieName,
       attributes: { ...shared, httpOnly: settings.cookieHttponly, path: access ? settings.accessCookiePath : settings.refreshCookiePath },
       csrfName: access ? settings.accessCsrfCookieName : settings.refreshCsrfCookieName,
-      // Scripts must be able to read it: that tells them from the pages of other origins.
+      // Scripts must be able to read it. Pages of other origins cannot.
       csrfAttributes: { ...shared, httpOnly: false, path: access ? settings.accessCsrfCookiePath : settings.refreshCsrfCookiePath },
       defaultAge: Math.floor(Math.min(...lives, maxCookieAge))
     }
@@ -91,7 +91,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
   const plans: Record<TokenType, CookiePlan> = { access: plan('access'), refresh: plan('refresh') }
 
   /**
-   * Max-Age in seconds: what is left of the token's lifetime, so that both end together. `null` for a cookie that ends with the
+   * Max-Age in seconds: the rest of the token's lifetime, so that both end together. `null` for a cookie that ends with the
    * browser.
    */
   function ageOf (token: string, defaultAge: number): number | null {
@@ -99,13 +99,13 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     const opaque = payload === null ? parseOpaqueToken(token, []) : null
     const persistent = payload === null ? opaque?.persistent : payload['persistent']
     if (typeof persistent === 'boolean' ? !persistent : sessionCookie) return null
-    // How long such a session lasts is known to the store alone.
+    // Only the store knows how long such a session lasts.
     if (payload === null) return opaque?.hasOwnLife === true ? maxCookieAge : defaultAge
     if (typeof payload['exp'] !== 'number') return maxCookieAge
     return Math.min(Math.max(Math.ceil(payload['exp'] - Date.now() / 1000), 0), maxCookieAge)
   }
 
-  /** If cookies are a location, a reply can set them: anything else is not a reply. */
+  /** If cookies are a token location, @fastify/cookie is registered, and every reply can set cookies. */
   const areLocation = settings.tokenLocation.includes('cookies')
 
   function requireCookies (reply: FastifyReply): void {
@@ -114,7 +114,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     }
   }
 
-  /** As @fastify/cookie decides it. */
+  /** Decides as @fastify/cookie does. */
   function isSecure (reply: FastifyReply): boolean {
     return settings.cookieSecure === 'auto' ? reply.request.protocol === 'https' : settings.cookieSecure
   }
@@ -143,7 +143,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     reply.clearCookie(name, attributes)
   }
 
-  /** A cookie from before `cookieDomain` was set would be sent beside the new one, and before it (RFC 6265 §5.4). */
+  /** A host-only cookie, set before `cookieDomain` was, would be sent in front of the new one (RFC 6265 §5.4). */
   function clearHostOnly (reply: FastifyReply, name: string, { domain, ...attributes }: CookieSerializeOptions): void {
     if (domain !== undefined) reply.clearCookie(name, attributes)
   }
@@ -187,7 +187,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
 
     describeAccess (reply) {
       const { name, attributes } = plans.access
-      // The function that writes Set-Cookie writes this, so that the two can't differ.
+      // The function that writes Set-Cookie writes this too, so the two can't differ.
       return { name, attributes: reply.server.serializeCookie(name, '', { ...attributes, secure: isSecure(reply) }).slice(`${name}=; `.length) }
     },
 

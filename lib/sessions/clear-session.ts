@@ -9,20 +9,20 @@ import type { Sessions } from './sessions.ts'
 import type { Registration } from '../registration.ts'
 import type { JwtClaims } from '../types/claims.ts'
 
-/** Ends the session of a request by any token that it has, expired ones included. @returns Whether a session has ended. */
+/** Ends the sessions of all tokens in a request, including expired ones. @returns Whether a session has ended. */
 export type EndHeldSession = (request: FastifyRequest) => Promise<boolean>
 
-/** What a token says of its session. */
+/** The claims of a token that are needed to end its session. */
 type Held = Pick<JwtClaims, 'sid' | 'jti' | 'exp' | 'csrf'> & { readonly foreign: boolean }
 
 export function createEndHeldSession ({ settings, verifier }: Registration, sessions: Sessions): EndHeldSession {
-  // The `any` of a hook looks at access and refresh cookies alike.
+  // The type `any` covers access and refresh cookies.
   const locators = createLocators(settings, resolveHookOptions({ type: 'any' }))
 
-  /** A token that our keys have made, or an issuer that we accept; `null` for any other. */
+  /** Reads a token that our keys or an accepted issuer have made; `null` for any other. */
   async function read (token: string, request: FastifyRequest): Promise<Held | null> {
     const opaque = sessions.parseOpaque(token)
-    // It says by itself which session it is of.
+    // A genuine opaque token contains the id of its session, so the store is not queried.
     if (opaque?.genuine === true) return { sid: opaque.sessionId, csrf: opaqueCsrfToken(token), foreign: false }
     try {
       const verified = await (opaque === null ? verifier.verifyExpired(token, request) : sessions.verifyOpaque(token, opaque))
@@ -33,7 +33,7 @@ export function createEndHeldSession ({ settings, verifier }: Registration, sess
     }
   }
 
-  /** The texts in one place. A malformed one holds no token. */
+  /** The texts at one location. A malformed one holds no token. */
   function textsIn (locator: Locator, request: FastifyRequest): string[] {
     try {
       const found = locator.find(request)
@@ -60,7 +60,7 @@ export function createEndHeldSession ({ settings, verifier }: Registration, sess
 
   return async request => {
     let ended = false
-    // All are checked before any of them ends something.
+    // All tokens are checked before any session is ended.
     for (const { sid, jti, exp, foreign } of await heldBy(request)) {
       if (sid !== undefined && !foreign) ended = await sessions.endOwn(sid, request.log) || ended
       else if (jti !== undefined) await sessions.revokeToken({ jti, ...(exp === undefined ? {} : { exp }) })

@@ -8,15 +8,14 @@ import type { SessionRecord, SessionStore } from '../types/store.ts'
 
 type Cause = NonNullable<JwtEvents['session.revoked']['cause']>
 
-/** Ends sessions, and all tokens of each at once. */
+/** Ends sessions, each with all of its tokens. */
 export interface SessionEnder {
   /** @returns Whether there was such a session. */
   end (id: string, cause: Cause, log: FastifyBaseLogger): Promise<boolean>
   /**
-   * Ends the session of a refresh token that was replaced before: thief and owner can't be told apart, so it ends for both
-   * (RFC 9700 §4.14.2).
+   * Ends the session of a reused refresh token. Thief and owner can't be told apart, so it ends for both (RFC 9700 §4.14.2).
    *
-   * @param refusal Why the request is refused. Nothing happens unless it was made by `reused`.
+   * @param refusal The error of the request. Nothing happens unless `reused` has created it.
    */
   endReused (refusal: JwtError, log: FastifyBaseLogger): MaybePromise<void>
 }
@@ -25,8 +24,8 @@ export interface SessionEnder {
 const kReusedSession = Symbol('fastify-jwt-extended.reusedSession')
 
 /**
- * The refusal of a reused refresh token. Its session ends when the request is refused, and not before: another cookie of the
- * same name may hold the current token.
+ * The error for a reused refresh token. Its session ends only when the request is refused, because another cookie of the same
+ * name may hold the current token.
  */
 export function reused (session: SessionRecord, errors: Errors): JwtError {
   return Object.defineProperty(errors.FST_JWT_REUSED(), kReusedSession, { value: session })

@@ -1,18 +1,18 @@
-/** Sessions remembered; about twice as many at most, some 100 bytes each. */
+/** Sessions in each of the two maps, about 100 bytes each. */
 const limit = 50_000
 
 /**
- * The pairs of tokens of which nothing more has to be learnt from the store: their session is there, and their use is written down.
- * Of each session the last one. Those that were looked at least are forgotten first, and then asked about once more. All of them are
- * forgotten if the store may have lost data.
+ * A cache of the token pairs that need no query to the store: their session exists, and their use is recorded. It holds the last pair
+ * of each session. The least recently used are evicted first; the store is then queried about them once more. The cache is emptied if
+ * the store may have lost data.
  */
 export class KnownPairs {
   #young = new Map<string, number>()
   #old = new Map<string, number>()
-  /** The epoch of the store in which all of them were learnt. */
+  /** The epoch of the store in which all entries were added. */
   #epoch = 0
 
-  /** @param epoch In which the store is now. */
+  /** @param epoch The current epoch of the store. */
   has (sid: string, generation: number, epoch: number): boolean {
     if (epoch !== this.#epoch) return false
     if (this.#young.get(sid) === generation) return true
@@ -21,9 +21,9 @@ export class KnownPairs {
     return true
   }
 
-  /** @param epoch In which the store was asked. */
+  /** @param epoch The epoch of the store when it was queried. */
   add (sid: string, generation: number, epoch: number): void {
-    // The answer has waited, for a callback of the app say.
+    // The answer is out of date: a callback of the app may have delayed it.
     if (epoch < this.#epoch) return
     if (epoch > this.#epoch) this.#begin(epoch)
     if (this.#young.size >= limit) {

@@ -2,12 +2,12 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import type { OpaqueToken } from '../types/verified-token.ts'
 
 /*
- * An opaque refresh token is 80 bytes in base64url: the session id (16), how its cookie is kept (1), the generation (3), a secret
- * (32), and a tag (28).
+ * An opaque refresh token is 80 bytes in base64url: the session id (16), flags (1), the generation (3), a secret (32), and a tag
+ * (28).
  *
- * The secret is derived from a key of the server and a salt that the store keeps. So everybody who asks again gets the same
- * token, while neither a leaked store nor an old token is enough to make one. The tag, by a key of the server's, refuses a
- * made-up token before the store is asked. The store keeps the hash of a token, never the token.
+ * The secret is derived from a key of the server and a salt in the store. So a repeated request gets the same token, but neither
+ * a leaked store nor an old token is enough to make one. The tag is an HMAC with a key of the server: a forged token is refused
+ * without a query. The store keeps the hash of a token, never the token.
  */
 
 /** Characters of an opaque refresh token. */
@@ -27,16 +27,16 @@ export function newSalt (): string {
   return randomBytes(32).toString('base64url')
 }
 
-/** How the cookie of a token is kept: as `sessionCookie` has it, until the browser ends, or beyond. */
+/** Whether the cookie of a token outlives the browser: as `sessionCookie` says, no, or yes. */
 const persistence = [undefined, false, true] as const
 
-/** Set if the session has a life of its own, of which the token does not say how long it is. */
+/** Flag: the session has its own lifetime. The token does not say how long it is. */
 const ownLife = 4
 
-/** What an opaque token says, beside its secret. */
+/** What an opaque token contains, besides its secret. */
 export type OpaqueTokenContent = Omit<OpaqueToken, 'genuine'>
 
-/** The opaque token of a session's generation: the same whenever it is asked for with the same key and salt. */
+/** Creates the opaque token of a session's generation. The same key and salt give the same token. */
 export function createOpaqueToken (key: Uint8Array, { sessionId, generation, persistent, hasOwnLife }: OpaqueTokenContent, salt: string): string {
   const head = Buffer.alloc(20)
   head.write(sessionId.replaceAll('-', ''), 'hex')
@@ -50,13 +50,13 @@ export function createOpaqueToken (key: Uint8Array, { sessionId, generation, per
 /**
  * Parses an opaque refresh token.
  *
- * @param keys Those that may have made it.
- * @returns `null` if it has not the form of one.
+ * @param keys The keys that may have made it.
+ * @returns `null` if it does not have the format of one.
  */
 export function parseOpaqueToken (token: string, keys: readonly Uint8Array[]): OpaqueToken | null {
   if (typeof token !== 'string' || token.length !== opaqueTokenLength || !tokenPattern.test(token)) return null
   const bytes = Buffer.from(token, 'base64url')
-  // 80 bytes leave two unused bits in the last character. A second spelling is no token of ours (RFC 4648 §3.5).
+  // 80 bytes leave two unused bits in the last character. Only the canonical encoding is accepted (RFC 4648 §3.5).
   if (bytes.toString('base64url') !== token) return null
   const hex = bytes.toString('hex', 0, 16)
   const tag = bytes.subarray(-tagLength)
@@ -75,8 +75,8 @@ export function hashOf (token: string): string {
 }
 
 /**
- * The double-submit CSRF token of an opaque token, which has no claims to hold one. It is derived, so that nothing has to be
- * kept, and one-way, so that the script that reads it learns nothing of the token.
+ * The double-submit CSRF token of an opaque token, which has no claims to hold one. It is derived, so nothing has to be stored.
+ * It is one-way, so a script that reads it learns nothing about the token.
  */
 export function opaqueCsrfToken (token: string): string {
   return createHmac('sha256', token).update('csrf').digest('base64url')

@@ -17,12 +17,12 @@ export interface RefreshTokenChecks {
   /**
    * Verifies an opaque refresh token by its session.
    *
-   * @throws `FST_JWT_REVOKED` for a session that is not there, `FST_JWT_INVALID_TOKEN`, `FST_JWT_EXPIRED`,
-   *   `FST_JWT_STORE_UNAVAILABLE`
+   * @throws `FST_JWT_REVOKED` if there is no such session, `FST_JWT_INVALID_TOKEN`, `FST_JWT_EXPIRED`, `FST_JWT_STORE_UNAVAILABLE`
    */
   verifyOpaque (token: string, parsed: OpaqueToken): MaybePromise<VerifiedToken>
   /**
-   * Refuses a refresh token of a session that is on the denylist, or bound to a device, or was replaced. The store is asked once.
+   * Refuses a refresh token that was replaced, that is denied, or whose session is denied, gone or bound to a device. The store is
+   * queried once.
    *
    * @returns The session of the token.
    * @throws `FST_JWT_REVOKED`, `FST_JWT_REUSED`, `FST_JWT_DEVICE_BOUND`, `FST_JWT_STORE_UNAVAILABLE`
@@ -35,16 +35,16 @@ export function createRefreshTokenChecks (
 ): RefreshTokenChecks {
   const { errors, identityClaim } = settings
 
-  /** Both questions are asked at once, so that they cost one round trip. */
+  /** Sends both queries at once, so they cost one round trip. */
   function stateOf (jti: string | null, sid: string): MaybePromise<RefreshTokenState> {
     const denied = store.isDenied(jti, sid)
     if (!isPromise(denied)) return after(store.getSession(sid), stored => ({ denied, stored }))
-    // An async function throws nothing, which would leave the first promise to itself.
+    // The async function turns a throw into a rejection: otherwise a rejection of the first promise would be unhandled.
     const stored = (async () => store.getSession(sid))()
     return Promise.all([denied, stored]).then(([denied, stored]) => ({ denied, stored }))
   }
 
-  /** What a JWT would say, from the record. */
+  /** The claims that a JWT would have, from the record. */
   function claimsOf (token: string, jti: string, persistent: boolean | undefined, { session: { id, identity, generation, document } }: StoredSession): JwtClaims {
     const { issuedAt, expiresAt } = document.token
     const { iss, aud, jkt } = document
@@ -74,7 +74,7 @@ export function createRefreshTokenChecks (
 
     verifyOpaque (token, parsed) {
       const { opaqueKeys, verification } = verifier.keys
-      // A key of which only the public half is left can't tell what it has made: then the store has to say it.
+      // If only the public half of a key is left, its tags can't be verified, and the store decides.
       if (!parsed.genuine && opaqueKeys.length === verification.length) throw errors.FST_JWT_INVALID_TOKEN('malformed')
       const jti = hashOf(token)
       return after(stateOf(jti, parsed.sessionId), ({ denied, stored }) => {

@@ -21,26 +21,26 @@ import type { PresentedToken } from './standing.ts'
 /** Replaces the refresh token of a request; `null` claims keep those of the session. */
 export type RotateSession = (request: FastifyRequest, claims: AdditionalClaims | null) => Promise<SessionTokens>
 
-/** The refresh token that is to be replaced. */
+/** The refresh token to replace. */
 interface Rotation extends PresentedToken {
   readonly sid: string
   /** Its `nbf` and `exp`. */
   readonly times: Pick<JwtClaims, 'nbf' | 'exp'>
   readonly claims: AdditionalClaims | null
-  /** The key that a proof was checked with. */
+  /** The thumbprint of the key that a proof was checked with. */
   readonly provenKey: string | null
 }
 
 /** The session after a rotation. */
 interface Settled {
   readonly session: SessionRecord
-  /** Whether another request has carried it out. */
+  /** Whether another request has done the rotation. */
   readonly repeated: boolean
-  /** Asked for after the session was read, so that a change of either is seen. */
+  /** Requested after the session was read, so that a later change of either is noticed. */
   readonly app: AppClaims
 }
 
-/** The loser of a race finds the token replaced. Only a broken store needs more attempts. */
+/** A request that loses a race finds the token replaced. Only a broken store needs more attempts. */
 const maxAttempts = 20
 
 /** Refresh-token rotation (RFC 9700 §4.14.2): read, decide, compare and set; again if the session has changed meanwhile. */
@@ -63,7 +63,7 @@ export function createRotateSession (
     return { sid, tokenId: jti, generation: gen, ours: foreign !== true, times: claims, stored, provenKey }
   }
 
-  /** A session that is bound to a key goes on only by that key, whichever hook has let the request in. */
+  /** A session that is bound to a key is rotated only with a proof of that key, whichever hook has accepted the request. */
   function checkKey ({ document: { jkt = null } }: SessionRecord, { provenKey }: Rotation): void {
     if (settings.dpop !== false && jkt !== provenKey) throw errors.FST_JWT_DPOP_BINDING('Invalid DPoP key binding')
   }
@@ -74,7 +74,7 @@ export function createRotateSession (
     for (let attempt = 0; attempt < maxAttempts; attempt++, stored = null) {
       stored ??= await store.getSession(rotation.sid)
       if (stored === null) throw errors.FST_JWT_REVOKED()
-      // Judged after each wait: it may have expired since the hook let it in.
+      // Checked after each wait: the token may have expired since the hook accepted it.
       checkTimes(rotation.times, settings)
       const { session } = stored
       checkKey(session, rotation)
@@ -88,14 +88,14 @@ export function createRotateSession (
       const app = await tokens.askApp(identity, identity, salt)
       const now = Math.floor(Date.now() / 1000)
       const login = loginOf(session)
-      // If the answer that bound it was lost, the session goes on unbound.
+      // If the response that bound the session was lost, it continues unbound.
       const next = successorOf({ session, generation: rotation.generation, now, login, salt, claims: rotation.claims, binding: null })
       const { expiresAt } = next.document.token
       if (expiresAt !== null && expiresAt <= now) {
         await end(session.id, 'expired', request.log)
         throw errors.FST_JWT_EXPIRED()
       }
-      // What can't be written must not use up the token.
+      // If the access token can't be created, the refresh token must not be used up.
       tokens.access(login, next.generation, now, next.document.claims, false, app)
       const change: SessionChange = { ...next, previousTokenId: rotation.tokenId, rotated: true, used: false }
       if (await store.replaceSession(session.id, session.version, change)) return { session: { ...session, ...next }, repeated: false, app }

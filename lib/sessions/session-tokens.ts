@@ -6,7 +6,7 @@ import type { CreateSessionOptions, SessionTokens } from '../types/app-jwt.ts'
 import type { AdditionalClaims, TokenType } from '../types/claims.ts'
 import type { RotatedToken, SessionRecord } from '../types/store.ts'
 
-/** What is known of a token outlives it by so much: clocks differ, and it may be issued as its session ends. Seconds. */
+/** Seconds for which a record or denial outlives its token: clocks differ, and a token may be issued as its session ends. */
 const margin = 60
 
 /** Who a session belongs to and since when. */
@@ -15,7 +15,7 @@ export interface Login {
   readonly sid: string
   /** Time of the login, the `auth_time` claim, seconds since the epoch. */
   readonly login: number
-  /** Lifetime of its refresh tokens in seconds, in place of `refreshExpires`; `false` for none. */
+  /** Lifetime of its refresh tokens in seconds, in place of `refreshExpires`; `false` if they don't expire. */
   readonly expiresIn?: number | false
   /** Whether its cookies outlive the browser, in place of `sessionCookie`. */
   readonly persistent?: boolean
@@ -38,59 +38,59 @@ export function loginOf ({ id, identity, document }: SessionRecord): Login {
 
 /** What the `additionalClaims` option adds to the tokens of a session. */
 export interface AppClaims {
-  /** Who it was asked for: what the app has given at the login, later the identity. */
+  /** The subject that the option was called with: at the login what the app gave, later the identity. */
   readonly subject: unknown
   readonly access: AdditionalClaims
   readonly refresh: AdditionalClaims
 }
 
-/** How long the tokens of a session live, and the tokens themselves. Times are seconds since the epoch; `null` is never. */
+/** Creates the tokens of a session, and computes their expiry. Times are seconds since the epoch; `null` is never. */
 export interface SessionTokenIssuer {
   /** `exp` of an access token made now. */
   accessExpiry (now: number, login: Login): number | null
   /** `exp` of a refresh token made now. */
   refreshExpiry (now: number, login: Login): number | null
   /**
-   * Asks the `additionalClaims` option, which may take its time.
+   * Calls the `additionalClaims` option, which may be asynchronous.
    *
-   * @param salt Of the refresh token: an opaque one has no claims to ask for.
+   * @param salt The salt of the refresh token. If it is not empty, the token is opaque and has no claims.
    */
   askApp (identity: string, subject: unknown, salt: string): Promise<AppClaims>
   access (login: Login, generation: number, now: number, claims: AdditionalClaims, fresh: NonNullable<CreateSessionOptions['fresh']>, app: AppClaims, reserved?: Pick<ReservedClaims, 'bound' | 'csrf'>): string
   /**
-   * The refresh token of a generation: the same, whenever it is asked for.
+   * Creates the refresh token of a generation. If it is called again, it returns the same opaque token, or a JWT with the same `jti`.
    *
-   * @param tokenId Its id, if it is there already: of an opaque token this tells which key has made it.
+   * @param tokenId Its id. For an opaque token, it tells which key has made it.
    */
   refresh (login: Login, generation: number, token: RotatedToken, tokenId: string, app: AppClaims): string
-  /** The id of an opaque token that is to be made. */
+  /** The id of the opaque token to create. */
   opaqueId (login: Login, generation: number, salt: string): string
-  /** How the tokens of a login are sent, if that may differ (RFC 9449 §5). */
+  /** The type of a login's access token (RFC 9449 §5); empty if DPoP is off. */
   tokenType (login: Login): Pick<SessionTokens, 'tokenType'>
   /** How long a record is kept for a token with this `exp`, in milliseconds since the epoch. */
   retention (exp: number | null): number | null
 }
 
-/** @throws If a token is too large to be kept where it has to be. */
+/** @throws If a token must go into a cookie and is too large for it. */
 export type CheckSize = (type: TokenType, token: string) => void
 
 export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssuer, verifier: TokenVerifier, checkSize: CheckSize): SessionTokenIssuer {
   const { accessExpires, refreshExpires, sessionMaxAge, leeway } = settings
 
-  /** After the shortest of these lives, but no later than the session may last. */
+  /** The end of the shortest of these lives, but at the latest `sessionMaxAge` after the login. */
   function expiry (now: number, lives: ReadonlyArray<number | false>, login: number): number | null {
     const ends = lives.map(life => life === false ? Infinity : now + life)
     const end = Math.min(...ends, sessionMaxAge === false ? Infinity : login + sessionMaxAge)
     return end === Infinity ? null : Math.floor(end)
   }
-  // An access token of a session with a life of its own does not outlive its refresh token.
+  // If a session has its own lifetime, an access token does not outlive its refresh token.
   const accessExpiry = (now: number, { login, expiresIn = false }: Login): number | null => expiry(now, [accessExpires, expiresIn], login)
 
   function opaqueTokens ({ sid, persistent, expiresIn }: Login, generation: number, salt: string): string[] {
     return verifier.keys.opaqueKeys.map(key => createOpaqueToken(key, { sessionId: sid, generation, persistent, hasOwnLife: expiresIn !== undefined }, salt))
   }
 
-  /** The claims that tokens of a session have in common. */
+  /** The claims that all tokens of a session share. */
   function ofSession ({ sid, login, persistent, jkt }: Login, gen: number): Pick<ReservedClaims, 'sid' | 'gen' | 'auth_time' | 'persistent' | 'jkt'> {
     return { sid, gen, auth_time: login, ...(persistent === undefined ? {} : { persistent }), ...(jkt === undefined ? {} : { jkt }) }
   }

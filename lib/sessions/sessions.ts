@@ -27,18 +27,18 @@ import type { CheckSize, Login } from './session-tokens.ts'
 import type { RefreshTokenChecks } from './refresh-tokens.ts'
 import type { UsageMarker } from './usage.ts'
 
-/** Held, for a test that fakes all timers replaces the module's own, and would wait for ever. */
+/** Captured here, because an app's test that fakes all timers replaces the module's function, and would wait for ever. */
 const nextTurn = setImmediate
 
-/** Sessions that are ended, or listed, in one step: between two of them others have their turn. */
+/** Sessions that are ended or listed in one step. Other requests run between two steps. */
 const pageSize = 200
 
-/** Revocation and refresh-token rotation over a store. Each method rejects with `FST_JWT_STORE_UNAVAILABLE` if it fails. */
+/** Revocation and refresh-token rotation over a store. If the store fails, each method rejects with `FST_JWT_STORE_UNAVAILABLE`. */
 export interface Sessions extends RefreshTokenChecks, UsageMarker, Pick<SessionEnder, 'endReused'> {
-  /** Whether the sessions of all tokens that our own keys have signed are in this store. */
+  /** Whether this store has the session of every token that our own keys have signed. */
   readonly complete: boolean
   readonly devices: DeviceBindings
-  /** Ends a session if it is bound to a device: its cookies are replaced or gone, and the browser would bring them back. */
+  /** Ends a session if it is bound to a device. Its cookies were replaced or cleared, and the browser would restore them. */
   endBound (sid: string, log: FastifyBaseLogger): Promise<void>
   create (subject: Identity | object, options?: CreateSessionOptions): Promise<SessionTokens>
   rotate (request: FastifyRequest, options?: { claims?: AdditionalClaims }): Promise<SessionTokens>
@@ -50,7 +50,11 @@ export interface Sessions extends RefreshTokenChecks, UsageMarker, Pick<SessionE
   revokeToken (claims: Pick<JwtClaims, 'jti' | 'sid' | 'exp'>): Promise<void>
   /** Ends a session of ours. @returns Whether there was one. */
   endOwn (sid: string, log: FastifyBaseLogger): Promise<boolean>
-  /** Keeps the record of a session at least as long as a token made in its name. @throws `FST_JWT_REVOKED`, `FST_JWT_EXPIRED`, `FST_JWT_DEVICE_BOUND` */
+  /**
+   * Keeps the record of a session at least as long as a token of it that expires at `exp`.
+   *
+   * @throws `FST_JWT_REVOKED`, `FST_JWT_EXPIRED`, `FST_JWT_DEVICE_BOUND`
+   */
   extend (sid: string, exp: number): Promise<void>
 }
 
@@ -62,11 +66,11 @@ export interface SessionParts {
   readonly store: Store
   /** `null` without the `dpop` option. */
   readonly proofs: ProofVerifier | null
-  /** Told of each token before anything is stored for it. Throws if no cookie can hold it, and it has to. */
+  /** Called with each token before anything is stored for it. Throws if it must go into a cookie and is too large. */
   readonly checkSize: CheckSize
-  /** The same, for a token that goes into a cookie in any case. */
+  /** The same, for a token that always goes into a cookie. */
   readonly checkCookie: CheckSize
-  /** Where events are written that no request causes. */
+  /** Logs the events that no request causes. */
   readonly log: FastifyBaseLogger
 }
 
@@ -78,10 +82,10 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
   const usage = createUsageMarker(settings, store, given, log)
   const checks = createRefreshTokenChecks(settings, store, verifier)
   const rotate = createRotateSession(settings, store, tokens, ender)
-  // An instance that only verifies sees the tokens of sessions that another one holds.
+  // An instance that only verifies accepts tokens whose sessions are kept by another instance.
   const complete = verifier.keys.signing !== null
 
-  /** The key that a login is bound to, by the proof of its request. @throws {TypeError} */
+  /** The key of the request's proof, which the login is bound to. @throws {TypeError} */
   async function keyOf (request: FastifyRequest | undefined): Promise<Pick<Login, 'jkt'>> {
     if (request === undefined) return {}
     if (proofs === null) throw unsupportedCall('dpop', "is off, so that createSession can bind no session to the key of a request; set it to 'allowed' or 'required', or leave request out")
@@ -101,7 +105,7 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
     const owner = { identity, sid: randomUUID(), login: now, ...chosen }
     const token: RotatedToken = { issuedAt: now, expiresAt: tokens.refreshExpiry(now, owner), salt }
     const tokenId = salt === '' ? randomUUID() : tokens.opaqueId(owner, 0, salt)
-    // Tokens first: claims that can't be written must not leave a session behind.
+    // Tokens first: if one can't be created, no session must be left behind.
     const accessToken = tokens.access(owner, 0, now, claims, fresh, app)
     const refreshToken = tokens.refresh(owner, 0, token, tokenId, app)
     const session: SessionRecord = {
@@ -109,7 +113,7 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
       identity: owner.identity,
       version: 0,
       generation: 0,
-      // There is no predecessor that depends on it.
+      // The first refresh token has no predecessor to keep valid.
       used: true,
       staleBefore: 0,
       tokenId,
@@ -145,7 +149,7 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
     const sessions: SessionInfo[] = []
     const now = Date.now() / 1000
     for await (const page of pagesOf(toIdentity(subject))) {
-      // A record may outlive its refresh token, for the sake of an access token.
+      // A record may outlive its refresh token, because an access token is still valid.
       const live = page.filter(({ document: { token } }) => token.expiresAt === null || token.expiresAt > now)
       sessions.push(...live.map(toInfo))
     }
@@ -159,7 +163,7 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
       if (stored === null) return false
       const { identity, version, generation, document, staleBefore } = stored.session
       if (claims !== undefined) {
-        // What can't be written must not become a session's claims.
+        // Claims that can't be written into a token are refused here, before they are stored.
         const app = await tokens.askApp(identity, identity, document.token.salt)
         tokens.access(loginOf(stored.session), generation, Math.floor(Date.now() / 1000), claims, false, app)
       }
@@ -176,9 +180,9 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
       const page = await store.endSessions(identity, except, pageSize)
       for (const sessionId of page.ended) publish('session.revoked', { sessionId, cause: 'revoked' }, log)
       count += page.ended.length
-      // Once more after the last ones: a login that was under way has been listed by then.
+      // Repeated until nothing ends: by then, a login that was in progress is listed.
       more = page.more || page.ended.length > 0
-      // A store in this process has not let anybody else have a turn.
+      // A synchronous store has not yielded to other requests.
       if (more) await nextTurn()
     }
     return count
@@ -210,7 +214,7 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
     },
 
     async revokeToken ({ jti, sid, exp }) {
-      // Without an id, a token of another library can't be told from its like.
+      // Without a `jti`, a token of another library can't be told from similar ones.
       if (jti === undefined) throw errors.FST_JWT_INVALID_TOKEN('jti')
       await store.denyToken(jti, sid ?? null, tokens.retention(exp ?? null))
       publish('token.revoked', { jti, sessionId: sid ?? null }, log)
@@ -237,9 +241,9 @@ export function createSessions ({ settings, issuer, verifier, store: given, proo
         const stored = await store.getSession(sid)
         if (stored === null) throw errors.FST_JWT_REVOKED()
         const { session: { version, expiresAt, document } } = stored
-        // Of a bound session, only its device gets new tokens.
+        // Only the device of a bound session gets new tokens.
         if (document.binding !== undefined) throw errors.FST_JWT_DEVICE_BOUND()
-        // A session with a life of its own ends with its refresh token.
+        // A session with its own lifetime ends with its refresh token.
         if (document['expiresIn'] !== undefined && document.token.expiresAt !== null && exp > document.token.expiresAt) throw errors.FST_JWT_EXPIRED()
         const needed = laterOf(expiresAt, tokens.retention(exp))
         if (needed === expiresAt || await store.replaceSession(sid, version, { expiresAt: needed })) return
@@ -259,7 +263,7 @@ function toInfo ({ id, document: { createdAt, lastUsedAt, token, metadata, bindi
   }
 }
 
-/** How long a session lasts, if its login says so. @throws {TypeError} */
+/** The lifetime and persistence that a login sets for its session. @throws {TypeError} */
 function readLasting ({ expiresIn, persistent }: Pick<CreateSessionOptions, 'expiresIn' | 'persistent'>): Pick<Login, 'expiresIn' | 'persistent'> {
   const seconds = expiresIn === false ? false : toSeconds(expiresIn)
   if (expiresIn !== undefined && (seconds === undefined || (seconds !== false && seconds < 1))) {
@@ -279,7 +283,7 @@ function checkChanges (changes: UpdateSessionOptions): UpdateSessionOptions {
   return changes
 }
 
-/** Found here rather than by a store, whose complaint would read as an outage. */
+/** Checked here, because an error of the store would look like an outage. */
 function checkMetadata (metadata: unknown): void {
   if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) throw new TypeError("'metadata' must be a plain object")
   JSON.stringify(metadata)

@@ -6,15 +6,15 @@ import type { DeviceBinding } from '../types/device-binding.ts'
 import type { RotatedToken, SessionChange, SessionRecord } from '../types/store.ts'
 import type { Login, SessionTokenIssuer } from './session-tokens.ts'
 
-/** What a session goes on with. */
+/** What the next refresh token of a session is made from. */
 export interface Continuation {
   readonly session: SessionRecord
-  /** That of the token presented, which may be ahead of the store. */
+  /** The generation of the presented token, which may be ahead of the store. */
   readonly generation: number
   /** Seconds since the epoch. */
   readonly now: number
   readonly login: Login
-  /** That of the next refresh token. */
+  /** The salt of the next refresh token. */
   readonly salt: string
   /** New claims; `null` keeps those of the session. */
   readonly claims: AdditionalClaims | null
@@ -22,11 +22,11 @@ export interface Continuation {
   readonly binding: DeviceBinding | null
 }
 
-/** The next refresh token of a session, as its record says it. */
+/** The changes of a session's record for its next refresh token. */
 export type Successor = Required<Pick<SessionChange, 'generation' | 'tokenId' | 'document' | 'expiresAt'>>
 
 export function createSuccessorOf ({ issuer: iss, audience: aud }: Settings, tokens: SessionTokenIssuer): (continuation: Continuation) => Successor {
-  /** The next token of a session, after the later of what the store knows and what was presented. */
+  /** Its generation follows the later of the stored and the presented one. */
   return ({ session, generation: presented, now, login, salt, claims, binding }) => {
     const generation = Math.max(session.generation, presented) + 1
     const token: RotatedToken = { issuedAt: now, expiresAt: tokens.refreshExpiry(now, login), salt }
@@ -34,7 +34,7 @@ export function createSuccessorOf ({ issuer: iss, audience: aud }: Settings, tok
     return {
       generation,
       tokenId: salt === '' ? randomUUID() : tokens.opaqueId(login, generation, salt),
-      // The record outlives every token made in its name, those of another configuration included.
+      // The record outlives every token of the session, including those made under another configuration.
       expiresAt: laterOf(session.expiresAt, laterOf(tokens.retention(token.expiresAt), tokens.retention(tokens.accessExpiry(now, login)))),
       document: {
         ...document,

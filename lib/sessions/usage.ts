@@ -6,28 +6,28 @@ import type { JwtClaims } from '../types/claims.ts'
 import type { ReplicatedStore, SessionState, SessionStore } from '../types/store.ts'
 import type { SessionAnswer } from '../types/verified-token.ts'
 
-/** Remembers that the successor of a refresh token was accepted: its predecessor is not needed any more. */
+/** Records that a token of the current generation was accepted: the previous refresh token is no longer needed. */
 export interface UsageMarker {
   /**
-   * Whether a pair of tokens has nothing more to tell the store: its session was there, and its use is written down, or needs not be. A
-   * store that holds its denials in memory is asked about each pair until then.
+   * Whether a token pair needs no query to the store: its session exists, and its use is recorded or need not be. Until then, a store
+   * that holds its denials in memory is queried about the pair.
    *
    * @param generation `undefined` for a session of another issuer.
    */
   isKnown (sid: string, generation: number | undefined): boolean
-  /** Told that the store does not refuse a session of another issuer. */
+  /** Remembers that the store does not refuse a session of another issuer. */
   rememberOther (sid: string, epoch: number): void
   /**
-   * Told of a token that was accepted: it has passed everything, its proof and the callbacks included. Otherwise a thief without the key
-   * of a bound token could end its session. Writes once for each generation, and the request does not wait: if it fails, the next
-   * accepted token writes it.
+   * Records the use of an accepted token. Call it after every check has passed, including the proof and the callbacks: otherwise a
+   * thief without the key of a bound token could end its session. It writes once for each generation, and the request does not wait.
+   * If the write fails, the next accepted token repeats it.
    *
-   * @param answer What the store has said of its session.
+   * @param answer What the store has answered about its session.
    */
   learn (claims: JwtClaims, answer: SessionAnswer): void
 }
 
-/** In place of the generation of a session that has none. */
+/** Stands for the generation of a session that has none. */
 const noGeneration = -1
 
 /** @param given The store as the app gave it. */
@@ -37,7 +37,7 @@ export function createUsageMarker (
   /** Sessions whose mark is being written. */
   const writing = new Set<string>()
 
-  // A store that holds its denials in memory need not be asked about a pair for ever.
+  // Only a store that holds its denials in memory can skip the query for a known pair.
   const known = given.judge === undefined ? null : new KnownPairs()
 
   function failed (sid: string, error: unknown): void {
@@ -68,7 +68,7 @@ export function createUsageMarker (
         return
       }
       if (state === null || generation === undefined) return
-      // An earlier pair has been replaced by one that somebody has; of a later one the store has lost the rotation.
+      // An earlier pair was replaced already. If the pair is later, the store has lost its rotation. Neither is written.
       if (generation === state.generation && !state.used && refreshUntilUsed) markUsed(sid, state)
       else known?.add(sid, generation, epoch)
     }

@@ -8,8 +8,8 @@ import type { Store } from '../types/store.ts'
 export type { StoreContractTest } from './contract-tests/contract-test.ts'
 
 /**
- * Every rule that a {@link Store} keeps, each runnable on its own. The ids and identities they use are
- * random, so that they may run side by side and on a store that is in use.
+ * Every rule that a {@link Store} keeps. Each can run on its own. Ids and identities are random, so rules can run
+ * in parallel, and on a store that is in use.
  */
 export const storeContract: readonly StoreContractTest[] =
   Object.freeze([...denylistContract, ...sessionContract, ...replacingContract])
@@ -41,7 +41,7 @@ export const storeContract: readonly StoreContractTest[] =
  * Each failure says what users of the store would lose.
  *
  * @param test Takes a name and a function whose rejection, with an `AssertionError`, fails the test.
- * @param store Gives the store, anew or the same, once per test; closing it is the caller's.
+ * @param store Returns the store, a new one or the same. Called once per test. The caller closes the store.
  */
 export function testStore (
   test: (name: string, run: () => Promise<void>) => unknown, store: () => MaybePromise<Store>

@@ -4,7 +4,7 @@ interface Entry<V> {
   expiresAt: number
   /** By the monotonic clock, milliseconds since the process began. */
   dueAt: number
-  /** The bucket it is in: the monotonic second in which it is looked at. */
+  /** Its bucket: the monotonic second in which it is checked. */
   second: number
 }
 
@@ -15,16 +15,16 @@ const sweepInterval = 1000
 const sweepLimit = 10_000
 
 /**
- * A map whose entries last until a time on the wall clock. Nothing is ever evicted to make room: this is what tells a denylist
- * from a cache.
+ * A map whose entries expire at a time of the wall clock. Unlike a cache, it never evicts an entry to make room: a denylist must not
+ * forget.
  *
- * An entry is gone only if both clocks say so: the wall clock has passed `expiresAt`, and the monotonic clock the life that
- * the entry had when it was set. So a wall clock that jumps ahead for a second forgets nothing.
+ * An entry expires only if both clocks agree: the wall clock has passed `expiresAt`, and the monotonic clock has passed the life
+ * that the entry had when it was set. So no entry is lost if the wall clock jumps ahead for a moment.
  *
  * Why not a package: an LRU evicts, and a TTL cache follows one clock.
  *
- * Keys due in the same second share a bucket. `get`, `has`, `set` and `delete` are O(1). Removal is O(1) an entry, by one
- * unreferenced timer that runs while there is something to expire. About 130 bytes an entry beside its key and value
+ * Keys due in the same second share a bucket. `get`, `has`, `set` and `delete` are O(1). Removal is O(1) per entry, by one
+ * unreferenced timer that runs while an entry can expire. An entry takes about 130 bytes besides its key and value
  * (`test/lib/stores/memory.test.ts` measures it).
  */
 export class ExpiringMap<V> {
@@ -36,12 +36,12 @@ export class ExpiringMap<V> {
   /** The second up to which buckets have been emptied. */
   #swept = 0
 
-  /** @param onExpire Told of each entry that is removed because its time is over. */
+  /** @param onExpire Called for each entry that is removed because it has expired. */
   constructor (onExpire?: (key: string, value: V) => void) {
     this.#onExpire = onExpire
   }
 
-  /** Entries held, those that are due but not yet removed included. */
+  /** Entries in the map, including expired ones that are not removed yet. */
   get size (): number {
     return this.#entries.size
   }
@@ -96,7 +96,7 @@ export class ExpiringMap<V> {
     const now = performance.now()
     entry.dueAt = now + entry.expiresAt - Date.now()
     if (entry.dueAt === Infinity) return
-    // A bucket that has been emptied is not looked at again.
+    // A bucket that was swept is not visited again.
     if (this.#timer === undefined) this.#swept = Math.floor(now / 1000)
     entry.second = Math.max(Math.ceil(entry.dueAt / 1000), this.#swept + 1)
     const bucket = this.#buckets.get(entry.second)
@@ -115,13 +115,13 @@ export class ExpiringMap<V> {
     let left = sweepLimit
     while (this.#swept < now && left > 0) {
       left = this.#empty(this.#swept + 1, left)
-      // With the limit reached there may be more in this second, and the next round goes on with it.
+      // If the limit is reached, this second may have more entries: the next round continues with it.
       if (left > 0) this.#swept++
     }
     this.#timer = this.#buckets.size === 0 ? undefined : setTimeout(this.#sweep, left > 0 ? sweepInterval : 1).unref()
   }
 
-  /** Removes what is due in a second, up to a limit. @returns What is left of the limit. */
+  /** Removes the entries that are due in a second, up to a limit. @returns The rest of the limit. */
   #empty (second: number, limit: number): number {
     let left = limit
     for (const key of this.#buckets.get(second) ?? []) {
@@ -129,7 +129,7 @@ export class ExpiringMap<V> {
       left--
       const entry = this.#entries.get(key) as Entry<V>
       this.#unschedule(key, entry)
-      // The wall clock has been set back since.
+      // The wall clock was set back.
       if (entry.expiresAt > Date.now()) {
         this.#schedule(key, entry)
         continue

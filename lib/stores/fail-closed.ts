@@ -4,7 +4,7 @@ import type { MaybePromise } from '../types/claims.ts'
 import type { JwtError } from '../types/errors.ts'
 import type { ReplicatedStore, Store } from '../types/store.ts'
 
-/** The 503 of a store that failed. What went wrong is the error's `cause`, for the log and not for the client. */
+/** The 503 for a store that failed. The reason is the error's `cause`, which is logged and not sent to the client. */
 export function storeUnavailable (errors: Errors, cause: unknown): JwtError {
   const error = errors.FST_JWT_STORE_UNAVAILABLE()
   error.cause = cause

@@ -4,7 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 const remedy = "Keep them in a file, register(jwt, { store: new SqliteStore(database) }) from 'fastify-jwt-extended/sqlite', or on " +
   'PostgreSQL or Redis. An app that neither revokes tokens nor has sessions sets store: false'
 
-/** Says what is lost if revocations and sessions are in the memory of this process: in production, and louder in one process of several. */
+/** Warns of what is lost if revocations and sessions are in memory: a warning in production, an error in one process of several. */
 export function warnOfMemory (log: FastifyBaseLogger): void {
   // PM2 numbers the processes of an app by this variable, whether or not they are workers of a cluster.
   if (cluster.isWorker || process.env['NODE_APP_INSTANCE'] !== undefined) {

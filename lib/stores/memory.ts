@@ -7,13 +7,13 @@ function orNever (expiresAt: number | null): number {
   return expiresAt ?? Infinity
 }
 
-/** A deep, frozen copy of what JSON can hold: what a store in another process would give back. */
+/** A deep, frozen copy through JSON: what a store in another process would return. */
 function frozenCopy<T> (value: T): T {
   return JSON.parse(JSON.stringify(value), (_key, part: unknown) =>
     typeof part === 'object' && part !== null ? Object.freeze(part) : part)
 }
 
-/** Where a page begins: behind the last session of the page before, or, if that has ended meanwhile, behind its time. */
+/** The index where a page begins: after the last session of the previous page, or after its creation time if it has ended. */
 function start (newestFirst: readonly SessionRecord[], after: string | null): number {
   if (after === null) return 0
   const [createdAt, id] = after.split(' ')

@@ -6,16 +6,16 @@ function stateOf (denied: boolean, state: SessionState | null): TokenState {
   return denied ? 'denied' : state ?? 'unknown'
 }
 
-/** Both questions at once, so that they cost one round trip. */
+/** Sends both queries at once, so they cost one round trip. */
 function checkToken ({ denylist, sessions }: SplitStore, jti: string | null, sid: string): MaybePromise<TokenState> {
   const denied = denylist.isDenied(jti, sid)
   if (!isPromise(denied)) return after(sessions.getSessionState(sid), state => stateOf(denied, state))
-  // An async function throws nothing, which would leave the first promise to itself.
+  // The async function turns a throw into a rejection: otherwise a rejection of the first promise would be unhandled.
   const state = (async () => sessions.getSessionState(sid))()
   return Promise.all([denied, state]).then(answers => stateOf(...answers))
 }
 
-/** From memory only if both judge: the one has the tokens, the other the sessions. */
+/** Judges from memory only if both can: one has the denied tokens, the other the sessions. */
 function judgeTogether ({ denylist, sessions }: SplitStore): Pick<Store, 'judge'> {
   if (denylist.judge === undefined || sessions.judge === undefined) return {}
   return {
@@ -27,7 +27,7 @@ function judgeTogether ({ denylist, sessions }: SplitStore): Pick<Store, 'judge'
   }
 }
 
-/** Makes one store of a denylist and sessions that are kept apart. */
+/** Joins a denylist and a session store into one store. */
 export function joinStores (split: SplitStore): Store {
   const { denylist, sessions } = split
   return {

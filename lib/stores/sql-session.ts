@@ -1,6 +1,6 @@
 import type { SessionDocument, SessionRecord, SessionState } from '../types/store.ts'
 
-/** `null` as a time: the last one that a `Date` can hold, so that "later than" needs no exception. */
+/** Stands for the time `null`: the last time that a `Date` can hold, so that comparisons need no special case. */
 export const never = 8_640_000_000_000_000
 
 /** A time as a column holds it. */
@@ -8,17 +8,17 @@ export function writeTime (time: number | null): number {
   return time ?? never
 }
 
-/** A row of a table of sessions. Drivers answer integers as numbers, bigints or strings. */
+/** A row of a table of sessions. Drivers return integers as numbers, bigints or strings. */
 export type SqlRow = Readonly<Record<string, unknown>>
 
-/** Reads a number. One that is missing would be `NaN`, which no token is older than: it is an error, and so a 503. */
+/** Reads a number. If it is missing, this throws, and the request is a 503: with `NaN`, no token would count as stale. */
 export function readNumber (row: SqlRow, column: string): number {
   const value = Number(row[column] ?? NaN)
   if (Number.isNaN(value)) throw new Error(`The column '${column}' holds no number`)
   return value
 }
 
-/** The state of a session from a row of it. */
+/** The state of a session from its row. */
 export function readStateRow (row: SqlRow): SessionState {
   return {
     version: readNumber(row, 'version'),
@@ -43,12 +43,12 @@ export function readSessionRow (row: SqlRow): SessionRecord {
   }
 }
 
-/** Where the next page of sessions begins: behind the last one of this page. */
+/** Where the next page of sessions begins: after the last session of this page. */
 export function pageEnd (row: SqlRow): string {
   return `${Number(row['created_at'])} ${row['id'] as string}`
 }
 
-/** The time and the id behind which a page begins. Sessions come newest first. */
+/** The time and the id after which a page begins. Sessions come newest first. */
 export function pageStart (after: string | null): [createdAt: number, id: string] {
   if (after === null) return [never, '']
   const space = after.indexOf(' ')

@@ -9,7 +9,7 @@ import type { Sessions } from '../sessions.ts'
 /** Tells the browser at login that it may bind the session to its device. */
 export type Announce = (reply: FastifyReply, accessToken: string) => void
 
-/** On a reply: the session that its cookies are of; `null` if they are cleared, both at once. */
+/** On a reply: the session whose cookies it sets; `null` if it clears both cookies. */
 export const kCookiesOf = Symbol('fastify-jwt-extended.cookiesOf')
 
 declare module 'fastify' {
@@ -18,7 +18,7 @@ declare module 'fastify' {
   }
 }
 
-/** The host that a session with `includeSite` is registered on; `null` for any. */
+/** The host on which a session with `includeSite` must be registered; `null` for any host. */
 export function siteOf ({ deviceBinding, cookieDomain }: Settings): string | null {
   return deviceBinding !== false && deviceBinding.includeSite ? String(cookieDomain).replace(/^\./, '').toLowerCase() : null
 }
@@ -27,18 +27,18 @@ export function siteOf ({ deviceBinding, cookieDomain }: Settings): string | nul
 export function createAnnounce (settings: Settings, cookies: TokenCookies, { devices }: Sessions, path: string): Announce {
   const site = siteOf(settings)
 
-  /** The session of an access token that comes from a login, and lives long enough; `null` for any other. */
+  /** The session of an access token, if the token comes from a login and lives long enough; otherwise `null`. */
   function loginOf (accessToken: string): string | null {
     const { type, sid, gen, bound, exp, persistent = !settings.sessionCookie } = readPayload(accessToken) ?? {}
     if (type !== 'access' || typeof sid !== 'string' || gen !== 0 || bound !== undefined) return null
-    // The browser keeps the key beyond its end, and so a session that should end with it.
+    // The browser keeps the key after it is closed, so a session that should end then would live on.
     if (persistent !== true) return null
     return typeof exp === 'number' && exp - Date.now() / 1000 > leastBoundCookieLife - 1 ? sid : null
   }
 
   return (reply, accessToken) => {
     const sid = loginOf(accessToken)
-    // Over plain HTTP a browser binds nothing. Of a site as a whole, only its own host may speak.
+    // Browsers bind nothing over plain HTTP. Only the site's own host may register a session for the whole site.
     if (sid === null || !cookies.isSecure(reply) || (site !== null && reply.request.hostname.toLowerCase() !== site)) return
     reply.header('secure-session-registration', writeRegistration({ path, ...devices.announcementFor(sid) }))
   }

@@ -17,44 +17,44 @@ import type { CheckSize, Login, SessionTokenIssuer } from '../session-tokens.ts'
 
 /** What the browser needs to prove that it holds the key. */
 export interface OpenChallenge {
-  /** What the browser calls the session. */
+  /** The browser's id of the session. */
   readonly identifier: string
   /** The challenge of the next refresh. */
   readonly challenge: string
 }
 
-/** A session whose device has just proved itself. */
+/** A session whose device has just proved that it holds the key. */
 export interface ProvedSession extends OpenChallenge {
   readonly tokens: SessionTokens
 }
 
-/** A proof that came to a route. */
+/** The proof in a request. */
 export interface PresentedProof {
-  /** The JWS; `null` if none came. */
+  /** The JWS; `null` for none. */
   readonly proof: string | null
   /** The URL that it was sent to. */
   readonly url: string
   readonly log: FastifyBaseLogger
-  /** Asks the app whether the next access token may be handed out: no refresh token comes with a proof. Throws if not. */
+  /** Asks the app whether the next access token may be issued; throws if not. No hook has asked: a proof comes without a token. */
   askApp (accessToken: string): Promise<void>
 }
 
-/** Binds sessions to devices, and refreshes those that are bound. */
+/** Binds sessions to devices, and refreshes bound sessions. */
 export interface DeviceBindings {
-  /** What the browser has to sign to bind a session after its login: the same, whenever it is asked for. */
+  /** What the browser must sign to bind a session after its login. Derived from the session id, so it is always the same. */
   announcementFor (sid: string): { readonly challenge: string, readonly authorization: string }
   /**
    * Binds a session, once, soon after its login.
    *
-   * @param claims Of an access token of that session, verified.
+   * @param claims The verified claims of an access token of that session.
    * @throws `FST_JWT_DEVICE_PROOF_INVALID`, `FST_JWT_REVOKED`, `FST_JWT_EXPIRED`, `FST_JWT_STORE_UNAVAILABLE`, and what `askApp` throws
    */
   register (claims: JwtClaims & { sid: string }, presented: PresentedProof): Promise<ProvedSession>
   /**
    * Refreshes a bound session.
    *
-   * @returns The next tokens; or a challenge, if there was no proof, or one of a challenge that is spent or unknown: no sign of
-   *   theft, since browsers may send a proof again.
+   * @returns The next tokens; or a challenge, if there was no proof, or if its challenge is spent or unknown. That is no sign of
+   *   theft: browsers may send a proof again.
    * @throws As `register`.
    */
   refresh (identifier: string, presented: PresentedProof): Promise<ProvedSession | OpenChallenge>
@@ -63,13 +63,13 @@ export interface DeviceBindings {
 /** How long after the login a session can be bound. Milliseconds. */
 const registrationWindow = 5 * 60_000
 
-/** A challenge that was sent ahead lives so much longer than the access token that it renews. Milliseconds. */
+/** How much longer a challenge lives than the access token that it renews. Milliseconds. */
 const challengeMargin = 5 * 60_000
 
-/** A challenge with less left than this is not handed out again. Milliseconds. */
+/** A challenge with less time left is not sent again. Milliseconds. */
 const leastLife = 60_000
 
-/** As many challenges of one session are open at once. */
+/** Challenges of one session that may be open at once. */
 const maxChallenges = 4
 
 /** As in `rotate.ts`. */
@@ -78,7 +78,7 @@ const maxAttempts = 20
 /** Id of the session, and of its binding. */
 const identifierPattern = /^([\da-f-]{36})-([\w-]{22})$/
 
-/** The session that an identifier is of; `null` if it is none. */
+/** The session id in an identifier; `null` if it is malformed. */
 export function sessionIdOf (identifier: string): string | null {
   return identifierPattern.exec(identifier)?.[1] ?? null
 }
@@ -106,12 +106,12 @@ export function createDeviceBindings (
     if (stored === null) throw errors.FST_JWT_REVOKED()
     const { tokenId, document: { token: { expiresAt } } } = stored.session
     if (expiresAt !== null && expiresAt <= Date.now() / 1000) throw errors.FST_JWT_EXPIRED()
-    // Its refresh token may have been revoked alone.
+    // The refresh token may have been revoked without its session.
     if (await store.isDenied(tokenId, sid)) throw errors.FST_JWT_REVOKED()
     return stored
   }
 
-  /** Repeats a step until the session has not changed meanwhile. */
+  /** Repeats a compare-and-set step. It returns `null` if the session has changed meanwhile. */
   async function settle<T> (step: () => Promise<T | null>): Promise<T> {
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const result = await step()
@@ -120,7 +120,7 @@ export function createDeviceBindings (
     throw storeUnavailable(errors, new Error('the session changes faster than its device can be checked'))
   }
 
-  /** The next tokens of a bound session; `null` if somebody has come in between. */
+  /** The next tokens of a bound session; `null` if the session has changed meanwhile. */
   async function proceed (session: SessionRecord, binding: DeviceBinding, challenge: DeviceChallenge, fresh: boolean | number, { log, askApp }: PresentedProof): Promise<ProvedSession | null> {
     const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
     const app = await tokens.askApp(session.identity, session.identity, salt)
@@ -132,20 +132,20 @@ export function createDeviceBindings (
       await end(session.id, 'expired', log)
       throw errors.FST_JWT_EXPIRED()
     }
-    // Tokens first: what can't be written, or kept in a cookie, must not use up the challenge.
+    // Tokens first: one that can't be created or kept in a cookie must not use up the challenge.
     const accessToken = tokens.access(login, next.generation, now, claims, fresh, app, { bound: true, ...(binding.csrf === undefined ? {} : { csrf: binding.csrf }) })
     const refreshToken = tokens.refresh(login, next.generation, token, next.tokenId, app)
     checkCookie('access', accessToken)
     checkCookie('refresh', refreshToken)
     await askApp(accessToken)
-    // The answer of a registration may be lost: then the login's refresh token is good still. A refresh is just asked for again.
+    // If the response of a registration is lost, the login's refresh token must stay valid. A lost refresh is requested again.
     const registered = binding.generation === next.generation
     const change = { ...next, previousTokenId: session.tokenId, rotated: true, used: !registered }
     if (!await store.replaceSession(session.id, session.version, change)) return null
     return { identifier: identifierOf(session, binding), challenge: challenge.value, tokens: { sessionId: session.id, accessToken, refreshToken } }
   }
 
-  /** A challenge of a session: one that is open already, or a new one. `null` if somebody has come in between. */
+  /** An open challenge of a session, or a new one; `null` if the session has changed meanwhile. */
   async function openChallenge (session: SessionRecord, binding: DeviceBinding, now: number): Promise<OpenChallenge | null> {
     const open = binding.challenges.findLast(({ expiresAt }) => expiresAt > now + leastLife)
     const identifier = identifierOf(session, binding)

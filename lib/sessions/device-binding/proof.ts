@@ -14,26 +14,26 @@ import type { DeviceAlgorithm, DeviceKey } from '../../types/device-binding.ts'
  * §7.1) with `typ: dbsc+jwt`, whose `jti` is a challenge of ours.
  */
 
-/** What a proof has to say. */
+/** What a proof must contain. */
 export interface Expected {
   /** The URL that the proof was sent to, for `aud`. */
   readonly url: string
   readonly errors: Errors
 }
 
-/** What a registration has to say. */
+/** What the proof of a registration must contain. */
 export interface ExpectedRegistration extends Expected {
-  /** What was announced at login: one of each, or several if keys of the server have been rotated. */
+  /** What was announced at login: one pair, or several if keys of the server have been rotated. */
   readonly announced: ReadonlyArray<{ readonly challenge: string, readonly authorization: string }>
 }
 
-/** What a refresh has to say. */
+/** What the proof of a refresh must contain. */
 export interface ExpectedRefresh extends Expected {
   readonly algorithm: DeviceAlgorithm
   readonly publicKey: DeviceKey
 }
 
-/** The key of a device, and how it signs. */
+/** The key of a device, and its algorithm. */
 export interface RegisteredKey {
   readonly algorithm: DeviceAlgorithm
   readonly publicKey: DeviceKey
@@ -49,7 +49,7 @@ interface Jws {
   readonly signature: Buffer
 }
 
-/** A longer text holds no proof: one with an RSA key of 4,096 bits has about 2,000 characters. */
+/** The longest text that is parsed. A proof with an RSA key of 4,096 bits has about 2,000 characters. */
 const maxLength = 4096
 
 function parse (text: string, errors: Errors): Jws {
@@ -57,13 +57,13 @@ function parse (text: string, errors: Errors): Jws {
   const [head = '', body = '', tail = ''] = parts
   const [header, payload, signature] = [parsePart(head), parsePart(body), decodePart(tail)]
   if (parts.length !== 3 || tail === '' || header === null || payload === null || signature === null) throw errors.FST_JWT_DEVICE_PROOF_INVALID('malformed')
-  // An extension that must be understood is none that we understand (RFC 7515 §4.1.11).
+  // No critical extension is supported (RFC 7515 §4.1.11).
   if (header['crit'] !== undefined) throw errors.FST_JWT_DEVICE_PROOF_INVALID('crit')
   if (header['typ'] !== 'dbsc+jwt') throw errors.FST_JWT_DEVICE_PROOF_INVALID('typ')
   return { header, payload, signed: `${head}.${body}`, signature }
 }
 
-/** The key in a JWK that is public and fits an algorithm, with the members that make it; `null` for any other. */
+/** The key in a public JWK that fits the algorithm, and its required members; `null` for any other JWK. */
 function readKey (jwk: unknown, algorithm: DeviceAlgorithm): { key: KeyObject, publicKey: DeviceKey } | null {
   const read = readPublicJwk(jwk)
   if (read === null || !fits(read.key, algorithm)) return null
@@ -79,15 +79,15 @@ function says (claim: unknown, expected: string): boolean {
   return typeof claim === 'string' && isEqual(claim, expected)
 }
 
-/** `aud` is optional in a proof. If it is there, it must be this server (RFC 7519 §4.1.3). */
+/** `aud` is optional in a proof. If present, it must be the URL that the proof was sent to (RFC 7519 §4.1.3). */
 function checkAudience ({ payload: { aud } }: Jws, { url, errors }: Expected): void {
   if (aud !== undefined && aud !== url) throw errors.FST_JWT_DEVICE_PROOF_INVALID('aud')
 }
 
 /**
- * Verifies the proof of a registration, by the key that it brings itself.
+ * Verifies the proof of a registration with the key that it contains.
  *
- * @throws `FST_JWT_DEVICE_PROOF_INVALID` with a word of why.
+ * @throws `FST_JWT_DEVICE_PROOF_INVALID` with the reason.
  */
 export function verifyRegistration (text: string, expected: ExpectedRegistration): RegisteredKey {
   const { announced, errors } = expected
@@ -106,16 +106,16 @@ export function verifyRegistration (text: string, expected: ExpectedRegistration
 }
 
 /**
- * Verifies the proof of a refresh, by the key that was registered. The caller checks the challenge: it may be spent.
+ * Verifies the proof of a refresh with the registered key. The caller must check the challenge: it may be spent.
  *
  * @returns The challenge that was signed.
- * @throws `FST_JWT_DEVICE_PROOF_INVALID` with a word of why.
+ * @throws `FST_JWT_DEVICE_PROOF_INVALID` with the reason.
  */
 export function verifyRefresh (text: string, expected: ExpectedRefresh): string {
   const { algorithm, publicKey, errors } = expected
   const jws = parse(text, errors)
   if (jws.header['alg'] !== algorithm) throw errors.FST_JWT_DEVICE_PROOF_INVALID('alg')
-  // The key in a proof of a bound session is not used, so it must not be there.
+  // A refresh is verified with the registered key, so the proof must not contain one.
   if (jws.header['jwk'] !== undefined) throw errors.FST_JWT_DEVICE_PROOF_INVALID('jwk')
   checkSignature(jws, algorithm, createPublicKey({ key: { ...publicKey }, format: 'jwk' }), errors)
   const { jti } = jws.payload

@@ -8,7 +8,7 @@ import type { Registration } from '../../registration.ts'
 import type { JwtClaims } from '../../types/claims.ts'
 import type { Sessions } from '../sessions.ts'
 
-/** Reads the access cookies of a request: those that one of our own keys has signed, expired ones included. */
+/** Reads the access cookies of a request that one of our own keys has signed. With `allowExpired`, it reads expired ones too. */
 export function createReadAccessCookies ({ settings, verifier }: Registration): (request: FastifyRequest, allowExpired: boolean) => Promise<JwtClaims[]> {
   const [locator] = createLocators(settings, resolveHookOptions({ locations: ['cookies'] })).filter(({ cookie }) => cookie !== null) as [Locator]
 
@@ -28,8 +28,8 @@ export function createReadAccessCookies ({ settings, verifier }: Registration): 
 }
 
 /**
- * Creates the hook that ends a bound session whose cookies a reply replaces by those of another session, or clears: its browser
- * has the key still, and would bring the cookies back.
+ * Creates the hook that ends a bound session if a reply clears its cookies, or replaces them by those of another session. The
+ * browser still has the key, and would restore the cookies.
  */
 export function createEndReplaced (registration: Registration, sessions: Sessions): onSendHookHandler {
   const readAccessCookies = createReadAccessCookies(registration)

@@ -16,7 +16,7 @@ import type { JwtError } from '../../types/errors.ts'
 import type { Sessions } from '../sessions.ts'
 import type { PresentedProof, ProvedSession } from './bindings.ts'
 
-/** On a reply: its status is ours. */
+/** On a reply: this package has set its status. */
 const kDecided = Symbol('fastify-jwt-extended.decided')
 
 declare module 'fastify' {
@@ -31,7 +31,7 @@ export interface DeviceBindingPaths {
   readonly refresh: string
 }
 
-/** Whether a cookie with one path is sent to another (RFC 6265 §5.1.4). */
+/** Whether a browser sends a cookie with `cookiePath` to `path` (RFC 6265 §5.1.4). */
 function covers (cookiePath: string, path: string): boolean {
   return path === cookiePath || path.startsWith(cookiePath.endsWith('/') ? cookiePath : `${cookiePath}/`)
 }
@@ -45,18 +45,18 @@ export function deviceBindingPaths ({ prefix }: FastifyInstance, { deviceBinding
 }
 
 /**
- * An answer with a status that is not ours came from a hook of the app, a rate limit say. A browser that reads it as a verdict
- * would end the session for good, so it gets a 503, after which it tries again.
+ * If this package has not set the status, a hook of the app has, such as a rate limit. A browser would take it as a verdict and
+ * end the session for good. After a 503 it tries again.
  */
 const keepVerdicts: onSendHookHandler = function keepVerdicts (_request, reply, payload, done) {
   if (reply[kDecided] !== true && reply.statusCode < 500) reply.code(503)
   done(null, payload)
 }
 
-/** `hide` keeps the routes out of the document of @fastify/swagger: they are between this package and the browser. */
+/** `hide` keeps the routes out of the document of @fastify/swagger: only browsers call them. */
 const schema: FastifySchema & { hide: boolean } = { hide: true }
 
-/** Adds the routes by which a browser binds a session, and refreshes one that is bound. */
+/** Adds the routes with which a browser binds a session and refreshes a bound one. */
 export function addDeviceBindingRoutes (
   fastify: FastifyInstance, registration: Registration, sessions: Sessions, { allowedRefreshInitiators: initiators }: ResolvedDeviceBinding
 ): void {
@@ -91,14 +91,14 @@ export function addDeviceBindingRoutes (
     return { proof: proof ?? null, url: `${request.protocol}://${request.host}${request.originalUrl}`, log: request.log, askApp: token => askApp(registration, token, request) }
   }
 
-  /** Binds the session of a login, by the cookie that only its browser has: one of several, perhaps, the older first (RFC 6265 §5.4). */
+  /** Binds the session of a login. Only its browser has the access cookie. There may be several, the oldest first (RFC 6265 §5.4). */
   async function bind (request: FastifyRequest): Promise<ProvedSession> {
     let refusal: JwtError | null = null
     for (const claims of await readAccessCookies(request, false)) {
       const { sid } = claims
       if (sid === undefined) continue
       try {
-        // The proof is still to be checked, and a session that is bound has a new pair.
+        // The answer is not learnt: the proof is not checked yet, and a bound session gets a new pair.
         await refuseRevoked(registration, request, { header: null, claims }, { stored: null, state: null, epoch: 0 })
         return await devices.register({ ...claims, sid }, presented(request))
       } catch (error) {
@@ -109,7 +109,7 @@ export function addDeviceBindingRoutes (
     throw refusal ?? errors.FST_JWT_MISSING_TOKEN()
   }
 
-  /** Answers itself, so that no error handler of the app turns a verdict into another, or an outage into a verdict. */
+  /** Sends the error itself, so that no error handler of the app changes a verdict, or turns an outage into one. */
   function answer (reply: FastifyReply, error: JwtError): FastifyReply {
     const { statusCode = 500, code, message, headers = {} } = conceal(error) as JwtError
     if (!isRefusal(error)) reply.log.error({ err: error }, 'A device could not be checked')
@@ -118,7 +118,7 @@ export function addDeviceBindingRoutes (
   }
 
   function refuse (request: FastifyRequest, reply: FastifyReply, error: unknown, identifier: string | null): FastifyReply {
-    // A fault of the app, or of ours: its error handler answers.
+    // An unexpected error, of the app or of this package, goes to the error handler of the app.
     if (!isJwtError(error)) throw error
     if (isRefusal(error)) {
       publish('device.refused', {
@@ -130,7 +130,7 @@ export function addDeviceBindingRoutes (
 
   const register: RouteHandlerMethod = async (request, reply) => {
     try {
-      // The browser itself sends this, for the page that has signed in.
+      // The browser sends this request for the page that has signed in.
       checkFetchMetadata(request, trustedOrigins, errors)
       return instruct(reply, await bind(request))
     } catch (error) {
@@ -138,7 +138,7 @@ export function addDeviceBindingRoutes (
     }
   }
 
-  // No check of the origin, and no cookie is looked at: the proof is all.
+  // Neither the origin nor a cookie is checked: the proof is enough.
   const refresh: RouteHandlerMethod = async (request, reply) => {
     const identifier = readString(request, 'sec-secure-session-id') ?? ''
     try {

@@ -15,7 +15,7 @@ export interface StoreContractTest {
 /** Milliseconds. @internal */
 export const hour = 3_600_000
 
-/** Ids and identities that a careless key, query or delimiter would trip over. @internal */
+/** Ids and identities that break a careless key, query or delimiter. @internal */
 export const awkward: readonly string[] = [
   ' ', 'with space', '{brace}', '{}', '}{', 'a:b', "quote ' and \"", 'percent %s %', 'back\\slash',
   'new\nline', 'zoë ☃ 𝒳', '__proto__', 'null', '*', '-- ; DROP TABLE sessions', 'long'.repeat(500)
@@ -26,12 +26,12 @@ export function sleep (milliseconds: number): Promise<void> {
   return new Promise(resolve => { setTimeout(resolve, milliseconds) })
 }
 
-/** What JSON keeps of a value, so that a store may hand out a copy with another prototype. @internal */
+/** A copy through JSON, because a store may return objects with another prototype. @internal */
 export function plain (value: unknown): unknown {
   return JSON.parse(JSON.stringify(value))
 }
 
-/** The document of a session just started. @internal */
+/** The document of a new session. @internal */
 export function documentOf (changes: Partial<SessionDocument> = {}): SessionDocument {
   const now = Date.now()
   const seconds = Math.floor(now / 1000)
@@ -45,7 +45,7 @@ export function documentOf (changes: Partial<SessionDocument> = {}): SessionDocu
   }
 }
 
-/** A session just started, with an id and an identity of its own. @internal */
+/** A new session with its own id and identity. @internal */
 export function session (changes: Partial<SessionRecord> = {}): SessionRecord {
   return {
     id: randomUUID(),
@@ -70,7 +70,7 @@ export async function start (store: Store, changes: Partial<SessionRecord> = {})
   return record
 }
 
-/** A session that is there, with the time on the clock of the store. @internal */
+/** Reads a session that must exist, with the time of the store's clock. @internal */
 export async function read (store: Store, id: string): Promise<StoredSession> {
   const stored = await store.getSession(id)
   assert.ok(stored !== null, 'the session is not there')

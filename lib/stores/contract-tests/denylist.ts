@@ -4,7 +4,7 @@ import { awkward, hour, sleep, start } from './contract-test.ts'
 import type { StoreContractTest } from './contract-test.ts'
 import type { Store } from '../../types/store.ts'
 
-/** Asks until a time. A check that was answered before it must have found the denial. */
+/** Queries the store until `time`. Every answer before that must be a denial. */
 async function deniedUntil (store: Store, jti: string | null, sid: string | null, time: number): Promise<void> {
   for (;;) {
     const denied = await store.isDenied(jti, sid)

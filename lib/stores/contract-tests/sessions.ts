@@ -107,7 +107,7 @@ export const sessionContract: readonly StoreContractTest[] = [
       try {
         Object.assign(stored.session.document.metadata, { device: 'changed' })
       } catch {
-        // Frozen is as good.
+        // A frozen result is fine, too.
       }
       assert.equal((await store.getSession(record.id))?.session.document.metadata['device'], 'phone')
     }
@@ -179,11 +179,11 @@ export const sessionContract: readonly StoreContractTest[] = [
         const ending = (async () => { for (let more = true; more;) more = (await store.endSessions(identity, null, 5)).more })()
         const created = await creating
         await ending
-        // Whatever came first: what is listed can be ended, and what was not created is not there.
+        // In any order, a listed session can be ended, and a session that was not created does not exist.
         const live = new Set((await listed(store, identity)).map(({ id }) => id))
         for (const { record, created: there } of created) {
           const stored = await store.getSession(record.id) !== null
-          // Which of them come about is a matter of time.
+          // Which of these states occurs depends on timing.
           const states = [[true, true, true], [true, false, false], [false, false, false]]
           assert.ok(states.some(state => isDeepStrictEqual(state, [there, stored, live.has(record.id)])),
             `created: ${there}, stored: ${stored}, listed: ${live.has(record.id)}`)

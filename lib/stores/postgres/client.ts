@@ -6,7 +6,7 @@ import type { SqlRow } from '../sql-session.ts'
 /** A `Pool` or `Client` of `pg`, `app.pg` of `@fastify/postgres`, or a database of PGlite. */
 export interface QueryClient {
   query (text: string, values?: any[]): Promise<{ rows: any[] }> // eslint-disable-line @typescript-eslint/no-explicit-any -- as the clients declare it
-  /** Of PGlite, for several statements at once. */
+  /** PGlite only: runs several statements at once. */
   exec? (text: string): Promise<unknown>
 }
 
@@ -18,18 +18,18 @@ export interface PostgresJsClient {
 /** A client of PostgreSQL that {@link PostgresStore} takes. */
 export type PostgresClient = QueryClient | PostgresJsClient
 
-/** What the store asks of a client. @internal */
+/** What the store needs from a client. @internal */
 export interface PostgresConnection {
   query (text: string, values: readonly unknown[]): Promise<readonly SqlRow[]>
   /** Runs statements without parameters, in one transaction. */
   script (text: string): Promise<void>
-  /** `null` if the client has no second connection to give. */
+  /** `null` if the client can't open a second connection. */
   readonly listen: Listen | null
 }
 
 /** @throws `FST_JWT_BAD_OPTION` if it is no client. @internal */
 export function connectionOf (client: PostgresClient): PostgresConnection {
-  // What a caller without types may give.
+  // A caller without types may pass anything.
   const given = client as Partial<QueryClient & PostgresJsClient> | null | undefined
   if (typeof given?.unsafe === 'function') return overPostgresJs(client as PostgresJsClient)
   if (typeof given?.query === 'function') return overQuery(client as QueryClient)
@@ -53,7 +53,7 @@ function overQuery (client: QueryClient): PostgresConnection {
 
 function overPostgresJs (sql: PostgresJsClient): PostgresConnection {
   return {
-    // Its `listen` reconnects by itself, and says so only when a notification may have come already.
+    // Its `listen` reconnects by itself, and reports that only after new notifications may have arrived.
     listen: null,
     async query (text, values) {
       return withOriginalNames(await sql.unsafe(text, [...values], { prepare: true }) as readonly SqlRow[])
@@ -71,7 +71,7 @@ function withOriginalNames (rows: readonly SqlRow[]): readonly SqlRow[] {
 
 const originalNames = new Map<string, string>()
 
-/** Remembered: a statement has few columns, and every request asks for them. */
+/** Cached: there are few column names, and every request needs them. */
 function originalName (name: string): string {
   let original = originalNames.get(name)
   if (original === undefined) {

@@ -15,17 +15,17 @@ export interface PostgresFeedOptions {
   readonly listen: Listen
   readonly sql: Statements
   readonly channel: string
-  /** This server, among all that share a database. */
+  /** The id of this server among all that share the database. */
   readonly server: string
   /** Runs a statement with the time-out of a command. */
   query (text: string, values: readonly unknown[]): Promise<readonly SqlRow[]>
-  /** Milliseconds that a connection may take. */
+  /** Milliseconds that it may take to connect. */
   readonly timeout: number
-  /** Milliseconds that a denial is held longer than its token lives. */
+  /** Milliseconds for which a denial is kept after its token has expired. */
   readonly clockSkew: number
 }
 
-/** The channel of denials: a name of at most 63 bytes, whatever schema and prefix are. */
+/** The channel of denials. Its name has at most 63 bytes for any schema and prefix. */
 export function channelOf (schema: string, prefix: string): string {
   return `jwt_${createHash('sha256').update(`${schema}.${prefix}`).digest('hex').slice(0, 24)}`
 }
@@ -37,9 +37,9 @@ function readDenial (kind: string, id: string, life: number): Denial {
 }
 
 /**
- * The feed of a PostgreSQL: LISTEN and NOTIFY. The statements that deny notify in the same transaction, and notifications come in the order
- * of the commits. A connection that lives loses none, so that a place in the feed is nothing but the feed itself; a mark is a notification
- * that the listening connection sends to itself.
+ * The feed on PostgreSQL, with LISTEN and NOTIFY. A statement that denies also notifies, in the same transaction. Notifications arrive in
+ * the order of the commits, and an open connection loses none. So the position in the feed is only the id of the feed. A mark is a
+ * notification that the listening connection sends to itself.
  */
 export function createPostgresFeed ({ listen, sql, channel, server, query, timeout, clockSkew }: PostgresFeedOptions): Feed {
   const ownChannel = `${channel}_${server}`

@@ -1,6 +1,6 @@
 import type { SqlRow } from '../sql-session.ts'
 
-/** A connection of its own, which hears notifications. It does not reconnect: whoever has missed something has to begin anew. */
+/** A separate connection that receives notifications. It does not reconnect: after a gap, the denials must be loaded again. */
 export interface ListeningConnection {
   query (text: string, values: readonly unknown[]): Promise<readonly SqlRow[]>
   close (): void
@@ -9,10 +9,10 @@ export interface ListeningConnection {
 /**
  * Connects and listens.
  *
- * @param heard Told of each notification, in the order of the commits.
- * @param lost Told that the connection is gone, perhaps more than once.
+ * @param heard Called with each notification, in the order of the commits.
+ * @param lost Called when the connection is lost, perhaps more than once.
  * @param timeout Milliseconds that it may take to connect.
- * @param signal Ends the attempt.
+ * @param signal Aborts the attempt.
  */
 export type Listen = (
   channels: readonly string[], heard: (payload: string) => void, lost: (reason: unknown) => void, timeout: number, signal: AbortSignal
@@ -20,7 +20,7 @@ export type Listen = (
 
 /** A `Client` of `pg`. */
 interface PgClient {
-  /** The process of the server that this connection belongs to, as the server has told it at its beginning. */
+  /** The id of the connection's server process, as the server has sent it at start-up. */
   readonly processID?: number | null
   connect (): Promise<unknown>
   query (text: string, values?: unknown[]): Promise<{ rows: SqlRow[] }>
@@ -29,28 +29,28 @@ interface PgClient {
   on (event: 'error' | 'end', listener: (error?: Error) => void): unknown
 }
 
-/** What a `Pool` of `pg` makes its clients with. */
+/** What a `Pool` of `pg` creates its clients with. */
 interface PgPool {
   readonly options: object
   readonly Client: new (options: object) => PgClient
 }
 
 function poolOf (client: { pool?: unknown }): PgPool | null {
-  // `app.pg` of @fastify/postgres has it as a member.
+  // `app.pg` of @fastify/postgres has the pool as a member.
   const pool = (client.pool ?? client) as Partial<PgPool>
   return typeof pool.Client === 'function' && typeof pool.options === 'object' ? pool as PgPool : null
 }
 
-/** Options of a pool for a connection of our own. A pool hides its password from whoever copies it the usual way. */
+/** The options of a pool with another time-out. The password of a pool is not enumerable, so a spread would lose it. */
 function withTimeout (options: object, timeout: number): object {
   const copy = Object.create(Object.prototype, Object.getOwnPropertyDescriptors(options)) as object
   return Object.defineProperty(copy, 'connectionTimeoutMillis', { value: timeout, enumerable: true })
 }
 
 /**
- * A pooler such as PgBouncer gives a connection to another client after each transaction. It drops the notifications that come in between, and
- * passes on those of a mark, which come with a query: so the feed would prove what is not true. A pooler also tells numbers of its own in
- * place of the process of the server.
+ * Refuses a pooler such as PgBouncer, which gives a connection to another client after each transaction. It drops notifications that
+ * arrive in between, but delivers those of a mark, which arrive with a query. So the marks would prove a feed that has gaps. A pooler is
+ * recognised by its process ids: it sends its own instead of those of the server.
  */
 async function refusePooler (connection: PgClient): Promise<void> {
   const { rows: [row] } = await connection.query('SELECT pg_backend_pid() AS pid')
@@ -58,14 +58,14 @@ async function refusePooler (connection: PgClient): Promise<void> {
   throw new Error('there is a pooler, such as PgBouncer, in front of PostgreSQL, which loses notifications; connect the pool of the store directly')
 }
 
-/** @returns `null` if the client has no second connection to give that tells when it is lost. */
+/** @returns `null` if the client can't open a second connection that reports when it is lost. */
 export function listenerOf (client: object): Listen | null {
   const pool = poolOf(client)
   if (pool === null) return null
   return async (channels, heard, lost, timeout, signal) => {
-    // While it connects, nothing but its own time-out destroys the socket.
+    // While the client connects, only its own time-out destroys the socket.
     const connection = new pool.Client(withTimeout(pool.options, timeout))
-    // With a query under way, which a silent network leaves there, `end` destroys the socket.
+    // If a query is pending, as it is on a silent network, `end` destroys the socket.
     const close = (): void => { connection.end().catch(() => {}) }
     signal.addEventListener('abort', close)
     connection.on('error', lost)

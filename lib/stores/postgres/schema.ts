@@ -13,8 +13,8 @@ export function tableNames (schema: string, prefix: string): TableNames {
 }
 
 /**
- * Creates the tables if they are not there. Times are milliseconds since the epoch. `owner` stands for an identity, which may be
- * longer than an index takes.
+ * Creates the tables if they do not exist. Times are milliseconds since the epoch. `owner` is the key of an identity: the identity
+ * itself may be too long for an index.
  */
 export function schemaSql (schema: string, prefix: string): string {
   const { denials, usedIds, sessions, owners } = tableNames(schema, prefix)

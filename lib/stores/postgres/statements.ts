@@ -8,14 +8,14 @@ export type Statements = Readonly<Record<
 /** The database's clock, in milliseconds. */
 export const clock = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
 
-/** Milliseconds that the feed stays after the last server that replicates has gone. */
+/** Milliseconds for which the feed stays after the last replicating server is gone. */
 const feedLife = 86_400_000
 
 /**
- * Common table expressions that notify those who replicate, in groups whose payload stays below the 8,000 bytes that PostgreSQL allows.
+ * Common table expressions that notify the replicating servers. Groups keep each payload below PostgreSQL's limit of 8,000 bytes.
  *
  * @param kind The kind of the denials, as SQL.
- * @param denied The expression that has them, with `id` and `expires_at`.
+ * @param denied The name of the expression that holds them, with `id` and `expires_at`.
  * @param server The server that denies, as SQL.
  * @param channel The channel, as SQL.
  */
@@ -30,16 +30,16 @@ function notify (kind: string, denied: string, server: string, channel: string):
 }
 
 /**
- * Each method of the store is one statement, and so atomic, at the isolation level that PostgreSQL has by default. A statement sees
- * what had been committed when it began, also if it then waited for a row. So whoever logs in or ends all sessions first counts
- * in the one row of the identity, which others wait for; what it counted then tells whether something has come in between.
+ * Each method of the store is one statement, so it is atomic at PostgreSQL's default isolation level. A statement sees what was
+ * committed when it began, even if it then waited for a row lock. So a login first increments a counter in the row of its identity,
+ * and so does a statement that ends all sessions. Others wait for that row. The new count tells whether another one came in between.
  */
 export function statementsFor ({ denials, usedIds, sessions, owners }: TableNames, channelName: string): Statements {
   const channel = `'${channelName}'`
-  // A row for the feed, whose id is the time of its birth. Without one nobody replicates.
+  // The feed is a row whose id is the time when it was created. Without it, no server replicates.
   const replicated = `EXISTS (SELECT FROM ${denials} WHERE kind = 'feed' AND expires_at > ${clock})`
   const later = 'ON CONFLICT (kind, id) DO UPDATE SET expires_at = greatest(denial.expires_at, excluded.expires_at) RETURNING id, expires_at'
-  // What has ended, as denials: of the table `ended` and the server in a parameter.
+  // Denies the sessions in the expression `ended`. `server` is a parameter of the statement.
   const denyEnded = (server: string): string => `denied AS (
         INSERT INTO ${denials} AS denial (kind, id, expires_at) SELECT 'session', id, expires_at FROM ended WHERE ${replicated} ${later}
       ),
@@ -54,8 +54,8 @@ export function statementsFor ({ denials, usedIds, sessions, owners }: TableName
     useOnce: `INSERT INTO ${usedIds} (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING RETURNING 1 AS one`,
     checkToken: `SELECT (${denied})::int AS denied, version, generation, used, stale_before
       FROM (SELECT) AS one LEFT JOIN ${sessions} ON id = $3 AND expires_at > $4`,
-    // $14: how many sessions there may be, or NULL. $15: whether the oldest end for it. $16: our time. $17: how often all sessions had
-    // been ended when the login began, if an attempt before this one has read it. A limit counts only if no other login came in between.
+    // $14: the limit, or NULL. $15: whether the oldest sessions end for it. $16: our time. $17: how often all sessions had been ended
+    // when the login began, if an earlier attempt has read it. A limit is applied only if no other login came in between.
     create: `WITH before AS (SELECT logins, ends FROM ${owners} WHERE owner = $2),
       counted AS (
         INSERT INTO ${owners} AS one (owner, logins, ends, touched_at)
@@ -87,7 +87,7 @@ export function statementsFor ({ denials, usedIds, sessions, owners }: TableName
         array_to_json(ARRAY(SELECT id FROM ended))::text AS ended FROM turn`,
     find: `SELECT *, ${clock} AS now FROM ${sessions} WHERE id = $1 AND expires_at > $2`,
     state: `SELECT version, generation, used, stale_before FROM ${sessions} WHERE id = $1 AND expires_at > $2`,
-    // The time is read when the row is held: a statement that waited until nobody waited for its answer any more ($12) changes nothing.
+    // The time is read after the row is locked. If the statement has waited past its deadline ($12), it changes nothing.
     replace: `WITH held AS MATERIALIZED (SELECT id FROM ${sessions} WHERE id = $1 AND version = $2 AND expires_at > $3 FOR UPDATE),
       timed AS MATERIALIZED (SELECT id, ${clock} AS time FROM held),
       changed AS (UPDATE ${sessions} AS session SET version = version + 1, generation = coalesce($4::bigint, generation), used = coalesce($5::smallint, used),
@@ -119,7 +119,7 @@ export function statementsFor ({ denials, usedIds, sessions, owners }: TableName
       SELECT (SELECT count(*) FROM told) AS told, (logins <> coalesce((SELECT logins FROM before), 0))::int AS overtaken, array_to_json(ARRAY(SELECT id FROM ended))::text AS ended FROM counted`,
     list: `SELECT * FROM ${sessions} WHERE owner = $1 AND (created_at, id) < ($2, $3) AND expires_at > $4
       ORDER BY created_at DESC, id DESC LIMIT $5`,
-    // $1: the channel of the server that asks. $2: the name of the mark.
+    // $1: the channel of the requesting server. $2: the name of the mark.
     mark: `WITH time AS MATERIALIZED (SELECT ${clock} AS now),
       known AS (SELECT max(id::bigint) AS born FROM ${denials}, time WHERE kind = 'feed' AND expires_at > now),
       made AS (
@@ -131,7 +131,7 @@ export function statementsFor ({ denials, usedIds, sessions, owners }: TableName
         WHERE kind = 'feed' AND id = born::text AND expires_at < now + ${feedLife / 2}
       )
       SELECT pg_notify($1, json_build_array('mark', $2::text, coalesce(born, now))::text) FROM time, known`,
-    // After $1 and $2, in pages of $4.
+    // The next $4 rows after ($1, $2). $3: the clock skew.
     loadDenials: `SELECT kind, id, expires_at - ${clock} AS life FROM ${denials}
       WHERE (kind, id) > ($1, $2) AND kind <> 'feed' AND expires_at > ${clock} - $3::bigint ORDER BY kind, id LIMIT $4`,
     forgetDenials: forget(denials, 'expires_at < $1'),
@@ -141,7 +141,7 @@ export function statementsFor ({ denials, usedIds, sessions, owners }: TableName
   }
 }
 
-/** Deletes some rows, on one server at a time: the others find that it is not their turn. */
+/** Deletes some rows, on one server at a time: the others do not get the advisory lock. */
 function forget (table: string, expired: string): string {
   return `WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtext($2)) AS mine)
     DELETE FROM ${table} WHERE (SELECT mine FROM turn) AND ctid = ANY(ARRAY(

@@ -36,8 +36,8 @@ const clockSkew = 10_000
  * `PostgresStore.schema()` returns the SQL for a migration of your own. The reuse interval is decided by the clock of the database, which
  * all servers share.
  *
- * A database that does not answer in `commandTimeout` is an error, and so a 503. A rotation that was still on its way then does nothing
- * if it runs later. Expired rows are deleted in small steps, by one server at a time, a day after their expiry.
+ * If the database does not answer within `commandTimeout`, the request is a 503. A rotation that runs after that has no effect. Expired
+ * rows are deleted in small steps, by one server at a time, a day after their expiry (ids of DPoP proofs: a minute).
  *
  * @example
  * ```ts
@@ -55,10 +55,10 @@ export class PostgresStore implements Store {
   readonly #options: ResolvedOptions
   readonly #sql: Statements
   readonly #sweeper: Sweeper
-  /** Who has published, among all servers. In the name of a channel, so of letters and digits. */
+  /** The id of this server in the feed. It is part of a channel's name, so it has only letters and digits. */
   readonly #server = randomBytes(8).toString('hex')
   readonly #replication: Replication | null
-  /** Judges an access token without a question; only with the `replicate` option. */
+  /** Judges an access token without a query; only with the `replicate` option. */
   readonly judge?: NonNullable<Store['judge']>
   #pending = 0
   /** How far the clock of the database is ahead of ours, in milliseconds; learnt from `open` and from its answers. */
@@ -86,7 +86,7 @@ export class PostgresStore implements Store {
   }
 
   /**
-   * The SQL that creates the tables if they are not there, for a migration of your own.
+   * The SQL that creates the tables if they do not exist, for a migration of your own.
    *
    * @throws `FST_JWT_BAD_OPTION` if a name is invalid.
    */
@@ -96,7 +96,7 @@ export class PostgresStore implements Store {
   }
 
   /**
-   * Checks that the database answers and can be written, and creates the tables if they are not there.
+   * Checks that the database answers and can be written, and creates the tables if they do not exist.
    *
    * @throws `FST_JWT_BAD_OPTION` with what is missing and the remedy.
    */
@@ -155,7 +155,7 @@ export class PostgresStore implements Store {
     ]
     const attempt = async (ends: number | null): Promise<SqlRow> => this.#one(this.#sql.create, [...values, Date.now(), ends, this.#server])
     let row = await attempt(null)
-    // Of several logins at once, one at least is not overtaken: those of one identity come through one after the other.
+    // Of several logins at once, at least one is not overtaken, because the logins of an identity wait for each other.
     while (readNumber(row, 'overtaken') === 1) row = await attempt(readNumber(row, 'ends'))
     const ended = idsOf(row)
     this.#replication?.ended(ended.map(keyOf))
@@ -199,7 +199,7 @@ export class PostgresStore implements Store {
     const row = await this.#one(this.#sql.endAll, [keyOf(identity), keyOrNull(except), limit, this.#server])
     const ended = idsOf(row)
     this.#replication?.ended(ended.map(keyOf))
-    // A login that was stored while this waited for it was not seen: the next step ends it.
+    // The statement does not see a login that was stored while it waited. The next step ends that session.
     return { ended, more: ended.length === limit || readNumber(row, 'overtaken') === 1 }
   }
 
@@ -215,7 +215,7 @@ export class PostgresStore implements Store {
     return this.#replication?.epoch ?? 0
   }
 
-  /** Calls back with the id of each session that another server has ended, with the `replicate` option. @returns Ends it. */
+  /** Calls `listener` with the id of each session that another server has ended, if `replicate` is set. @returns Removes the listener. */
   onSessionEnd (listener: (sid: string) => void): () => void {
     return this.#replication?.onSessionEnd(key => { listener(textOf(key)) }) ?? (() => {})
   }
@@ -224,7 +224,7 @@ export class PostgresStore implements Store {
     await this.#holding(kind, key, async () => this.#query(this.#sql.deny, [kind, key, writeTime(expiresAt), this.#server]))
   }
 
-  /** What this server revokes holds here from the beginning. */
+  /** Runs a revocation, which takes effect on this server at once. */
   async #holding<T> (kind: Denial['kind'], key: string, work: () => Promise<T>): Promise<T> {
     return this.#replication === null ? work() : this.#replication.hold(kind, key, work)
   }
@@ -246,7 +246,7 @@ export class PostgresStore implements Store {
   async #createTables (): Promise<void> {
     const { schema, prefix } = this.#options
     try {
-      // Servers that start at once create them one after the other.
+      // The lock serializes servers that start at the same time.
       await this.#inTime(() => this.#connection.script(`SELECT pg_advisory_xact_lock(hashtext('${prefix}fastify-jwt-extended'));${schemaSql(schema, prefix)}`))
     } catch (cause) {
       throw Object.assign(badOption('store', `cannot create its tables in schema '${schema}': ${reasonOf(cause)}. Create the schema, or run ` +
@@ -271,7 +271,7 @@ export class PostgresStore implements Store {
     return row
   }
 
-  /** Runs a step with a time-out. A later result is dropped. */
+  /** Runs a step with a time-out. A late result is dropped. */
   async #inTime<T> (work: () => Promise<T>): Promise<T> {
     const { commandTimeout, maxPending } = this.#options
     if (this.#pending >= maxPending) throw new Error(`${maxPending} statements wait for PostgreSQL`)
@@ -280,7 +280,7 @@ export class PostgresStore implements Store {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
-        // If this process was busy, the answer has arrived already, and is read before the callback runs.
+        // If this process was busy, the answer may have arrived already. It is read before this callback runs.
         setImmediate(() => reject(new Error(`PostgreSQL did not answer within ${commandTimeout} ms`)))
       }, commandTimeout).unref()
     })

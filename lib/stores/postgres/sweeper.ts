@@ -1,10 +1,10 @@
 import type { SqlRow } from '../sql-session.ts'
 import type { Statements } from './statements.ts'
 
-/** Milliseconds that an expired row is kept, so that clocks that differ, or jump, lose nothing. */
+/** Milliseconds for which an expired row is kept, so that nothing is lost if clocks differ or jump. */
 const grace = 86_400_000
 
-/** The same for an id that was used once: there is one for each proof of a request. */
+/** The same for an id that was used once. It is shorter, because every DPoP proof adds such a row. */
 const usedGrace = 60_000
 
 /** How often expired rows are deleted, in milliseconds, how many at once, and the pause between two steps. */
@@ -19,7 +19,7 @@ export class Sweeper {
   readonly #query: (text: string, values: readonly unknown[]) => Promise<readonly SqlRow[]>
   #timer: NodeJS.Timeout | undefined
 
-  /** @param prefix Of the tables: each has its own turn among the servers. */
+  /** @param prefix The prefix of the tables. It is part of the name of the advisory lock. */
   constructor (sql: Statements, prefix: string, query: (text: string, values: readonly unknown[]) => Promise<readonly SqlRow[]>) {
     this.#sql = sql
     this.#prefix = prefix
@@ -45,12 +45,12 @@ export class Sweeper {
     }, milliseconds).unref()
   }
 
-  /** Deletes some of the rows that expired a day ago, and of the ids used once that expired a minute ago. @returns Whether there may be more. */
+  /** Deletes some rows that expired a day ago, and some used ids that expired a minute ago. @returns Whether there may be more. */
   async #step (): Promise<boolean> {
     const now = Date.now()
     let more = false
     for (const statement of ['forgetUsedIds', 'forgetDenials', 'forgetSessions', 'forgetOwners'] as const) {
-      // To look for owners without sessions takes longest, and must not keep the rest from being deleted.
+      // The search for owners without sessions is the slowest, and must not delay the other deletions.
       if (more && statement === 'forgetOwners') break
       const rows = await this.#query(this.#sql[statement], [now - (statement === 'forgetUsedIds' ? usedGrace : grace), `${this.#prefix}${statement}`, sweepLimit])
       more ||= rows.length === sweepLimit

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 
-/** Characters that PostgreSQL cannot hold, and those that two texts would lose their difference with. */
+/** NUL, which PostgreSQL cannot store, and lone surrogates, which would all be stored as the same character. */
 const unstorable = /[\0\p{Cs}]/u
 
-/** Longer texts are known by their hash: an index entry takes no more than 2,700 bytes. */
+/** Longer texts are stored as a hash: an index entry holds at most 2,700 bytes. */
 const longest = 500
 
 /** A text as a key: itself, or a hash of it if PostgreSQL cannot index it. No two texts share a key. */
@@ -12,7 +12,7 @@ export function keyOf (text: string): string {
   return `#${createHash('sha256').update(JSON.stringify(text)).digest('hex')}`
 }
 
-/** The text of a key that is no hash, as the ids of our own sessions are none. */
+/** The text of a key that is not a hash. The keys of our own session ids never are. */
 export function textOf (key: string): string {
   return key.slice(1)
 }

@@ -3,23 +3,23 @@ import type { RedisConnection } from './client.ts'
 import type { RedisScript } from './scripts.ts'
 import type { ServerWatch } from './watch.ts'
 
-/** One call of a method of the store, which has one time-out however many commands it sends. */
+/** One call of a store method. All of its commands share one time-out. */
 export interface Call {
   /** `true` after the time-out. */
   over: boolean
   readonly startedAt: number
 }
 
-/** Sends what the methods of the store ask. */
+/** Sends the commands of the store methods. */
 export interface Calls {
   /**
-   * Runs a call with a time-out. A later result is dropped.
+   * Runs a call with a time-out. A late result is dropped.
    *
-   * @param watched Whether Redis must be what it was at start-up.
+   * @param watched Whether Redis must still pass the checks of start-up.
    */
   inTime<T> (work: (call: Call) => Promise<T>, watched?: boolean): Promise<T>
   run (call: Call, script: RedisScript, keys: [string, ...string[]], args: string[]): Promise<unknown>
-  /** Sends a change, unless the call has timed out: then its caller has been told that it failed. */
+  /** Sends a change, unless the call has timed out: its caller already got an error. */
   change (call: Call, key: string, command: string, args: string[]): Promise<unknown>
 }
 
@@ -38,7 +38,7 @@ export function createCalls (connection: RedisConnection, watch: ServerWatch, co
       try {
         return await change(call, keys[0], 'EVALSHA', [sha, ...rest])
       } catch (error) {
-        // The server does not have the script: it is new, or was restarted, or has taken over.
+        // The server does not have the script: it is new, was restarted, or has taken over.
         if (redisErrorCode(error) !== 'NOSCRIPT') throw error
         return change(call, keys[0], 'EVAL', [source, ...rest])
       }
@@ -49,7 +49,7 @@ export function createCalls (connection: RedisConnection, watch: ServerWatch, co
       const call: Call = { over: false, startedAt: Date.now() }
       return new Promise<T>((resolve, reject) => {
         const timer = setTimeout(() => {
-          // If this process was busy, the reply has arrived already, and is read before the callback runs.
+          // If this process was busy, the reply may have arrived already. It is read before this callback runs.
           setImmediate(() => {
             call.over = true
             reject(new Error(`Redis did not answer within ${commandTimeout} ms`))

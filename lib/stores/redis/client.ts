@@ -9,13 +9,13 @@ export interface IoredisClient {
   readonly isCluster: boolean
   call (command: string, args: string[]): Promise<unknown>
   pipeline? (commands: unknown[][]): { exec (): Promise<Array<[error: Error | null, reply: unknown]> | null> }
-  /** For the `replicate` option, which needs a second connection; a Cluster has another one. */
+  /** For the `replicate` option, which needs a second connection. The `duplicate` of a Cluster has other parameters. */
   duplicate? (override?: object): unknown
 }
 
 /** A Cluster client of `ioredis` or `iovalkey`. */
 export interface IoredisCluster extends IoredisClient {
-  // `never[]`, so that the types of both packages fit, and nobody can call the function.
+  // `never[]` fits the types of both packages, and the function can't be called.
   readonly options: { readonly scaleReads?: string | ((...args: never[]) => unknown) }
   nodes (role: 'master'): Array<{ call (command: string, args: string[]): Promise<unknown> }>
 }
@@ -46,7 +46,7 @@ export interface NodeRedisSentinel {
   sendCommand (isReadonly: boolean, args: string[], options: NodeRedisOptions): Promise<unknown>
 }
 
-/** Options of a command. An empty type mapping overrides the one that the client has for the app's own commands. */
+/** Options of a command. An empty type mapping overrides the one that the app has set for its own commands. */
 interface NodeRedisOptions {
   readonly typeMapping: Record<never, never>
 }
@@ -65,7 +65,7 @@ export interface RedisConnection {
   primaries (): Promise<SendCommand[]>
   /** Whether a script may only have keys of one slot. */
   readonly isCluster: boolean
-  /** `null` if the client has no second connection to give. */
+  /** `null` if the client can't open a second connection. */
   readonly subscribe: Subscribe | null
 }
 
@@ -135,7 +135,7 @@ function nodeRedisSentinel (sentinel: NodeRedisSentinel): RedisConnection {
 }
 
 /**
- * Finds out which client this is. Called once.
+ * Detects the kind of client. Called once.
  *
  * @throws `FST_JWT_BAD_OPTION` if it is none of them.
  *

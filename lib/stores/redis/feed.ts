@@ -16,11 +16,11 @@ export interface RedisFeedOptions {
   readonly subscribe: Subscribe
   readonly send: RedisConnection['send']
   readonly keys: RedisKeys
-  /** This server, among all that share a Redis. */
+  /** The id of this server among all that share the Redis. */
   readonly server: string
   /** Runs a script with the time-out of a command. */
   run (script: RedisScript, keys: [string, ...string[]], args: string[]): Promise<unknown>
-  /** Milliseconds that a connection may take. */
+  /** Milliseconds that it may take to connect. */
   readonly timeout: number
 }
 
@@ -39,17 +39,17 @@ function readDenial (name: string, life: number): Denial {
 }
 
 /**
- * The feed of a Redis: publish/subscribe. The scripts that deny publish in the same step. A server asks for a mark by the connection that
- * carries its commands, and hears it on the other one: so a proof means that both are connected to the same Redis, or to one that
- * follows it.
+ * The feed on Redis, with publish/subscribe. A script that denies also publishes, in the same atomic step. A server requests a mark on its
+ * command connection, and receives it on the other one. So a mark proves that both are connected to the same Redis, or to one that
+ * replicates it.
  */
 export function createRedisFeed ({ subscribe, send, keys, server, run, timeout }: RedisFeedOptions): Feed {
-  /** Hears on this channel only what it has asked for. Messages of both channels come in the order in which they were sent. */
+  /** Receives only what this server has requested. Messages of both channels arrive in the order in which they were sent. */
   const ownChannel = `${keys.feed}:${server}`
 
   /** Reads the messages of one connection. */
   function reader (listener: FeedListener, clock: { now: number }): (message: string) => void {
-    // An app with the same prefix in another database uses the same channel.
+    // The feed's id tells its messages from those of an app with the same prefix in another database, which uses the same channel.
     let feed = ''
     return message => {
       const [kind, ...parts] = message.split(' ') as [string, string, string, string, string, string, string]
@@ -65,7 +65,7 @@ export function createRedisFeed ({ subscribe, send, keys, server, run, timeout }
     }
   }
 
-  /** ZSCAN answers every entry that was there from its beginning to its end, whatever is added meanwhile. */
+  /** ZSCAN returns every entry that exists during the whole scan, whatever is added meanwhile. */
   async function load (take: (page: Denial[]) => void, now: number): Promise<void> {
     let cursor = '0'
     do {

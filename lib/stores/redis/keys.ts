@@ -4,14 +4,14 @@ function sha256 (text: string): string {
   return createHash('sha256').update(text).digest('base64url')
 }
 
-/** Our own ids read as they are. Any other is hashed, so that no brace, colon or length of it matters. */
+/** Ids like our own are used as they are. Any other is hashed, so that its braces, colons and length don't matter. */
 function tag (id: string): string {
   return /^[\w-]{1,64}$/.test(id) ? id : `~${sha256(id)}`
 }
 
 /** The keys of a store. A Redis Cluster chooses the slot by the part in braces. */
 export interface RedisKeys {
-  /** An id as it stands in a key. */
+  /** An id as part of a key. */
   tag (id: string): string
   session (sid: string): string
   deniedSession (sid: string): string
@@ -23,9 +23,9 @@ export interface RedisKeys {
   expiryOf (identity: string): string
   usedOnce (id: string): string
   probe (index: number): string
-  /** What is known of the feed of denials, while a server replicates them. */
+  /** The state of the feed of denials; exists while a server replicates. */
   readonly feed: string
-  /** The live denials by expiry, since the feed is there. */
+  /** The live denials by expiry, since the feed was created. */
   readonly live: string
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** A Lua script, and the name by which a server that has seen it knows it. */
+/** A Lua script, and its SHA-1 for EVALSHA. */
 export interface RedisScript {
   readonly source: string
   readonly sha: string
@@ -12,29 +12,29 @@ function script (source: string): RedisScript {
 
 /**
  * The fields of a session's hash, in the order in which they are read. An empty string stands for `null`. `document` is JSON
- * that no script looks into: Lua would turn `[]` into `{}`.
+ * that no script decodes: Lua would turn `[]` into `{}`.
  */
 export const sessionFields = [
   'identity', 'version', 'generation', 'used', 'staleBefore', 'tokenId', 'previousTokenId', 'rotatedAt', 'expiresAt', 'document'
 ] as const
 
-// Times and lives are milliseconds. A life that is there already is only ever lengthened.
+// Times and TTLs are milliseconds. The TTL of a denial or a list is never shortened.
 //
-// A Redis that is out of memory refuses the first command of a script that may need more, and no later one. So what must be
-// the last to fail (revoking, and rotating what is there) begins with a command that needs none; a login begins with HSET.
+// If Redis is out of memory, it refuses a command that may need more memory, unless the script has written already. So revocation and
+// rotation, which must be the last to fail, begin with a write that needs no memory. A login begins with HSET.
 
 const timeOfServer = `
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local time = string.format('%.0f', now)`
 
-/** Milliseconds that the keys of the feed stay after the last server that replicates has gone. */
+/** Milliseconds for which the keys of the feed stay after the last replicating server is gone. */
 export const feedLife = 86_400_000
 
 /*
- * publish(first, member, life, server): KEYS[first] and the next one are the feed and the live denials; without them, and without a feed,
- * nobody replicates. A publication says where it stands in the feed, and where the one before it does, so that one that is lost is
- * noticed: also after a failover or FLUSHALL, since a place holds the time. A server that may not publish also moves the place.
+ * publish(first, member, life, server): KEYS[first] and the next one are the feed and the live denials. Without them, or without a feed,
+ * no server replicates. A publication names its position and the previous one, so that a lost one is noticed. A position contains the
+ * time, so this also works after a failover or FLUSHALL. If an ACL forbids PUBLISH, the position still changes.
  */
 const publish = `
 local function publish (first, member, life, server)
@@ -51,8 +51,9 @@ local function publish (first, member, life, server)
 end`
 
 /**
- * KEYS: the denial, the feed. ARGV: its life, its name in the feed, the server that denies, when the denial ends. If the clock of that server
- * is ahead, by no more than a day, the clock of Redis gives a longer life: a denial that is forgotten early lets a token pass again.
+ * KEYS: the denial, the feed. ARGV: its TTL, its name in the feed, the server that denies, when the denial ends. If that server's clock
+ * is ahead, its TTL is too short, and a revoked token would pass again. So the TTL by the clock of Redis is used if it is longer, by at
+ * most a day.
  */
 export const denyScript = script(`${timeOfServer}${publish}
 local life = tonumber(ARGV[1])
@@ -64,10 +65,10 @@ if redis.call('PTTL', KEYS[1]) < life then
 end`)
 
 /**
- * Makes a mark, and the feed if there is none. KEYS: the feed. ARGV: the channel of the server that asks, the name of the mark, the id of
- * a new feed, the channel of denials, the caller's time. Removes what has expired, a little at a time.
+ * Sends a mark, and creates the feed if there is none. KEYS: the feed, the live denials. ARGV: the channel of the requesting server, the
+ * name of the mark, the id of a new feed, the channel of denials, the caller's time. Also removes up to 1,000 expired denials.
  *
- * The birth of a feed is compared with the time of tokens, which the servers give: the later of both clocks counts.
+ * The creation time of a feed is compared with the time of tokens, which the servers set. So the later of both clocks is used.
  */
 export const markScript = script(`${timeOfServer}
 local feed = redis.call('HMGET', KEYS[1], 'id', 'place', 'born')
@@ -84,12 +85,12 @@ if expired[1] then redis.call('ZREM', KEYS[2], unpack(expired)) end
 redis.call('PUBLISH', ARGV[1], table.concat({'mark', ARGV[2], feed[1], feed[2], feed[3], time}, ' '))`)
 
 /**
- * KEYS: the sessions of an identity by creation, and by expiry. ARGV: the session, when it was created and expires, the life of
- * the lists, the time up to which sessions have expired for certain, how many there may be ('' for any number), and what
- * happens to one too many. Answers whether the session is listed, and which ones have to end for it.
+ * Lists a session. KEYS: the sessions of an identity by creation, and by expiry. ARGV: the session, its creation time, its expiry,
+ * the TTL of the lists, the time up to which sessions have certainly expired, the limit ('' for none), and what to do if it is
+ * reached. Returns whether the session is listed, and which sessions must end for it.
  *
- * What has to end stays on the list as the oldest of all, created at 0, and counts no more: whoever ends it takes it off. If the answer is
- * lost, it can still be seen and ended, and the next logins end it, a few each. Of thousands too many each login ends a part.
+ * A session that must end stays on the list with the creation time 0, and no longer counts. The caller ends and unlists it. If the reply
+ * is lost, it can still be listed and ended, and each later login ends up to 10 of them. Of a larger surplus, a login ends up to 1,000.
  */
 export const listScript = script(`${timeOfServer}
 local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', math.min(ARGV[5], now), 'LIMIT', 0, 1000)
@@ -116,21 +117,21 @@ for _, key in ipairs(KEYS) do
 end
 return {1, unpack(ended)}`)
 
-/** KEYS: the session, its denial. ARGV: its life, then field and value in turn. Answers whether it was created. */
+/** KEYS: the session, its denial. ARGV: its TTL, then alternating fields and values. Returns whether it was created. */
 export const createScript = script(`
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1`)
 
-/** KEYS: the session. Answers the server's time and the session's fields. */
+/** KEYS: the session. Returns the server's time and the session's fields. */
 export const readScript = script(`${timeOfServer}
 return {time, redis.call('HMGET', KEYS[1], '${sessionFields.join("', '")}')}`)
 
 /**
- * KEYS: the session, the feed. ARGV: the server's time after which nobody waits for the answer, the version that was read, the new life
- * ('' for the old one), whether this is a rotation, the new stale mark ('' for none), the session's name in the feed, then field and
- * value in turn. Answers whether it was changed, and the time.
+ * KEYS: the session, the feed. ARGV: the deadline by the server's clock, the version that was read, the new TTL ('' for the old one),
+ * whether this is a rotation, the new stale mark ('' for none), the session's name in the feed, then alternating fields and values.
+ * Returns `replaced`, `late` or `changed` (by another request), and the time.
  */
 export const replaceScript = script(`${timeOfServer}${publish}
 if now > tonumber(ARGV[1]) then return {'late', time} end
@@ -145,9 +146,9 @@ if #ARGV > 6 then redis.call('HSET', KEYS[1], unpack(ARGV, 7)) end
 return {'replaced', time}`)
 
 /**
- * KEYS: the session, its denial, the feed. ARGV: the caller's time, how much longer than its expiry a key is kept, the life of what has
- * no end, the life of a denial without a record ('' for none), its name in the feed, the server that ends it. Answers whose session it
- * was.
+ * KEYS: the session, its denial, the feed. ARGV: the caller's time, the clock skew, the TTL of a denial without end, the TTL of a
+ * tombstone if there is no record ('' for none), its name in the feed, the server that ends it. Returns 1 and the identity of a live
+ * session, or 0.
  */
 export const endScript = script(`${publish}
 local old = redis.call('HMGET', KEYS[1], 'identity', 'expiresAt')
@@ -164,7 +165,7 @@ end
 if old[1] and (old[2] == '' or tonumber(old[2]) > tonumber(ARGV[1])) then return {1, old[1]} end
 return {0}`)
 
-/** KEYS: any. Does once what the other scripts do, and leaves nothing. Answers the server's time. */
+/** KEYS: any. Runs the commands of the other scripts once, except PUBLISH, and leaves nothing. Returns the server's time. */
 export const probeScript = script(`${timeOfServer}
 redis.call('DEL', KEYS[1])
 redis.call('ZADD', KEYS[1], 'GT', 1, 'probe')

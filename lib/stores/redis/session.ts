@@ -3,7 +3,7 @@ import type { SessionChange, SessionDocument, SessionRecord, SessionState } from
 
 type Field = typeof sessionFields[number]
 
-/** `null` as the store writes it. */
+/** A value as the store writes it: an empty string for `null`. */
 function written (value: number | string | null): string {
   return value === null ? '' : String(value)
 }
@@ -25,7 +25,7 @@ const writers: { readonly [Name in keyof SessionRecord as Exclude<Name, 'id'>]: 
   document: document => JSON.stringify(document)
 }
 
-/** The members of a session that are given, as field and value in turn. */
+/** The given members of a session, as alternating fields and values. */
 export function writeFields (values: Partial<Omit<SessionRecord, 'id'>> | Omit<SessionChange, 'rotated'>): string[] {
   return sessionFields.flatMap(field => {
     const value = (values as Partial<Record<Field, unknown>>)[field]
@@ -33,7 +33,7 @@ export function writeFields (values: Partial<Omit<SessionRecord, 'id'>> | Omit<S
   })
 }
 
-/** A session from the values of `sessionFields`; `null` if the key is not there. */
+/** Reads a session from the values of `sessionFields`; `null` if the key does not exist. */
 export function readSession (id: string, values: readonly unknown[]): SessionRecord | null {
   if (values[0] === null || values[0] === undefined) return null
   const read = Object.fromEntries(sessionFields.map((field, index) => [field, String(values[index])])) as Record<Field, string>
@@ -55,7 +55,7 @@ export function readSession (id: string, values: readonly unknown[]): SessionRec
 /** The fields of a session's state, in the order in which they are read. */
 export const stateFields = ['version', 'generation', 'used', 'staleBefore'] as const
 
-/** The state of a session from the values of `stateFields`; `null` if the key is not there. */
+/** Reads the state of a session from the values of `stateFields`; `null` if the key does not exist. */
 export function readState ([version, generation, used, staleBefore]: readonly unknown[]): SessionState | null {
   if (version === null || version === undefined) return null
   return { version: Number(version), generation: Number(generation), used: String(used) === '1', staleBefore: Number(staleBefore) }

@@ -29,7 +29,7 @@ export type { RedisStoreOptions } from './options.ts'
 /** The TTL of a key that never expires: 100 years, in milliseconds. So every key has a TTL. */
 const forEver = 100 * 365 * 86_400_000
 
-/** Life of the denial of a session that is listed and not there: no command that would create it is on its way for longer. */
+/** TTL of the tombstone of a listed session that does not exist, in milliseconds. No command that creates it is delayed for longer. */
 const tombstoneLife = 3_600_000
 
 /**
@@ -65,10 +65,10 @@ export class RedisStore implements Store {
   readonly #options: ResolvedOptions
   readonly #tombstone = String(tombstoneLife)
   readonly #calls: Calls
-  /** Who has made a publication, among all servers. */
+  /** The id of this server in the feed. */
   readonly #server = randomBytes(9).toString('base64url')
   readonly #replication: Replication | null
-  /** Judges an access token without a question; only with the `replicate` option. */
+  /** Judges an access token without a query; only with the `replicate` option. */
   readonly judge?: NonNullable<Store['judge']>
   /** How far the clock of Redis is ahead of ours, in milliseconds; learnt from `open` and from its answers. */
   #clockOffset = 0
@@ -117,7 +117,7 @@ export class RedisStore implements Store {
     return this.#replication?.epoch ?? 0
   }
 
-  /** Calls back with the id of each session that another server has ended, with the `replicate` option. @returns Ends it. */
+  /** Calls `listener` with the id of each session that another server has ended, if `replicate` is set. @returns Removes the listener. */
   onSessionEnd (listener: (sid: string) => void): () => void {
     return this.#replication?.onSessionEnd(listener) ?? (() => {})
   }
@@ -188,7 +188,7 @@ export class RedisStore implements Store {
 
   async endSession (id: string): Promise<string | null> {
     const identity = await this.#holding('session', id, async () => this.#calls.inTime(call => this.#end(call, id, '')))
-    // The session has ended, whatever becomes of this: the list is read with an eye to what is gone.
+    // The session has ended even if this fails: sessions that are gone are skipped when the list is read.
     if (identity !== null) this.#calls.inTime(call => this.#unlist(call, identity, [id])).catch(() => {})
     return identity
   }
@@ -196,11 +196,11 @@ export class RedisStore implements Store {
   async endSessions (identity: string, except: string | null, limit: number): Promise<EndedSessions> {
     return this.#calls.inTime(async call => {
       const key = this.#keys.sessionsOf(identity)
-      // One more than asked for, and one for the exception.
+      // One more than the limit, and one for the exception.
       const ids = await this.#connection.send(key, 'ZRANGE', [key, '0', String(limit + 1)]) as string[]
       const others = ids.map(String).filter(id => id !== except)
       const ended = others.slice(0, limit)
-      // A session that is listed and not there yet is being created: its denial keeps it from being.
+      // A session that is listed but does not exist yet is being created. Its tombstone prevents that.
       await this.#endAll(call, ended)
       if (ended.length > 0) await this.#unlist(call, identity, ended)
       return { ended, more: others.length > limit }
@@ -212,7 +212,7 @@ export class RedisStore implements Store {
       const key = this.#keys.sessionsOf(identity)
       const first = after === null ? 0 : await this.#rankAfter(key, after)
       const reply = await this.#connection.send(key, 'ZREVRANGE', [key, String(first), String(first + limit), 'WITHSCORES']) as unknown[]
-      // RESP3 answers pairs, RESP2 id and score in turn.
+      // RESP3 returns pairs, RESP2 a flat list of ids and scores.
       const listed = reply.flat()
       const page = listed.slice(0, 2 * limit)
       const sessions = await Promise.all(page.filter((_, index) => index % 2 === 0).map(async id => this.#read(call, String(id))))
@@ -224,7 +224,7 @@ export class RedisStore implements Store {
     })
   }
 
-  /** Where a page of sessions begins, newest first: behind the last one of the page before, or behind its time if it has ended. */
+  /** The rank where a page begins, newest first: after the last session of the previous page, or after its time if it has ended. */
   async #rankAfter (key: string, after: string): Promise<number> {
     const [createdAt = '', id = ''] = after.split(' ')
     const rank = await this.#connection.send(key, 'ZREVRANK', [key, id]) as number | null
@@ -254,7 +254,7 @@ export class RedisStore implements Store {
     return session === null || (session.expiresAt !== null && session.expiresAt <= Date.now()) ? null : { session, now: Number(time) }
   }
 
-  /** Puts a session on the lists of its identity, for at least as long as it lives. Answers 1 or 0, and what has to end for it. */
+  /** Lists a session for at least as long as it lives. @returns Whether it is listed, and the sessions that must end for it. */
   async #list (call: Call, { id, identity, expiresAt, document }: SessionRecord, limit: SessionLimit | null): Promise<[listed: boolean, ...ended: string[]]> {
     const expired = Date.now() - this.#options.clockSkew
     const keys: [string, string] = [this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)]
@@ -265,7 +265,7 @@ export class RedisStore implements Store {
     return [Number(listed) === 1, ...ended.map(String)]
   }
 
-  /** Lists a new session. */
+  /** Lists a new session. If the limit is reached, it unlists sessions that are gone and tries again. */
   async #takePlace (call: Call, session: SessionRecord, limit: SessionLimit | null): Promise<[listed: boolean, ...ended: string[]]> {
     const answer = await this.#list(call, session, limit)
     return answer[0] || !await this.#freePlaces(call, session.identity) ? answer : this.#list(call, session, limit)
@@ -275,7 +275,7 @@ export class RedisStore implements Store {
   async #freePlaces (call: Call, identity: string): Promise<boolean> {
     const { commandTimeout, clockSkew } = this.#options
     const key = this.#keys.sessionsOf(identity)
-    // A younger session may be listed, and not there yet.
+    // A younger session may be listed, but not created yet.
     const oldEnough = String(Date.now() - commandTimeout - clockSkew)
     const ids = (await this.#connection.send(key, 'ZRANGEBYSCORE', [key, '-inf', oldEnough, 'LIMIT', '0', '1000']) as unknown[]).map(String)
     const exist = await Promise.all(ids.map(async id => this.#exists([this.#keys.session(id)])))
@@ -286,7 +286,7 @@ export class RedisStore implements Store {
     return true
   }
 
-  /** Lists a session for its new life, before it has it. @returns Whether there is such a session. */
+  /** Lists a session with its new expiry before the record is changed. @returns Whether there is such a session. */
   async #listAgain (call: Call, id: string, expiresAt: number | null): Promise<boolean> {
     const stored = await this.#read(call, id)
     if (stored === null) return false
@@ -305,12 +305,12 @@ export class RedisStore implements Store {
     await this.#holding(kind, id, async () => this.#calls.inTime(call => this.#calls.run(call, denyScript, [key, ...this.#feedKeys()], args)))
   }
 
-  /** What this server revokes holds here from the beginning. */
+  /** Runs a revocation, which takes effect on this server at once. */
   async #holding<T> (kind: Denial['kind'], id: string, work: () => Promise<T>): Promise<T> {
     return this.#replication === null ? work() : this.#replication.hold(kind, this.#keys.tag(id), work)
   }
 
-  /** On a Cluster the feed is in another slot than what is denied: nobody replicates there. */
+  /** Empty on a Cluster: the feed would be in another slot than the denial, so no server replicates there. */
   #feedKeys (): string[] {
     return this.#connection.isCluster ? [] : [this.#keys.feed, this.#keys.live]
   }
@@ -330,12 +330,12 @@ export class RedisStore implements Store {
     return new Replication(feed, options, clockSkew)
   }
 
-  /** Ends several sessions, those that are listed and not there yet included. */
+  /** Ends several sessions, including listed ones that do not exist yet. */
   async #endAll (call: Call, ids: readonly string[]): Promise<void> {
     await Promise.all(ids.map(async id => this.#holding('session', id, async () => this.#end(call, id, this.#tombstone))))
   }
 
-  /** @param withoutRecord The life of a denial if there is no record; '' for none. */
+  /** @param withoutRecord The TTL of a tombstone if there is no record; '' for none. */
   async #end (call: Call, id: string, withoutRecord: string): Promise<string | null> {
     const keys: [string, ...string[]] = [this.#keys.session(id), this.#keys.deniedSession(id), ...this.#feedKeys()]
     const [existed, identity] = await this.#calls.run(call, endScript, keys, [

@@ -1,11 +1,11 @@
 /**
- * Opens a second connection of the same kind of client, and listens on it. It does not reconnect: whoever has missed something has to
- * begin anew.
+ * Opens a second connection with a copy of the client, and subscribes to the channels. It does not reconnect: after a gap, the denials
+ * must be loaded again.
  *
- * @param heard Told of each message, in order.
- * @param lost Told that the connection is gone, perhaps more than once.
- * @param signal Ends the attempt.
- * @returns Closes it.
+ * @param heard Called with each message, in order.
+ * @param lost Called when the connection is lost, perhaps more than once.
+ * @param signal Aborts the attempt.
+ * @returns Closes the connection.
  */
 export type Subscribe = (
   channels: string[], heard: (message: string) => void, lost: (reason: unknown) => void, signal: AbortSignal
@@ -35,7 +35,7 @@ const ended = new Error('the connection of the feed has ended')
 /** @param duplicate Makes the copy with other options. */
 export function ioredisSubscribe (duplicate: (options: object) => IoredisCopy): Subscribe {
   return async (channels, heard, lost, signal) => {
-    // Names of channels are the same for all servers, whatever prefix a client has.
+    // The names of channels must not depend on the client's key prefix.
     const copy = duplicate({ lazyConnect: true, keyPrefix: '', autoResubscribe: false, retryStrategy: () => null })
     const close = (): void => { copy.disconnect() }
     signal.addEventListener('abort', close)
@@ -61,7 +61,7 @@ export function nodeRedisSubscribe (duplicate: () => NodeRedisCopy): Subscribe {
     signal.addEventListener('abort', close)
     try {
       await new Promise((resolve, reject) => {
-        // A Sentinel client tries again by itself, for ever.
+        // The first error ends the attempt: a Sentinel client would retry for ever.
         copy.on('error', (error: unknown) => {
           reject(error)
           lost(error)

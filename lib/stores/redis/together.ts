@@ -1,6 +1,6 @@
 type Command = readonly [command: string, ...args: string[]]
 
-/** What this needs of a client of ioredis or iovalkey. */
+/** What this file needs from a client of ioredis or iovalkey. */
 interface PipeliningClient {
   call (command: string, args: string[]): Promise<unknown>
   pipeline? (commands: unknown[][]): { exec (): Promise<Array<[error: Error | null, reply: unknown]> | null> }
@@ -12,12 +12,12 @@ interface Waiting {
   readonly reject: (reason: unknown) => void
 }
 
-/** Held, for a test that fakes all timers replaces the global one, and would wait for ever. */
+/** Captured here, because an app's test that fakes all timers replaces the global function, and would wait for ever. */
 const afterReads = setImmediate
 
 /**
- * Sends the commands of all requests that one turn of the event loop reads in one write, as node-redis does by itself: with 50 requests at
- * once a command costs a quarter less CPU. How many may wait is limited by the store.
+ * Collects the commands of all requests that one turn of the event loop reads, and sends them in one write, as node-redis does by itself.
+ * With 50 concurrent requests, a command costs a quarter less CPU. The store limits how many commands may wait.
  */
 export function sendTogether (client: PipeliningClient): (command: string, args: string[]) => Promise<unknown> {
   let waiting: Waiting[] = []
@@ -46,7 +46,7 @@ export function sendTogether (client: PipeliningClient): (command: string, args:
   }
 
   return async (command, args) => new Promise((resolve, reject) => {
-    // The requests of this turn have all been read when its immediates run.
+    // Immediates run after all requests of this turn have been read.
     if (waiting.push({ command: [command, ...args], resolve, reject }) === 1) afterReads(sendAll)
   })
 }

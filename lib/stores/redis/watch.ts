@@ -19,15 +19,15 @@ export function limitPending (connection: RedisConnection, limit: number): Redis
   }
 }
 
-/** What start-up has checked may change: a primary becomes a replica, somebody sets another eviction policy. */
+/** Repeats the checks of start-up: a primary may become a replica, or its eviction policy may change. */
 export interface ServerWatch {
-  /** Looks again if it is time, without waiting. @throws What was wrong when somebody looked last. */
+  /** Starts a check if one is due, without waiting for it. @throws The fault that the last check found. */
   require (): void
 }
 
 /**
  * @param check Rejects with `FST_JWT_BAD_OPTION` if a server is not what the store needs.
- * @param interval Milliseconds between two looks, or between one and the next if nothing is asked in between.
+ * @param interval Milliseconds between two checks. A check that is due runs with the next request.
  */
 export function createServerWatch (check: () => Promise<void>, interval: number): ServerWatch {
   let lookedAt = performance.now()
@@ -40,7 +40,7 @@ export function createServerWatch (check: () => Promise<void>, interval: number)
       await check()
       fault = null
     } catch (error) {
-      // No answer is no verdict: the commands of the requests will fail by themselves.
+      // Without an answer there is no verdict: the commands of the requests will fail by themselves.
       if (isJwtError(error)) fault = error
     }
     lookedAt = performance.now()
@@ -49,7 +49,7 @@ export function createServerWatch (check: () => Promise<void>, interval: number)
 
   return {
     require () {
-      // eslint-disable-next-line no-void -- `look` never rejects, and nobody waits for it
+      // eslint-disable-next-line no-void -- `look` never rejects, and need not be awaited
       if (!looking && performance.now() - lookedAt >= interval) void look()
       if (fault !== null) throw fault
     }

@@ -1,15 +1,15 @@
-/** Enough that a million ids are a few thousand in each map, which grows and is swept in less than a millisecond. */
+/** With a million ids, each map has a few thousand. Growing or sweeping it takes less than a millisecond. */
 const shardCount = 256
 
 /** Maps that are swept in one step. */
 const sweptAtOnce = 4
 
 /**
- * Values by id, each until a moment of its own. A single map of a million entries would stop the event loop when it grows, so that
- * the ids are spread over many.
+ * A map of values that expire. A single map of a million entries would block the event loop when it grows, so the ids are spread over
+ * many maps.
  *
- * `get` and `set` are O(1). An entry that is over stays until the sweep comes by. An id of 36 characters whose value is a number takes
- * about 110 bytes (`bench/replica.ts` measures it).
+ * `get` and `set` are O(1). An expired entry stays until it is swept. An id of 36 characters whose value is a number takes about
+ * 110 bytes (`bench/replica.ts` measures it).
  */
 export class ExpiringShards<V> {
   readonly #shards: Array<Map<string, V> | undefined> = []
@@ -17,7 +17,7 @@ export class ExpiringShards<V> {
   #size = 0
   #swept = 0
 
-  /** @param endOf When a value is over, in the unit of `sweep`. */
+  /** @param endOf The expiry of a value, in the unit of `sweep`. */
   constructor (endOf: (value: V) => number) {
     this.#endOf = endOf
   }
@@ -41,7 +41,7 @@ export class ExpiringShards<V> {
     this.#size += shard.size - before
   }
 
-  /** Removes what is over from some of the maps; the next call goes on with others. */
+  /** Removes expired entries from some of the maps. The next call continues with others. */
   sweep (now: number): void {
     for (let count = 0; count < sweptAtOnce; count++) {
       const shard = this.#shards[this.#swept]
@@ -56,10 +56,10 @@ export class ExpiringShards<V> {
   }
 }
 
-/** The map of an id, by its end: in a random id it is random, and what comes before it may be the same in all. */
+/** The index of an id's map, from its last characters: they are random in a random id, while its beginning may be the same in all. */
 function indexOf (id: string): number {
   const { length } = id
-  // Of a text of fewer characters the missing ones are NaN, which counts as 0.
+  // Missing characters of a short id are NaN, which counts as 0.
   const hash = Math.imul(id.charCodeAt(length - 1), 67) + Math.imul(id.charCodeAt(length - 2), 29) + (id.charCodeAt(length - 3) | 0)
   return hash & (shardCount - 1)
 }

@@ -1,19 +1,19 @@
 import type { Denial } from './replica.ts'
 
-/** Told of what comes in, in the order in which the store has published it. */
+/** Receives what the store publishes, in the order of publication. */
 export interface FeedListener {
   /**
    * Something was denied.
    *
-   * @param before The position of the publication before this one, so that a missing one is noticed.
+   * @param before The position of the previous publication, so that a missing one is noticed.
    * @param own Whether this server has denied it.
    */
   denied (denials: readonly Denial[], before: string, position: string, own: boolean): void
   /**
-   * A mark that this server has asked for.
+   * A mark that this server has requested.
    *
-   * @param position The last publication, when the mark was made.
-   * @param born Since when the feed knows of every denial, in milliseconds since the epoch.
+   * @param position The position of the last publication before the mark.
+   * @param born The time since which the feed has every denial, in milliseconds since the epoch.
    */
   marked (name: string, position: string, born: number): void
   /** The connection is gone. */
@@ -22,9 +22,9 @@ export interface FeedListener {
 
 /** A connection that is listening. */
 export interface FeedConnection {
-  /** Asks the store for a mark: it comes behind all that was published before. */
+  /** Requests a mark from the store. It arrives after everything that was published before it. */
   mark (name: string): Promise<void>
-  /** Reads all live denials that were there when it was called, a page at a time. */
+  /** Reads, page by page, all live denials that existed when it was called. */
   load (take: (page: readonly Denial[]) => void): Promise<void>
   close (): void
 }
@@ -32,9 +32,9 @@ export interface FeedConnection {
 /** How a store tells its servers of denials. */
 export interface Feed {
   /**
-   * Opens a connection of its own, and listens before it resolves. It rejects after a time-out.
+   * Opens a separate connection, which listens before the promise resolves. It rejects after a time-out.
    *
-   * @param signal Ends the attempt: nobody waits for it any more.
+   * @param signal Aborts the attempt.
    */
   connect (listener: FeedListener, signal: AbortSignal): Promise<FeedConnection>
 }
@@ -42,8 +42,8 @@ export interface Feed {
 /**
  * Waits for a connection.
  *
- * @param open Told by its signal to give up. A server that does not answer would keep the socket, and with it the process.
- * @param close For a connection that comes too late.
+ * @param open Opens it. Its signal aborts the attempt: otherwise a server that does not answer keeps the socket and the process alive.
+ * @param close Closes a connection that was opened too late.
  * @param timeout Milliseconds.
  * @throws An error after the time-out, or if the signal is aborted.
  */

@@ -4,8 +4,8 @@ import { checkOptionNames } from '../../options/unknown.ts'
 /** How a store keeps its denials in the memory of every server. */
 export interface ReplicateOptions {
   /**
-   * Milliseconds within which a revocation by another server takes effect here. If it is not certain for this time that no denial is
-   * missing, requests query the store. At least 100. Default: 1,000.
+   * Milliseconds within which a revocation by another server takes effect here. If denials may have been missing for longer than this,
+   * requests query the store. At least 100. Default: 1,000.
    */
   maxStaleness?: number
   /** Denials in memory, about 100 bytes each. If there are more, requests query the store. Default: 1,000,000. */

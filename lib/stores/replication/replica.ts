@@ -1,7 +1,7 @@
 import { ExpiringShards } from './expiring-shards.ts'
 import type { HeldToken } from '../../types/store.ts'
 
-/** The part of `maxEntries` that may be in use when what did not fit is loaded again. */
+/** After an overflow, all denials are loaded again when at most this fraction of `maxEntries` is in use. */
 const roomAgain = 0.9
 
 /** What a store refuses from now on. Ids are as the store writes them. */
@@ -11,7 +11,7 @@ export type Denial = TokenDenial | StaleMark
 export interface TokenDenial {
   readonly kind: 'token' | 'session'
   readonly id: string
-  /** Milliseconds for which it is kept at least; `Infinity` for ever. A life, and not a date: no clock but the own one matters. */
+  /** Milliseconds for which it is kept at least; `Infinity` for ever. It is relative, so that only the clock of this process matters. */
   readonly life: number
 }
 
@@ -25,62 +25,62 @@ export interface StaleMark {
 
 /**
  * `passes`: neither denied nor stale, as far as the store knew `maxStaleness` ago. `denied`: refused for certain. `ask`: the store
- * has to say it.
+ * must be queried.
  */
 export type Verdict = 'passes' | 'denied' | 'ask'
 
-/** A mark that the store has put into the feed because this server asked for it. */
+/** A mark that the store has put into the feed at the request of this server. */
 export interface Mark {
-  /** When this server asked for it. */
+  /** When this server requested it. */
   readonly askedAt: number
-  /** The last denial that the store had published. */
+  /** The position of the last publication before it. */
   readonly position: string
-  /** Since when the feed knows of every denial, in milliseconds since the epoch. */
+  /** The time since which the feed has every denial, in milliseconds since the epoch. */
   readonly born: number
 }
 
 export interface ReplicaOptions {
-  /** Milliseconds after the last proven moment for which a token may pass. */
+  /** Milliseconds for which a token may pass after the last proven moment. */
   readonly maxStaleness: number
-  /** Denials that are held; beyond them the store is asked. */
+  /** Denials in memory. If there are more, the store is queried. */
   readonly maxEntries: number
   /** Milliseconds by which the clocks of servers may differ. */
   readonly clockSkew: number
 }
 
-/** A revocation of this server that the feed has not brought back yet. */
+/** A revocation by this server that has not come back through the feed yet. */
 interface Hold {
-  /** Commands that are under way. */
+  /** Commands without an answer yet. */
   pending: number
   /** When the last of them was answered. */
   settledAt: number
 }
 
 /**
- * The denials of a store in the memory of this process. A state machine without I/O: the feed tells it what came in, and every moment
- * is given, by a monotonic clock in milliseconds.
+ * The denials of a store in the memory of this process. A state machine without I/O: its caller passes what the feed has brought, and
+ * the time in milliseconds of a monotonic clock.
  *
- * The promise: a token passes only if all that the store had denied `maxStaleness` ago has come in. Three things prove it. The feed
- * brings what is published in order, each publication names the one before it, and a mark that was asked for at some moment comes
- * behind all that was published before that moment. What was published before the feed was connected is loaded after the first mark, and counts from the next one on.
+ * The guarantee: a token passes only if every denial that the store had `maxStaleness` ago has arrived. Three things prove it.
+ * Publications arrive in order. Each names the one before it. A mark arrives after everything that was published before it was
+ * requested. Denials from before the connection are loaded after the first mark, and count as complete from the next mark on.
  *
- * A denial is never taken back, so that one that has come in is kept until its token has expired, whatever becomes of the feed.
+ * A denial is never withdrawn. So one that has arrived is kept until its token has expired, even if the feed is lost.
  */
 export class Replica {
   readonly #options: ReplicaOptions
-  /** When an entry is over, in seconds: small integers take no memory of their own. */
+  /** The expiry of an entry, in seconds: V8 stores a small integer without a separate object. */
   readonly #tokens = new ExpiringShards<number>(end => end)
   readonly #sessions = new ExpiringShards<number>(end => end)
   readonly #stale = new ExpiringShards<{ readonly staleBefore: number, readonly end: number }>(({ end }) => end)
   readonly #holds = new Map<string, Hold>()
-  /** The last publication that has come in; `null` if the next mark has to tell where the feed is. */
+  /** The position of the last publication that has arrived; `null` until the next mark tells it. */
   #position: string | null = null
-  /** Counts the loads, so that the end of one that was overtaken means nothing. */
+  /** Counts the loads, so that the end of an outdated one is ignored. */
   #load = 0
-  /** When everything had been loaded; `Infinity` if it was not. */
+  /** When the load was complete; `Infinity` if it is not. */
   #loadedAt = Infinity
   #lastProven = -Infinity
-  /** When the last hold was answered that ended without a feed. */
+  /** The latest `settledAt` of the holds that were dropped without a feed. */
   #lastForgotten = -Infinity
   #born = Infinity
   /** Set if a denial did not fit. */
@@ -90,12 +90,12 @@ export class Replica {
     this.#options = options
   }
 
-  /** Denials and stale marks that are held. */
+  /** Denials and stale marks in memory. */
   get size (): number {
     return this.#tokens.size + this.#sessions.size + this.#stale.size
   }
 
-  /** How often all denials were read. What the store had before, it may have lost when they are read anew. */
+  /** How often all denials were loaded. Before each load, the store may have lost data. */
   get epoch (): number {
     return this.#load
   }
@@ -104,9 +104,9 @@ export class Replica {
     return this.#overflowed
   }
 
-  /** Whether tokens may pass without a question. */
+  /** Whether tokens may pass without a query. */
   trusted (now: number): boolean {
-    // A store that lost its data while it was read has shown an empty list: only a mark of later says that it was the whole.
+    // If the store lost its data during the load, the list was empty. Only a mark that is later than the load proves it complete.
     return !this.#overflowed && this.#lastProven > this.#loadedAt && this.#lastProven > this.#lastForgotten && now - this.#lastProven <= this.#options.maxStaleness
   }
 
@@ -119,7 +119,7 @@ export class Replica {
       if (this.#holdOf('stale', sid) !== undefined) return 'ask'
     }
     if (!this.trusted(now)) return 'ask'
-    // An older token may have been denied before the feed was there, or by a store that has lost its data since.
+    // An older token may have been denied before the feed was created, or by a store that has lost its data since.
     if (issuedAt === undefined || issuedAt * 1000 <= this.#born + this.#options.clockSkew) return 'ask'
     if (sid !== null && this.#stale.size > 0) {
       const mark = this.#stale.get(sid)
@@ -128,7 +128,7 @@ export class Replica {
     return 'passes'
   }
 
-  /** Takes a denial that was published or loaded. @returns Whether it was new. */
+  /** Adds a denial that was published or loaded. @returns Whether it was new. */
   add (denial: Denial, now: number): boolean {
     const end = Math.ceil((now + denial.life) / 1000)
     if (denial.kind === 'stale') return this.#addStale(denial, end)
@@ -142,17 +142,17 @@ export class Replica {
     return false
   }
 
-  /** A publication has come in. */
+  /** A publication has arrived. */
   published (before: string, position: string): void {
-    // Something is missing in between: the next mark begins anew.
+    // A publication is missing: the next mark starts over.
     if (before !== this.#position) this.lost()
     else this.#position = position
   }
 
   /**
-   * A mark has come in.
+   * A mark has arrived.
    *
-   * @returns The number of the load that has to begin now; `null` for none.
+   * @returns The number of the load that must begin now; `null` for none.
    */
   marked ({ position, askedAt, born }: Mark): number | null {
     const inStep = position === this.#position
@@ -169,12 +169,12 @@ export class Replica {
     return inStep ? null : this.#load
   }
 
-  /** All denials are held that the store had when a load began. Tokens pass from the next mark on. */
+  /** A load is complete: every denial that the store had when it began is in memory. Tokens pass from the next mark on. */
   loaded (load: number, now: number): void {
     if (load === this.#load && this.#position !== null) this.#loadedAt = now
   }
 
-  /** The connection is gone, or something was missed. What has come in is kept. */
+  /** The connection is lost, or a publication is missing. The denials in memory are kept. */
   lost (): void {
     this.#position = null
     this.#loadedAt = Infinity
@@ -185,9 +185,10 @@ export class Replica {
   }
 
   /**
-   * This server revokes something: it is refused from now on, and the store is asked from the answer until the feed has brought it.
+   * This server revokes a token or a session. It is refused until the store answers. Then the store is queried until the feed has brought
+   * the denial. For a stale mark, the store is queried from the start.
    *
-   * @returns To be called with the moment of the answer, whatever it is.
+   * @returns A function to call with the time of the answer, even if it is an error.
    */
   hold (kind: Denial['kind'], id: string): (now: number) => void {
     const key = `${kind} ${id}`
@@ -201,12 +202,12 @@ export class Replica {
     }
   }
 
-  /** Removes some of what is over. To be called now and then. */
+  /** Removes some expired entries. Called periodically. */
   sweep (now: number): void {
     const seconds = now / 1000
     for (const entries of [this.#tokens, this.#sessions, this.#stale]) entries.sweep(seconds)
     if (!this.#overflowed || this.size > this.#options.maxEntries * roomAgain) return
-    // What did not fit has to be loaded.
+    // The denials that did not fit must be loaded.
     this.#overflowed = false
     this.lost()
   }
@@ -215,7 +216,7 @@ export class Replica {
     return id === null ? undefined : this.#holds.get(`${kind} ${id}`)
   }
 
-  /** Without a feed nothing would end a hold. No token passes until a mark that was asked for after it. */
+  /** Drops a hold, because without a feed nothing would end it. No token passes until a mark arrives that was requested after it. */
   #forgetHold (key: string, settledAt: number): void {
     this.#holds.delete(key)
     this.#lastForgotten = Math.max(this.#lastForgotten, settledAt)
@@ -238,7 +239,7 @@ export class Replica {
   }
 }
 
-/** A copy: a part of a text would keep the whole of it alive. */
+/** A copy: a substring would keep the whole text in memory. */
 function flatCopy (text: string): string {
   return Buffer.from(text).toString()
 }

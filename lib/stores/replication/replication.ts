@@ -7,39 +7,39 @@ import type { HeldToken } from '../../types/store.ts'
 /** The longest pause between two attempts to connect. Milliseconds. */
 const maxRetryDelay = 5000
 
-/** Marks in a row that may stay away before the connection counts as dead. */
+/** Marks in a row without an answer after which the connection counts as dead. */
 const patience = 8
 
-/** Keeps a replica up to date: connects, asks for marks, loads, and begins anew if something is lost. */
+/** Keeps a replica up to date: connects, requests marks, loads, and starts over if something is lost. */
 export class Replication {
   readonly #feed: Feed
   readonly #replica: Replica
   readonly #interval: number
   readonly #listeners = new Set<(sid: string) => void>()
-  /** When each mark was asked for that has not come in yet, by the monotonic clock and by the wall clock. */
+  /** When each outstanding mark was requested, by the monotonic clock and by the wall clock. */
   readonly #asked = new Map<string, { readonly askedAt: number, readonly wallTime: number }>()
   readonly #said = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #connection: FeedConnection | null = null
-  /** The attempt to connect that is under way. */
+  /** The current attempt to connect. */
   #connecting: AbortController | null = null
-  /** The wall clock less the monotonic one, when the last mark was asked for that has come in. */
+  /** The wall clock minus the monotonic clock, when the last mark that has arrived was requested. */
   #offset = Infinity
-  /** Attempts to connect that have failed since everything was loaded, and when the next one may begin. */
+  /** Failed attempts to connect since the last complete load, and when the next one may begin. */
   #failures = 0
   #retryAt = 0
-  /** Counts the connections, so that what an old one still says means nothing. */
+  /** Counts the connections, so that messages of an old one are ignored. */
   #attempt = 0
   #marks = 0
-  /** Marks that were asked for since the last one came in. */
+  /** Marks requested since the last one arrived. */
   #unanswered = 0
-  /** Set when everything was loaded once: until then nobody here knows of a session that could end. */
+  /** Set after the first complete load. Until then, listeners are not called: most denials are from before this server started. */
   #complete = false
 
   constructor (feed: Feed, { maxStaleness, maxEntries }: Required<ReplicateOptions>, clockSkew: number) {
     this.#feed = feed
     this.#replica = new Replica({ maxStaleness, maxEntries, clockSkew })
-    // Several marks in each period, so that one that is late costs no question.
+    // Several marks in each period, so that a late one causes no query.
     this.#interval = Math.min(maxStaleness / 4, 250)
   }
 
@@ -68,12 +68,12 @@ export class Replication {
     return this.#replica.judge(token, this.#now())
   }
 
-  /** The moment by which trust ends. The monotonic clock stands still while a machine is suspended, so the later of both clocks counts. */
+  /** The time that decides when trust ends. The monotonic clock stops while a machine is suspended, so the later of both clocks is used. */
   #now (): number {
     return Math.max(performance.now(), Date.now() - this.#offset)
   }
 
-  /** Carries out a revocation of this server, which holds here from the beginning. */
+  /** Runs a revocation by this server, which takes effect here at once. */
   async hold<T> (kind: Denial['kind'], id: string, work: () => Promise<T>): Promise<T> {
     const settle = this.#replica.hold(kind, id)
     try {
@@ -83,13 +83,13 @@ export class Replication {
     }
   }
 
-  /** This server has ended sessions whose ids it has just learnt. */
+  /** This server has ended sessions, and knows their ids only from the answer of the store. */
   ended (ids: readonly string[]): void {
     const now = performance.now()
     for (const id of ids) this.#replica.hold('session', id)(now)
   }
 
-  /** @param listener Told of each session that another server has ended. @returns Ends it. */
+  /** @param listener Called with the id of each session that another server has ended. @returns Removes the listener. */
   onSessionEnd (listener: (sid: string) => void): () => void {
     this.#listeners.add(listener)
     return () => { this.#listeners.delete(listener) }
@@ -108,7 +108,7 @@ export class Replication {
     const name = String(++this.#marks)
     this.#asked.set(name, { askedAt: now, wallTime: Date.now() })
     this.#unanswered++
-    // A mark that was not made does not come in.
+    // If this fails, the mark stays unanswered.
     connection.mark(name).catch(() => {})
   }
 
@@ -136,10 +136,10 @@ export class Replication {
       },
       marked: (name, position, born) => {
         const asked = this.#asked.get(name)
-        // A mark that another connection was asked for: no name is used twice.
+        // A mark that was requested on another connection: names are never reused.
         if (asked === undefined) return
         const { askedAt, wallTime } = asked
-        // They come in the order in which they were asked for: an earlier one does not come any more.
+        // Marks arrive in the order in which they were requested, so an earlier one will not arrive.
         const names = [...this.#asked.keys()]
         for (const earlier of names.slice(0, names.indexOf(name) + 1)) this.#asked.delete(earlier)
         this.#unanswered = 0
@@ -169,7 +169,7 @@ export class Replication {
     }
   }
 
-  /** Gives the connection up. The next beat opens another one; if attempts keep failing, a later one. */
+  /** Drops the connection. The next beat opens another one; after repeated failures, a later beat does. */
   #fail (reason: unknown): void {
     this.#drop()
     this.#retryAt = performance.now() + Math.min(this.#interval * (2 ** this.#failures - 1), maxRetryDelay)
@@ -195,7 +195,7 @@ export class Replication {
   }
 }
 
-/** Says why requests ask the store. Nothing is less safe for it. */
+/** Warns that requests query the store, and why. This does not affect security. */
 export function warnOfNoReplica (reason: string): void {
   process.emitWarning(`The replica of revocations is not in use: ${reason}. Requests ask the store. This is said once.`, {
     type: 'FastifyJwtExtendedWarning', code: 'FST_JWT_NO_REPLICA'

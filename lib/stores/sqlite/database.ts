@@ -1,4 +1,4 @@
-/** A prepared statement, as `node:sqlite`, `better-sqlite3` and `libsql` have it in common. */
+/** What the prepared statements of `node:sqlite`, `better-sqlite3` and `libsql` have in common. */
 export interface SqliteStatement {
   run (...parameters: unknown[]): { readonly changes: number | bigint }
   get (...parameters: unknown[]): unknown
@@ -11,7 +11,7 @@ export interface SqliteDatabase {
   prepare (sql: string): SqliteStatement
 }
 
-/** Runs work in a transaction that has the right to write from its beginning, so that it waits for others and is never refused halfway. */
+/** Runs work in a transaction that takes the write lock first. So it waits for other writers at its start, and is never refused halfway. */
 export function inTransaction<T> (database: SqliteDatabase, work: () => T): T {
   database.exec('BEGIN IMMEDIATE')
   try {

@@ -38,7 +38,7 @@ export type Statements = Readonly<Record<
   'deny' | 'isDenied' | 'useOnce' | 'checkToken' | 'insert' | 'count' | 'oldest' | 'find' | 'state' | 'replace' | 'end' | 'endAll' | 'list' |
   'forgetDenials' | 'forgetUsedIds' | 'forgetSessions', SqliteStatement>>
 
-/** Creates the tables if they are not there, and prepares the statements. */
+/** Creates the tables if they do not exist, and prepares the statements. */
 export function prepareStatements (database: SqliteDatabase, prefix: string): Statements {
   database.exec(schema(prefix))
   const denials = `"${prefix}denials"`

@@ -26,18 +26,18 @@ export interface SqliteStoreOptions {
 }
 
 /**
- * Milliseconds that an expired row is kept. A clock that jumps ahead by less, and back, makes no revoked token pass and signs
- * nobody out.
+ * Milliseconds for which an expired row is kept. If the clock jumps ahead by less, and back, no revoked token passes, and no user
+ * is signed out for good.
  */
 const grace = 86_400_000
 
-/** The same for an id that was used once: there is one for each proof of a request. */
+/** The same for an id that was used once. It is shorter, because every DPoP proof adds such a row. */
 const usedGrace = 60_000
 
-/** How often expired rows are deleted, in milliseconds, and how many at once: a step must not hold up the event loop. */
+/** How often expired rows are deleted, in milliseconds, and how many at once: a step must not block the event loop for long. */
 const sweepInterval = 60_000
 const sweepLimit = 500
-/** Between one step and the next, in milliseconds. */
+/** The pause between two steps, in milliseconds. */
 const sweepPause = 50
 
 const defaults: Readonly<Required<SqliteStoreOptions>> = { prefix: 'jwt_', busyTimeout: 1000, synchronous: 'full' }
@@ -63,8 +63,8 @@ function resolveOptions (given: SqliteStoreOptions): Required<SqliteStoreOptions
  * Every method is synchronous, so that a request creates no promise. A token is checked by one `SELECT` by primary key. Every change is
  * one statement or one transaction. The file is in WAL mode, so reads never wait for writes.
  *
- * With a locked, full or damaged file, requests are a 503. Expired rows are deleted in small steps, a day after they expire. The file
- * must be on a local disk: SQLite's locks do not work on most network file systems.
+ * With a locked, full or damaged file, requests are a 503. Expired rows are deleted in small steps, a day after they expire (ids of
+ * DPoP proofs: a minute). The file must be on a local disk: SQLite's locks do not work on most network file systems.
  *
  * @example
  * ```ts
@@ -87,7 +87,7 @@ export class SqliteStore implements Store {
    * @throws `FST_JWT_BAD_OPTION` if it is none, or an option is unknown or invalid.
    */
   constructor (database: SqliteDatabase, options: SqliteStoreOptions = {}) {
-    // What a caller without types may give.
+    // A caller without types may pass anything.
     const given = database as Partial<SqliteDatabase> | null | undefined
     if (typeof given?.exec !== 'function' || typeof given.prepare !== 'function') {
       throw badOption('store', 'takes a database of node:sqlite, better-sqlite3 or libsql: new SqliteStore(new DatabaseSync(path))')
@@ -97,7 +97,7 @@ export class SqliteStore implements Store {
   }
 
   /**
-   * Creates the tables if they are not there, and switches the file to WAL mode.
+   * Creates the tables if they do not exist, and switches the file to WAL mode.
    *
    * @throws `FST_JWT_BAD_OPTION` if the file cannot be in WAL mode, or the error of SQLite.
    */
@@ -218,7 +218,7 @@ export class SqliteStore implements Store {
     this.#timer = setTimeout(() => this.#sweepAfter(this.#sweep() ? sweepPause : sweepInterval), milliseconds).unref()
   }
 
-  /** Deletes some of the rows that expired a day ago, and of the ids used once that expired a minute ago. @returns Whether there may be more. */
+  /** Deletes some rows that expired a day ago, and some used ids that expired a minute ago. @returns Whether there may be more. */
   #sweep (): boolean {
     try {
       const { forgetUsedIds, forgetDenials, forgetSessions } = this.#statements
@@ -227,7 +227,7 @@ export class SqliteStore implements Store {
         .map(([statement, kept]) => Number(statement.run(now - kept, sweepLimit).changes))
       return changes.includes(sweepLimit)
     } catch {
-      // Another process is writing, or the app has closed the database. What has expired can wait.
+      // Another process is writing, or the app has closed the database. Expired rows can wait.
       return false
     }
   }
