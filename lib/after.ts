@@ -5,7 +5,7 @@ export function isPromise<T> (value: T | Promise<T>): value is Promise<T> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
-/** Goes on with a value at once when it is there, else when it has come: a synchronous path makes no promise. */
+/** Calls `next` at once with a value, or when its promise resolves. A synchronous path creates no promise. */
 export function after<T, R> (value: MaybePromise<T>, next: (value: T) => MaybePromise<R>): MaybePromise<R> {
   return isPromise(value) ? Promise.resolve(value).then(next) : next(value)
 }

@@ -70,7 +70,7 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
       cookies.checkSize('access', accessToken)
       cookies.checkSize('refresh', refreshToken)
     } catch (error) {
-      // Nobody will hold its tokens.
+      // No client gets its tokens, so end the session.
       sessions?.endOwn(sessionId, reply.log).catch((cause: unknown) => { reply.log.error({ err: cause }, 'A session whose cookies are too large could not be ended') })
       throw error
     }
@@ -90,7 +90,7 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
     if (announce !== null) reply[kCookiesOf] = null
   }
 
-  /** The claims of a token that may have expired; `null` for an opaque one that is refused for good already. */
+  /** The claims of a token that may have expired; `null` for an opaque token that is already revoked or expired. */
   async function readExpired (token: string, sessions: Sessions): Promise<JwtClaims | null> {
     const opaque = sessions.parseOpaque(token)
     if (opaque === null) return (await verifier.verifyExpired(token, null)).claims
@@ -139,7 +139,7 @@ export function createJwtDecorator (registration: Registration): JwtExtended {
       if (typeof tokenOrClaims === 'object' && tokenOrClaims !== null) return sessions.revokeToken(tokenOrClaims)
       if (typeof tokenOrClaims !== 'string') throw new TypeError('revokeToken expects a token, or the claims of one as request.jwtClaims has them')
       const claims = await readExpired(tokenOrClaims, sessions)
-      // To log out twice is no error.
+      // Logging out twice is not an error.
       if (claims !== null) await sessions.revokeToken(claims)
     },
     async verifyDpopProof (request) {

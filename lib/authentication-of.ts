@@ -4,7 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import type { JwtHeader, JwtUser, VerifiedClaims } from './types/claims.ts'
 import type { FoundLocation } from './types/hooks.ts'
 
-/** Who a request is from, once a hook has let it in. */
+/** The result of the hook that has accepted a request. */
 export interface Authentication<Claims = unknown, User = JwtUser | null> {
   readonly identity: string
   readonly claims: VerifiedClaims<Claims>
@@ -16,7 +16,8 @@ export interface Authentication<Claims = unknown, User = JwtUser | null> {
 }
 
 /**
- * What a hook has attached to a request, none of it `null`: for a handler behind `jwtRequired`.
+ * What a hook has attached to a request, for handlers behind `jwtRequired`. Unlike the properties of the request, `identity`, `claims` and
+ * `location` are never `null`.
  *
  * ```ts
  * app.get('/me', { preHandler: jwtRequired }, async request => ({ user: authenticationOf(request).identity }))
@@ -31,6 +32,6 @@ export function authenticationOf<Claims = unknown, User = JwtUser | null> (reque
   const authentication = held[kAuthentication]
   if (authentication === undefined) throw nearest(held).settings.errors.FST_JWT_MISSING_TOKEN()
   const { verified: { claims, header }, location, user } = authentication
-  // The types of claims and user are the caller's word, as those of declaration merging are.
+  // The caller declares the types of claims and user. As with declaration merging, nothing checks them.
   return { identity: claims.identity, claims: claims as VerifiedClaims<Claims>, header, location, user: user as User }
 }

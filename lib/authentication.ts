@@ -3,14 +3,14 @@ import type { FoundLocation } from './types/hooks.ts'
 import type { StoredSession } from './types/store.ts'
 import type { VerifiedToken } from './types/verified-token.ts'
 
-/** What a hook attaches to a request, at once and last. */
+/** What a hook attaches to a request, in one step after all checks. */
 export interface Authentication {
   readonly verified: VerifiedToken
   readonly location: FoundLocation
   readonly user: JwtUser | null
-  /** The session of a refresh token, as the store has answered it. */
+  /** The session of a refresh token, as the store returned it. */
   readonly stored: StoredSession | null
-  /** The thumbprint of the key that a proof was checked with; `null` for a token that is bound to none. */
+  /** The thumbprint of the key whose proof was checked; `null` for a token that is not bound to a key. */
   readonly provenKey: string | null
 }
 

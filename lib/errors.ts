@@ -59,7 +59,7 @@ function quoted (value: string): string {
   return `"${value.replace(/["\\]/g, '\\$&')}"`
 }
 
-/** Writes an `error_description` or `scope`, without quotes, backslashes and what is not printable ASCII (RFC 6750 §3). */
+/** Writes an `error_description` or `scope`. Replaces quotes, backslashes and everything that is not printable ASCII (RFC 6750 §3). */
 function description (value: string): string {
   return `"${value.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/g, '?')}"`
 }
@@ -71,7 +71,7 @@ export interface Challenger {
   readonly scheme?: string | undefined
   /** The URL of the metadata of this API (RFC 9728 §5.1). */
   readonly resourceMetadata?: string | undefined
-  /** The algorithms of proofs, if tokens may be bound to a key, and whether they must be (RFC 9449 §7.1). */
+  /** If tokens may be bound to a key: the algorithms of proofs, and whether every token must be bound (RFC 9449 §7.1). */
   readonly dpop?: { readonly algorithms: readonly string[], readonly required: boolean } | null
 }
 
@@ -100,7 +100,7 @@ function buildChallenges ({ realm, scheme = 'Bearer', resourceMetadata, dpop = n
 /** On an error: its challenge for a request that used the scheme `DPoP`. */
 const kProofChallenge = Symbol('fastify-jwt-extended.proofChallenge')
 
-/** Gives a refusal the challenge of the scheme `DPoP`, which its request has used (RFC 9449 §7.1). @internal */
+/** Gives a refusal the challenge of the scheme `DPoP`, for a request that used this scheme (RFC 9449 §7.1). @internal */
 export function challengeByProof (error: JwtError & { readonly [kProofChallenge]?: string }): void {
   const challenge = error[kProofChallenge]
   if (challenge !== undefined && error.headers !== undefined) error.headers['WWW-Authenticate'] = challenge
@@ -138,8 +138,8 @@ function maker (code: JwtErrorCode, messages: Messages, challenger: Challenger):
 /**
  * Creates the errors of one registration.
  *
- * @param messages What replaces the package's own messages.
- * @param challenger What its challenges say.
+ * @param messages Messages in place of the package's own.
+ * @param challenger What its challenges have in common.
  *
  * @internal
  */
@@ -147,7 +147,7 @@ export function createErrors (messages: Messages = {}, challenger: Challenger = 
   return Object.freeze(Object.fromEntries(errorCodes.map(code => [code, maker(code, messages, challenger)]))) as Errors
 }
 
-/** The errors for when there is no registration: at start-up, and in hooks that find no plugin. @internal */
+/** The errors used without a registration: at start-up, and in hooks that find no plugin. @internal */
 export const defaultErrors = createErrors()
 
 /** Creates the error that stops start-up: the option, what it got, what it takes. @internal */
@@ -160,10 +160,10 @@ export function isRefusal (error: unknown): error is JwtError {
   return isJwtError(error) && table[error.code].status < 500
 }
 
-/** What a client is told of a mistake of the app. */
+/** The message that a client gets for a mistake of the app. */
 const concealed = 'Authentication is not set up correctly'
 
-/** Keeps from the client what an error says of the app's configuration. The log gets it, as the `cause`. @internal */
+/** Hides from the client what an error says about the app's configuration. The log gets it as the `cause`. @internal */
 export function conceal (error: unknown): unknown {
   if (!isJwtError(error) || (error.code !== 'FST_JWT_BAD_OPTION' && error.code !== 'FST_JWT_NOT_REGISTERED')) return error
   if (error.message === concealed) return error
@@ -172,7 +172,7 @@ export function conceal (error: unknown): unknown {
   return answer
 }
 
-/** The error of a call that can't work with these options, without telling a client of them. @internal */
+/** The error of a call that can't work with these options. Its message does not show them to a client. @internal */
 export function unsupportedCall (option: string, problem: string): TypeError {
   return new TypeError(concealed, { cause: badOption(option, problem) })
 }

@@ -23,7 +23,10 @@ export interface JwtEvents {
   'device.bound': { sessionId: string, identity: string, algorithm: DeviceAlgorithm }
   /** A bound session was refreshed with a valid proof of its device. */
   'device.refreshed': { sessionId: string, identity: string }
-  /** A proof of a device was refused. `registration`: it was to bind a session. `sessionId` is from the request, unverified. */
+  /**
+   * A proof of a device was refused. `registration`: whether the proof was meant to bind a session. `sessionId` is from the request,
+   * unverified.
+   */
   'device.refused': { code: JwtErrorCode, reason: string, registration: boolean, sessionId: string | null, requestId: string }
   /**
    * A session has ended: by the app, by reuse of a refresh token, at `sessionMaxAge`, or for a new session (`maxSessions`). `remote`:
@@ -34,7 +37,7 @@ export interface JwtEvents {
 
 interface Log { readonly level: 'debug' | 'info' | 'warn', readonly line: string }
 
-/** The log line of each event. A possible theft is a warning. What any request can cause is `debug`, which is off by default. */
+/** The log line of each event. A possible theft is a warning. An event that any request can cause is `debug`, which is off by default. */
 const lines: { readonly [Name in keyof JwtEvents]: Log } = {
   'token.refused': { level: 'debug', line: 'JWT refused' },
   'token.revoked': { level: 'info', line: 'Token revoked' },

@@ -7,8 +7,8 @@ export type Asked = { readonly hook: HookOptions } | { readonly guard: Requireme
 const mark = 'jwt '
 
 /**
- * The name of a hook's function, which says what the hook asks for. `fastify.printRoutes({ includeHooks: true })` shows it, and
- * that is the one public way to learn which hooks `addHook` has given a route.
+ * The name of a hook's function, which says what the hook asks for. `fastify.printRoutes({ includeHooks: true })` shows it. No other public
+ * API of Fastify tells which hooks `addHook` has added to a route.
  */
 export function hookName (asked: Asked): string {
   return mark + JSON.stringify(asked)

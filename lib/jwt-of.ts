@@ -3,8 +3,7 @@ import { kJwt } from './registration.ts'
 import type { JwtExtended } from './types/app-jwt.ts'
 
 /**
- * `app.jwt`, for a program in which another plugin has declared the type of that property, as `@fastify/jwt` does, and for every kind of
- * server.
+ * `app.jwt` for every kind of server, and for programs in which another plugin, such as `@fastify/jwt`, declares the type of that property.
  *
  * @param instance The app, or an encapsulated context of it: the nearest registration wins.
  * @throws `FST_JWT_NOT_REGISTERED` if the plugin is not registered there, or not yet.

@@ -1,6 +1,6 @@
 import type { FastifyRequest, FastifySchema } from 'fastify'
 
-/** In the config of a route that this package has added: its public keys, the metadata of a resource server, device binding. */
+/** Marks the config of a route that this package adds: public keys, metadata of a resource server, device binding. */
 export const kOwnRoute = Symbol.for('fastify-jwt-extended.ownRoute.1')
 
 declare module 'fastify' {
@@ -20,5 +20,5 @@ export function isForOwnRoute (request: FastifyRequest): boolean {
 /** `hide` keeps the route out of the document of @fastify/swagger. */
 const schema: FastifySchema & { hide: boolean } = { hide: true }
 
-/** What the route of a document that everyone may read is declared with. */
+/** The route options of a document that everyone may read. */
 export const publicRoute = { method: 'GET', exposeHeadRoute: true, config: { jwt: false, [kOwnRoute]: true }, schema } as const

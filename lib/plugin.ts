@@ -38,9 +38,9 @@ import type { Sessions } from './sessions/sessions.ts'
 import type { Store } from './types/store.ts'
 
 /**
- * Adds to the requests of an instance what hooks attach. All of it lies on the prototype, so that a nested registration may
- * add the same again. `kAuthentication`, which holds it, is no decorator: Fastify would write its initial value to every
- * request of the app, whatever the route, which was about 1 % of all that a server answered.
+ * Adds the request properties that hooks fill. They are on the prototype, so that a nested registration may add them again.
+ * `kAuthentication`, which holds the values, is not a decorator: Fastify would write its initial value to every request of the app, which
+ * cost about 1 % of the throughput.
  */
 function decorateRequests (fastify: FastifyInstance): void {
   fastify.decorateRequest('jwtIdentity', { getter (this: FastifyRequest) { return this[kAuthentication]?.verified.claims.identity ?? null } })
@@ -52,8 +52,8 @@ function decorateRequests (fastify: FastifyInstance): void {
 }
 
 /**
- * Opens the store: the app's own, which the app closes; that of the registration above, so that what is revoked there is refused
- * here; or one in memory, which ends with the instance.
+ * Opens the store. The app closes a store of its own. Without one, the store of the enclosing registration is used, so that a token revoked
+ * there is refused here. Otherwise a store in memory is created, which closes with the instance.
  */
 async function openStore (fastify: FastifyInstance, { store: given }: Settings): Promise<Store | null> {
   if (given === false) return null
@@ -80,7 +80,7 @@ async function createRegistration (fastify: FastifyInstance, options: JwtExtende
   const store = await openStore(fastify, settings)
   const proofs = settings.dpop && store !== null ? createProofVerifier(settings, settings.dpop, store, () => verifier.keys.opaqueKeys) : null
   const cookies = createTokenCookies(settings)
-  // Where tokens can only be kept in cookies, one that is too large must not leave a session behind.
+  // If tokens come only in cookies, a token that is too large for a cookie must not leave a session behind.
   const onlyCookies = settings.extractToken === null && settings.tokenLocation.every(location => location === 'cookies')
   const prepared = new Map<HookOptions, PreparedHook>()
   let queryTokenHidden = false
@@ -144,7 +144,7 @@ async function addTo (fastify: FastifyInstance, options: JwtExtendedOptions): Pr
   fastify.decorate('verifyJwt', verifyJwt)
 
   fastify.addHook('onRoute', function (route) {
-    // A nested registration decides for its own routes, and its hook runs for them, too.
+    // This hook also runs for the routes of a nested registration, which checks them itself.
     if (this[kRegistration] === registration) checkRouteHooks(registration, route)
   })
   protect(fastify, registration)
@@ -168,8 +168,8 @@ function plugin (fastify: FastifyInstance, options: OptionsWithKeys): Promise<vo
 }
 
 /**
- * Registers JWT login: `await app.register(jwt, { secretKey: process.env.JWT_SECRET_KEY })`. Registered again inside
- * an encapsulated context, it has other options there: the nearest wins.
+ * Registers JWT login: `await app.register(jwt, { secretKey: process.env.JWT_SECRET_KEY })`. It may be registered again in an encapsulated
+ * context, with other options there: the nearest registration wins.
  *
  * @throws `FST_JWT_BAD_OPTION`, naming the option, what it got, and what it takes.
  */

@@ -11,18 +11,18 @@ const hookLine = /^[│\s]*• \((onRequest|preValidation|preHandler)\) (\[.*\])
 export type Printed = Asked | string
 
 /**
- * Reads what `fastify.printRoutes({ includeHooks: true })` prints: the hooks and guards of this package on each route, those that
- * `addHook` has given it included.
+ * Reads what `fastify.printRoutes({ includeHooks: true })` prints: the hooks and guards of this package on each route, including those
+ * added by `addHook`.
  *
- * @returns By method and path, such as `GET /users/:id`: a list for each route, since routes may differ by a constraint alone. A route
- *   that is printed in another way is missing.
+ * @returns By method and path, such as `GET /users/:id`: a list for each route, since routes may differ only in a constraint. A route that
+ *   is printed differently is missing.
  */
 export function readPrintedHooks (tree: string): ReadonlyMap<string, ReadonlyArray<readonly Asked[]>> {
   const isOurs = (hook: Printed): hook is Asked => typeof hook !== 'string'
   return new Map([...readAllPrintedHooks(tree)].map(([route, lists]) => [route, lists.map(list => list.filter(isOurs))]))
 }
 
-/** The same, with the hooks of others by their names. */
+/** The same, with other functions by their names. */
 export function readAllPrintedHooks (tree: string): ReadonlyMap<string, ReadonlyArray<readonly Printed[]>> {
   const hooks = new Map<string, Printed[][]>()
   /** The parts of the path that is being read, each with the column in which it begins. */

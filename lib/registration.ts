@@ -11,7 +11,7 @@ import type { JwtExtended } from './types/app-jwt.ts'
 import type { MaybePromise } from './types/claims.ts'
 import type { Store } from './types/store.ts'
 
-/** A hook fitted to a registration: nothing is left to decide on a request. */
+/** A hook prepared for a registration. What does not depend on the request is decided already. */
 export interface PreparedHook {
   /** What the hook looks for in the body; `null` for nothing. */
   readonly needsBody: 'token' | 'CSRF token' | null
@@ -33,19 +33,19 @@ export interface Registration {
   readonly sessions: Sessions | null
   /** `null` without the `dpop` option. */
   readonly proofs: ProofVerifier | null
-  /** Tells the browser of a login that it may bind the session to its device; `null` if nothing is bound. */
+  /** Tells the browser at a login that it may bind the session to its device; `null` without device binding. */
   readonly announce: Announce | null
-  /** Keeps tokens of the query string out of log and answers, from the first hook on that looks for one. @throws `FST_JWT_BAD_OPTION` */
+  /** Keeps tokens in the query string out of logs and responses. Called for each hook that looks for one. @throws `FST_JWT_BAD_OPTION` */
   hideQueryToken (): void
-  /** Fits a hook to this registration, once. @throws `FST_JWT_BAD_OPTION` */
+  /** Prepares a hook for this registration, once. @throws `FST_JWT_BAD_OPTION` */
   prepare (options: HookOptions): PreparedHook
 }
 
-// A registered symbol, so that a hook of another copy of this package finds the registration, too. The number changes when the
-// shape of what is shared does: then the copies do not see each other, and a hook says that the plugin is not registered.
+// A registered symbol, so that hooks of another copy of this package find the registration, too. If the shape of the shared object changes,
+// so does the number. Copies with different numbers do not see each other, and their hooks say that the plugin is not registered.
 export const kRegistration = Symbol.for('fastify-jwt-extended.registration.1')
 
-/** Where an instance keeps its `app.jwt` under a name that nothing else takes. */
+/** The `app.jwt` of an instance, under a key that no other plugin uses. */
 export const kJwt = Symbol.for('fastify-jwt-extended.jwt.1')
 
 declare module 'fastify' {

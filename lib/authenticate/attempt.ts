@@ -6,7 +6,7 @@ import type { SessionAnswer, VerifiedToken } from '../types/verified-token.ts'
 import type { HookOptions } from './hook-options.ts'
 import type { Locator } from './locate.ts'
 
-/** One request on its way through the pipeline, for one token at a time. */
+/** The state of one request in the pipeline, which tries one token at a time. */
 export interface Attempt extends SessionAnswer {
   readonly check: Check
   readonly request: FastifyRequest
@@ -15,7 +15,7 @@ export interface Attempt extends SessionAnswer {
   /** The place that is being looked at, by its index among the locators. */
   place: number
   token: string
-  /** Further values of the same cookie, still to be tried; `null` before they were looked for. */
+  /** Further values of the same cookie that are still to be tried; `null` until they are read. */
   others: string[] | null
   verified: VerifiedToken | null
   user: JwtUser | null
@@ -23,16 +23,16 @@ export interface Attempt extends SessionAnswer {
   provenKey: string | null
   /** Why no token has passed so far. */
   refusal: JwtError | null
-  /** How much that refusal says, so that it does not depend on the order of tokens; see `refusal.ts`. */
+  /** The rank of that refusal, so that the answer does not depend on the order of tokens; see `refusal.ts`. */
   rank: number
-  /** Whether a step had to wait. The clock has moved on then. */
+  /** Whether a step had to wait. If so, the times are checked again. */
   waited: boolean
 }
 
 /** One step of the pipeline. It refuses by throwing, or returns a promise if it has to wait. */
 export type Step = (attempt: Attempt) => MaybePromise<void>
 
-/** What a hook asks for on one registration: nothing is left to decide on a request. */
+/** The requirements of a hook on one registration. What does not depend on the request is decided already. */
 export interface Check extends HookOptions {
   readonly registration: Registration
   readonly locators: readonly Locator[]

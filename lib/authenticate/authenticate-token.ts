@@ -10,7 +10,7 @@ import type { AuthenticatedToken, AuthenticateOptions } from '../types/app-jwt.t
 import type { VerifiedToken } from '../types/verified-token.ts'
 import type { Check, Step } from './attempt.ts'
 
-/** What a hook does with a token, for one that came in no request. Nothing is attached. */
+/** Does the checks of a hook for a token that did not come in a request. Attaches nothing. */
 export async function authenticateToken (registration: Registration, token: string, given: AuthenticateOptions): Promise<AuthenticatedToken> {
   const { settings, sessions, instance } = registration
   const { request, ...asked } = checkCallOptionNames(given, ['type', 'fresh', 'request'])
@@ -37,7 +37,7 @@ export async function authenticateToken (registration: Registration, token: stri
     throw error
   }
   const { claims, header } = attempt.verified as VerifiedToken
-  // Time is judged after the last wait.
+  // The times are checked again after the last wait.
   checkTimes(claims, settings)
   if (options.fresh) checkFresh(attempt)
   sessions?.learn(claims, attempt)
@@ -45,8 +45,7 @@ export async function authenticateToken (registration: Registration, token: stri
 }
 
 /**
- * Asks the callbacks of the app about a token that is about to be handed out, as a hook would when it comes in: `isRevoked`,
- * `verifyClaims` and `userLookup`.
+ * Calls `isRevoked`, `verifyClaims` and `userLookup` for a new token before it is sent, as a hook does for an incoming token.
  *
  * @throws As the hooks do.
  */

@@ -16,7 +16,7 @@ import type { Attempt, Check, Step } from './attempt.ts'
 import type { HookOptions } from './hook-options.ts'
 import type { Locator } from './locate.ts'
 
-/** Fits a hook to a registration. @throws `FST_JWT_BAD_OPTION` */
+/** Prepares a hook for a registration. @throws `FST_JWT_BAD_OPTION` */
 export function prepareHook (options: HookOptions, registration: Registration): PreparedHook {
   const { settings } = registration
   const locators = createLocators(settings, options)
@@ -94,18 +94,21 @@ function locate (attempt: Attempt): void {
   throw attempt.refusal ?? errors.FST_JWT_MISSING_TOKEN()
 }
 
-/** Of a token in a cookie, which a browser sends for any page. */
+/** Only for a token in a cookie, which a browser sends for any page. */
 function checkOrigin (attempt: Attempt): void {
   if (locatorOf(attempt).cookie !== null) refuseCrossOrigin(attempt.request, attempt.check.registration.settings)
 }
 
-/** An opaque refresh token, parsed; `null` for a token of another issuer that is as long, and for any other. */
+/**
+ * Parses an opaque refresh token; `null` for any other token. With introspection, a token of this form may be another issuer's, so one of
+ * our keys must have made it.
+ */
 function readOpaque ({ token, check: { registration: { sessions, settings } } }: Attempt): OpaqueToken | null {
   const parsed = sessions?.parseOpaque(token) ?? null
   return settings.introspection === null || parsed?.genuine === true ? parsed : null
 }
 
-/** A JWT by its signature, claims and times; an opaque refresh token by its session. */
+/** Verifies a JWT by its signature, claims and times, and an opaque refresh token by its session. */
 export function verify (attempt: Attempt): MaybePromise<void> {
   const { token, request, check: { type, registration: { verifier, sessions } } } = attempt
   const opaque = token.length === opaqueTokenLength ? readOpaque(attempt) : null
@@ -117,7 +120,7 @@ export function verify (attempt: Attempt): MaybePromise<void> {
 
 const verifiedOf = ({ verified }: Attempt): VerifiedToken => verified as VerifiedToken
 
-/** Double submit, of a token in a cookie. */
+/** Double submit, only for a token in a cookie. */
 function checkCsrfToken (attempt: Attempt): void {
   const { cookie } = locatorOf(attempt)
   if (cookie !== null) refuseWithoutCsrfToken(attempt.request, verifiedOf(attempt).claims, cookie, attempt.check.registration.settings)
@@ -133,12 +136,12 @@ export function checkFresh (attempt: Attempt): void {
 }
 
 export function checkRevocation (attempt: Attempt): MaybePromise<void> {
-  // Of the token before.
+  // These are the answers for the previous token.
   attempt.stored = attempt.state = null
   return refuseRevoked(attempt.check.registration, attempt.request, verifiedOf(attempt), attempt)
 }
 
-/** Proof of possession (RFC 9449 §7.1), of a token that is bound to a key. Last of what the token itself must pass, since a proof is used up by it. */
+/** Proof of possession of a bound token (RFC 9449 §7.1). It is the last check of the token itself, since it uses up the proof. */
 function checkPossession (attempt: Attempt): MaybePromise<void> {
   const { token, request, check: { registration: { proofs } } } = attempt
   const proven = proofs?.checkToken(request, token, verifiedOf(attempt).claims, locatorOf(attempt)) ?? null
@@ -162,7 +165,7 @@ export function lookUpUser (attempt: Attempt): MaybePromise<void> {
   })
 }
 
-/** The only place where a request gets an identity. Time is judged after the last wait. Only now is the token accepted. */
+/** The only place where a request gets an identity. If a step has waited, the times are checked again. Only now is the token accepted. */
 function attach (attempt: Attempt): void {
   const { request, user, stored, provenKey, check: { fresh, registration: { settings, sessions } }, waited } = attempt
   const verified = verifiedOf(attempt)
@@ -176,7 +179,7 @@ function attach (attempt: Attempt): void {
 
 /** Tries another token if there is one. Otherwise the request is refused, or anonymous. */
 function refuse (attempt: Attempt, error: unknown): MaybePromise<void> {
-  // A fault, or a store that does not answer, is no verdict on the token.
+  // A fault, or a store that does not answer, says nothing about the token.
   if (!isRefusal(error)) throw error
   const refusal = weigh(attempt, error)
   if (!mayTryNext(attempt)) return conclude(attempt, refusal)

@@ -2,7 +2,10 @@ import { challengeByProof, isJwtError } from '../errors.ts'
 import type { FastifyRequest, onSendHookHandler } from 'fastify'
 import type { JwtError } from '../types/errors.ts'
 
-/** On a request: the refusal that it is answered with, unless something has made it good. No decorator, which a context declared before the plugin would lack. */
+/**
+ * On a request: the refusal to answer it with, unless a later hook accepts the request. Not a decorator, since a context declared before
+ * the plugin would not have it.
+ */
 const kRefusal = Symbol.for('fastify-jwt-extended.refusal.1')
 
 declare module 'fastify' {
@@ -18,14 +21,14 @@ export function rememberRefusal (request: FastifyRequest, error: unknown): void 
   request[kRefusal] = error
 }
 
-/** Forgets it, since another hook has accepted the request, such as an alternative of `@fastify/auth`. */
+/** Forgets the refusal, since another hook has accepted the request, such as an alternative in `@fastify/auth`. */
 export function forgetRefusal (request: FastifyRequest): void {
   if (request[kRefusal] !== undefined) request[kRefusal] = undefined
 }
 
 /**
- * Puts the challenge on the reply, whatever has answered the error (RFC 9110 §11.6.1): an error handler of the app knows nothing of
- * the headers of an error. An answer with another status is not that of the refusal.
+ * Adds the challenge to the response (RFC 9110 §11.6.1), also if an error handler of the app has sent it without the headers of the error.
+ * A response with another status does not answer the refusal.
  */
 export const challengeOnSend: onSendHookHandler = function challengeOnSend (request, reply, payload, done) {
   const refusal = request[kRefusal]

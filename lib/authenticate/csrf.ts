@@ -5,7 +5,7 @@ import type { Settings } from '../options/settings.ts'
 import type { JwtClaims, TokenType } from '../types/claims.ts'
 
 /**
- * Refuses a cross-origin request that would act with the user's cookie. A WebSocket needs no more than a GET for that.
+ * Refuses a cross-origin request that would act with the user's cookie. WebSocket upgrades are included, although they may be a GET.
  *
  * @throws `FST_JWT_CSRF`
  */
@@ -15,7 +15,7 @@ export function refuseCrossOrigin (request: FastifyRequest, { csrfProtection, cs
 }
 
 /**
- * Double submit. A WebSocket upgrade can carry no header of the page's, and was checked by its origin.
+ * Double submit. WebSocket upgrades are exempt: a page can't add a header to them, and `refuseCrossOrigin` has checked their origin.
  *
  * @param cookie Which cookie the token came in.
  * @throws `FST_JWT_CSRF`

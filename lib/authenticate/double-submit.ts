@@ -10,8 +10,8 @@ function valueOf (field: unknown): unknown {
 }
 
 /**
- * Double-submit CSRF protection as in Flask-JWT-Extended: the `csrf` claim of a token that came in a cookie must
- * come again in a header or a form field, which a page of another origin can't read and so can't send.
+ * Double-submit CSRF protection as in Flask-JWT-Extended. If a token came in a cookie, its `csrf` claim must also come in a header or a
+ * form field. A page of another origin can't read the claim, so it can't send it.
  *
  * @param cookie Which cookie the token came in.
  * @throws `FST_JWT_CSRF`

@@ -12,23 +12,23 @@ export function isWebSocketUpgrade ({ method, headers }: FastifyRequest): boolea
   return method === 'CONNECT' && String(headers[':protocol']).toLowerCase() === 'websocket'
 }
 
-/** Whether an origin is that of the host the request was sent to, behind a trusted proxy too. */
+/** Whether an origin is that of the request's own host, also behind a trusted proxy. */
 function isOwnOrigin (origin: string, request: FastifyRequest): boolean {
   if (!URL.canParse(origin)) return false
   const { protocol, host, origin: serialised } = new URL(origin)
-  // A Host header is a host and a port (RFC 9110 §7.2). A parser would cut a path or user information off.
+  // A Host header is a host and a port (RFC 9110 §7.2). A URL parser would cut off a path or user information.
   if (!/^https?:$/.test(protocol) || !/^[^/?#@\\\s]+$/.test(request.host)) return false
-  // What has a path, user information or another spelling was not written by a browser (RFC 6454 §6.2).
+  // A browser writes an origin in one spelling, without path and user information (RFC 6454 §6.2).
   if (serialised !== origin) return false
-  // The default port may be spelt in Host and never is in Origin; both are compared in the parsed form.
+  // `Host` may contain the default port, `Origin` never does. So their parsed forms are compared.
   const own = `${protocol}//${request.host}`
   return host !== '' && URL.canParse(own) && new URL(own).host === host
 }
 
 /**
- * Refuses a cross-origin request of a browser by its Fetch Metadata, as OWASP's CSRF cheat sheet and Go's
- * `CrossOriginProtection` do: a trusted `Origin` passes; else `Sec-Fetch-Site` must be `same-origin` or
- * `none`; without it, an `Origin` must be that of the host; with neither it is no browser, and passes.
+ * Refuses a cross-origin request of a browser by its Fetch Metadata, as OWASP's CSRF cheat sheet and Go's `CrossOriginProtection` do: a
+ * trusted `Origin` passes. Otherwise `Sec-Fetch-Site` must be `same-origin` or `none`. Without that header, the `Origin` must be that of
+ * the host. A request with neither header is not from a browser, and passes.
  *
  * @throws `FST_JWT_CSRF`
  */

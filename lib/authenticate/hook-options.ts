@@ -22,7 +22,7 @@ const table = {
   skipRevocationCheck: { check: validate.boolean, fallback: false }
 } as const satisfies { [Name in keyof Required<VerifyOptions>]: { check: validate.Validator<unknown>, fallback: unknown } }
 
-/** One object for each combination there is, so that `request.verifyJwt` finds the check it made the last time. */
+/** One object for each combination of options, so that `request.verifyJwt` finds the check that it prepared before. */
 const combinations = new Map<string, HookOptions>()
 
 /** Checks the options of a hook. @throws `FST_JWT_BAD_OPTION` */

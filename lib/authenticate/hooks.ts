@@ -24,8 +24,8 @@ export function nearest (request: FastifyRequest): Registration {
 }
 
 /**
- * What a hook ends with when something was thrown: a callback may throw anything, or reject with nothing, and
- * `done(undefined)` would let the request pass.
+ * The error that a hook passes to `done`. A callback may throw any value, also `undefined`, and `done(undefined)` would let the request
+ * pass.
  */
 function faultOf (thrown: unknown): Error {
   if (typeof thrown === 'object' && thrown !== null) return conceal(thrown) as Error
@@ -42,10 +42,10 @@ function fail (request: FastifyRequest, thrown: unknown, done: HookHandlerDoneFu
   done(faultOf(thrown))
 }
 
-/** A hook in this package, for the request of any kind of server. */
+/** The type of a hook inside this package. */
 type HookFunction = (this: unknown, request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void
 
-/** A hook for every kind of server. @internal */
+/** Gives a hook the type that fits every kind of server. @internal */
 export function forEveryServer (hook: HookFunction): JwtHook {
   return hook as JwtHook
 }
@@ -84,7 +84,7 @@ export function runAsHook (check: (request: FastifyRequest) => MaybePromise<void
  */
 export function verifyJwt (options: VerifyOptions = {}): JwtHook {
   const resolved = resolveHookOptions(options)
-  // Nearly always the instance of the request before: then nothing has to be looked up.
+  // Nearly always the instance of the previous request. Then nothing has to be looked up.
   let last: { readonly server: FastifyInstance, readonly prepared: PreparedHook } | undefined
 
   const hook = forEveryServer(function (request, _reply, done) {
@@ -151,8 +151,8 @@ export function hookOptionsOf (hook: unknown): HookOptions | undefined {
 }
 
 /**
- * Fits the hooks of a route to their instance when the route is declared, so that a hook that can't work there stops start-up
- * and not the first request.
+ * Prepares the hooks of a route when the route is declared. So a hook that can't work there stops start-up, instead of failing on a
+ * request.
  *
  * @throws `FST_JWT_BAD_OPTION`
  *

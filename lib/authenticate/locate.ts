@@ -9,7 +9,7 @@ import type { FoundLocation, TokenLocation } from '../types/hooks.ts'
 /** One place to look for a token. */
 export interface Locator {
   readonly location: FoundLocation
-  /** The cookie's token type if the token comes in a cookie, which a browser sends by itself; else `null`. */
+  /** The token type of the cookie; `null` for other places. CSRF protection needs it, since a browser sends cookies by itself. */
   readonly cookie: TokenType | null
   /** Whether the token comes with the scheme `DPoP` (RFC 9449 §7.1). */
   readonly bound: boolean
@@ -19,13 +19,13 @@ export interface Locator {
    * @throws `FST_JWT_BAD_REQUEST` if the place is malformed.
    */
   find (request: FastifyRequest): string | undefined
-  /** What else stands in this place besides the token that was found. */
+  /** Other values in this place, besides the token that was found. */
   others (request: FastifyRequest, found: string): string[]
-  /** Why no token was found in this place, for the log. Nothing of a value stands in it. */
+  /** Why no token was found in this place, for the log. It shows nothing of a value except the scheme of a header. */
   describe (request: FastifyRequest): string
 }
 
-/** Without the white space of RFC 9110 §5.6.3 around it; `trim` would take off a no-break space, too. */
+/** Removes white space (RFC 9110 §5.6.3) at both ends. `trim` would also remove a no-break space. */
 function withoutSpaces (value: string): string {
   let start = 0
   let end = value.length
@@ -45,7 +45,7 @@ function headerLocator ({ headerName, errors }: Settings, headerType: string, bo
   const prefix = headerType === '' ? '' : `${headerType} `
   const lowerCaseScheme = headerType.toLowerCase()
 
-  /** Every spelling but the one that nearly all clients send. */
+  /** Reads every spelling except the one that nearly all clients send. */
   function readUnusual (value: string): string | undefined {
     const trimmed = withoutSpaces(value)
     if (headerType === '') return trimmed === '' ? undefined : onePart(trimmed)
@@ -57,7 +57,7 @@ function headerLocator ({ headerName, errors }: Settings, headerType: string, bo
 
   function onePart (token: string): string {
     if (token === '') throw errors.FST_JWT_BAD_REQUEST(`No token after ${headerType}`)
-    // `[object Object]`, with or without quotes, is for the verifier to name.
+    // The verifier has a better message for `[object Object]`, with or without quotes.
     if (!token.includes(' ') || /^["']?\[object \w+\]["']?$/.test(token)) return token
     throw errors.FST_JWT_BAD_REQUEST(token.toLowerCase().startsWith(`${lowerCaseScheme} `)
       ? `${headerType} appears twice before the token`
@@ -73,7 +73,7 @@ function headerLocator ({ headerName, errors }: Settings, headerType: string, bo
       const value = headers[headerName]
       if (typeof value !== 'string') return `no header ${headerName}`
       if (headerType === '' || value === '') return `header ${headerName} is empty`
-      // Of anything else, the first word may be a secret.
+      // Any other first word may be a secret.
       const scheme = /^([a-z][a-z-]{0,15}) /i.exec(value)?.[1]
       return `header ${headerName} ${scheme === undefined ? 'has no scheme' : `has the scheme '${scheme}'`}, and takes '${headerType} <token>'`
     },
@@ -93,8 +93,8 @@ const maxCookieValues = 8
 /**
  * A token cookie. `request.cookies` is read if `@fastify/cookie` has run, else the header itself.
  *
- * A browser sends several cookies of one name if they differ in domain or path, the older first (RFC 6265 §5.4). The further
- * values are only looked at if the header is where the first one came from: an app may have put another value in its place.
+ * A browser sends several cookies of one name if they differ in domain or path: longer paths first, then older cookies (RFC 6265 §5.4). The
+ * further values are read only if the first one came from the header, since an app may have replaced it in `request.cookies`.
  */
 function cookieLocator (settings: Settings, type: TokenType): Locator {
   const name = type === 'access' ? settings.accessCookieName : settings.refreshCookieName
@@ -114,7 +114,7 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
       const cookies = request.cookies ?? request.server.parseCookie(request.headers.cookie ?? '')
       // A hook of the app may have put anything there.
       const value: unknown = cookies[name]
-      // An empty one may stand before one that is not.
+      // An empty cookie may come before a non-empty one of the same name.
       if (value === '') return valuesIn(request)[0]
       if (value === undefined || value === null) return undefined
       if (typeof value !== 'string') throw errors.FST_JWT_BAD_REQUEST(`Cookie ${name} is not a string`)
@@ -127,7 +127,7 @@ function cookieLocator (settings: Settings, type: TokenType): Locator {
   }
 }
 
-/** Of a request without a token: a cookie of ours where cookies are no location. */
+/** For the log of a request without a token: our cookies in it, if cookies are not a location. */
 export function describeIgnoredCookies ({ tokenLocation, accessCookieName, refreshCookieName }: Settings, { headers }: FastifyRequest): string[] {
   if (tokenLocation.includes('cookies')) return []
   const names = (headers.cookie ?? '').split(';').map(pair => pair.split('=', 1)[0]?.trim())
@@ -179,7 +179,7 @@ export function fieldOf (container: unknown, name: string): unknown {
     : undefined
 }
 
-/** Whether a request says that its body is JSON, of a suffix of RFC 6839 §3.1 too. */
+/** Whether the `Content-Type` is JSON, or has the suffix `+json` (RFC 6839 §3.1). */
 function isJson (request: FastifyRequest): boolean {
   return /^application\/(?:[^\s;]+\+)?json\s*(?:;|$)/i.test(request.headers['content-type'] ?? '')
 }
@@ -188,7 +188,7 @@ function isUrlEncoded (request: FastifyRequest): boolean {
   return /^application\/x-www-form-urlencoded\s*(?:;|$)/i.test(request.headers['content-type'] ?? '')
 }
 
-/** Whether a request says that its body is what an HTML form sends. */
+/** Whether the `Content-Type` is that of an HTML form. */
 export function isForm (request: FastifyRequest): boolean {
   return isUrlEncoded(request) || /^multipart\/form-data\s*(?:;|$)/i.test(request.headers['content-type'] ?? '')
 }
@@ -196,14 +196,14 @@ export function isForm (request: FastifyRequest): boolean {
 /** Methods whose body Fastify does not parse. */
 const bodyless: ReadonlySet<string> = new Set(['GET', 'HEAD', 'TRACE'])
 
-/** Whether a body was announced that nobody has read: the hook runs before Fastify parses it. */
+/** Whether the request has a body that is not read yet, because the hook runs before Fastify parses it. */
 function isBodyUnread ({ body, raw, method, headers }: FastifyRequest): boolean {
   if (body !== undefined || raw.readableDidRead || bodyless.has(method)) return false
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > 0
 }
 
 /**
- * Says in the log that a hook needs the body and runs before it is parsed.
+ * Logs an error if a hook needs the body but runs before it is parsed.
  *
  * @returns Whether that is so.
  */
@@ -224,7 +224,7 @@ function extractLocator (extractToken: NonNullable<Settings['extractToken']>, ty
       const token: unknown = extractToken(request, type)
       if (token === undefined || token === null || token === '') return undefined
       refusePromise(token, 'extractToken', 'a string or undefined')
-      // `request.query.token as string`, and a client that sends it twice.
+      // For example `request.query.token as string`, if a client sends the parameter twice.
       if (typeof token !== 'string') throw errors.FST_JWT_BAD_REQUEST('What should hold a token is not one string')
       return token
     }
@@ -242,7 +242,7 @@ const byLocation: Record<TokenLocation, (settings: Settings, types: readonly Tok
 }
 
 /**
- * Where a hook looks for a token, in order of precedence: the first place that holds one decides.
+ * The places where a hook looks for a token, in order of precedence.
  *
  * @throws `FST_JWT_BAD_OPTION`
  */

@@ -18,12 +18,12 @@ function decoded (text: string): string {
   }
 }
 
-/** A name in a URL, and what begins it: `;` as well as `&`, since Fastify may be told so. */
+/** The name of a query parameter. It may follow a `;`, since Fastify can be configured to separate parameters by `;`. */
 const nameOfPair = /(?:^|[?;])([^?;=#]*)=/g
 
 /**
- * A URL without the values of a query parameter, however its name is escaped or indexed. What follows it up to the next `&` goes,
- * too: Fastify may have been told that `;` is part of a value.
+ * Replaces the values of a query parameter in a URL, also if its name is escaped or indexed. A value ends at the next `&`: whether a `;` is
+ * part of it depends on the configuration of Fastify.
  */
 export function redactUrl (url: string, parameter: string): string {
   return url.split('&').map((part, index) => {
@@ -41,7 +41,7 @@ function redactText (text: string, url: string, redacted: string): string {
   return text.replaceAll(url, redacted)
 }
 
-/** A logger whose texts do not hold the URL of a request. */
+/** A logger that replaces the URL of a request in its texts. */
 function redactingLogger (log: FastifyBaseLogger, url: string, redacted: string): FastifyBaseLogger {
   const wrapped = Object.create(log) as FastifyBaseLogger
   const hide = (value: unknown): unknown => typeof value === 'string' ? redactText(value, url, redacted) : value
@@ -52,7 +52,7 @@ function redactingLogger (log: FastifyBaseLogger, url: string, redacted: string)
   return wrapped
 }
 
-/** Whether nothing is logged: the logger that Fastify uses then has no level, and one empty function for all. */
+/** Whether logging is off. The logger of Fastify then has no level, and one empty function for all levels. */
 function isSilent ({ log }: FastifyInstance): boolean {
   return (log.level as string | undefined) === undefined && log.fatal === log.trace
 }
@@ -61,7 +61,7 @@ function isRoot (instance: FastifyInstance): boolean {
   return !('addHook' in Object.getPrototypeOf(instance))
 }
 
-/** Whether a registration of the root keeps this query parameter out of the log already. */
+/** Whether a registration on the root instance already keeps this query parameter out of the log. */
 function isHiddenAbove ({ instance, settings: { queryStringName } }: Registration): boolean {
   const above = registrationOf(Object.getPrototypeOf(instance) as FastifyInstance)
   if (above === undefined) return false
@@ -69,7 +69,7 @@ function isHiddenAbove ({ instance, settings: { queryStringName } }: Registratio
   return (isRoot(above.instance) && tokenLocation.includes('queryString') && name === queryStringName) || isHiddenAbove(above)
 }
 
-/** Fastify writes the URL of every request into its first log line, which precedes all hooks: only the serializer is left. */
+/** Fastify logs the URL of every request before any hook runs. Only the serializer can change that line. */
 function redactSerializer (fastify: FastifyInstance, parameter: string): void {
   const serializers = Reflect.get(fastify.log, kSerializers) as Serializers | undefined
   const serialize = serializers?.['req']
@@ -84,18 +84,18 @@ function redactSerializer (fastify: FastifyInstance, parameter: string): void {
   }
 }
 
-/** The URL of a request, and what may be shown of it; `null` if that is the same. */
+/** The URL of a request, and the redacted URL; `null` if they are equal. */
 function urlsOf ({ raw: { url = '' } }: FastifyRequest, parameter: string): { url: string, redacted: string } | null {
   const redacted = redactUrl(url, parameter)
   return redacted === url ? null : { url, redacted }
 }
 
 /**
- * Keeps tokens that come in the query string out of log and answers: Fastify writes the URL of a request into its first line,
- * and that of a request without a route into another line and the answer.
+ * Keeps tokens in the query string out of logs and responses. Fastify logs the URL of each request. If a request has no route, Fastify also
+ * writes its URL into a second log line and into the response.
  *
- * @throws `FST_JWT_BAD_OPTION` if it cannot: in a nested context, since a request without a route is the root's; and with a logger
- *   that has no serializers.
+ * @throws `FST_JWT_BAD_OPTION` in a nested context, unless the root already does this, since the root handles requests without a route; and
+ *   with a logger that has no serializers.
  */
 export function redactQueryToken (registration: Registration): void {
   const { instance: fastify, settings: { queryStringName: parameter } } = registration

@@ -9,9 +9,9 @@ import type { HookOptions } from './hook-options.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { VerifyOptions } from '../types/hooks.ts'
 
-/** In a route's config: whether the route carries a hook that requires a token, and so decides for itself. */
+/** In a route's config: whether the route has its own hook that requires a token. */
 const kOwnHook = Symbol('fastify-jwt-extended.ownHook')
-/** On a request: the hook that waits for the body. No decorator, which a context declared before the plugin would lack. */
+/** On a request: the hook that waits for the body. Not a decorator, since a context declared before the plugin would not have it. */
 const kPending = Symbol('fastify-jwt-extended.pendingHook')
 
 declare module 'fastify' {
@@ -23,7 +23,7 @@ declare module 'fastify' {
   }
 }
 
-/** The policy owner: the registration itself if `protect` was given, else the one above. Asked late, since that may load later. */
+/** The policy owner: the registration itself if `protect` was given, else the enclosing one. Not cached, since that may load later. */
 function policyOwnerOf (registration: Registration): Registration {
   const above = registrationOf(Object.getPrototypeOf(registration.instance) as FastifyInstance)
   return registration.settings.protect !== null || above === undefined ? registration : policyOwnerOf(above)
@@ -49,7 +49,7 @@ function optionsOf (jwt: VerifyOptions, url: string): HookOptions {
   }
 }
 
-/** What `protect` asks of a route; `null` when it leaves it alone. */
+/** What `protect` requires of a route; `null` for nothing. */
 function requirementOf (registration: Registration, url: string, jwt: false | VerifyOptions | undefined, hasOwnHook: boolean): HookOptions | null {
   if (jwt === false) return null
   if (jwt !== undefined) return optionsOf(jwt, url)
@@ -57,9 +57,9 @@ function requirementOf (registration: Registration, url: string, jwt: false | Ve
 }
 
 /**
- * What `protect` asks of a route besides its hooks; `null` where nothing.
+ * What `protect` requires of a route in addition to its hooks; `null` for nothing.
  *
- * @param registration The nearest to the route.
+ * @param registration The registration nearest to the route.
  * @throws `FST_JWT_BAD_OPTION` if the route's `config.jwt` is invalid.
  */
 export function protectionOf (registration: Registration, route: { url: string, config: RouteOptions['config'] }): HookOptions | null {
@@ -69,15 +69,15 @@ export function protectionOf (registration: Registration, route: { url: string, 
 }
 
 /**
- * Puts `jwtRequired` on every route of the context, those declared before the plugin too, but for `skipPaths` and what
- * a route's `config.jwt` says. It is matched against the pattern of the route that has been found, never the
- * URL: no spelling of a URL gets a request to a protected handler.
+ * Puts `jwtRequired` on every route of the context, also on routes declared before the plugin. `skipPaths` and `config.jwt` make
+ * exceptions. `skipPaths` are compared with the pattern of the route that was found, never with the URL: no spelling of a URL gets past the
+ * protection.
  */
 function addProtection (fastify: FastifyInstance, owner: Registration): void {
   const decisions = new WeakMap<object, PreparedHook | 'open'>()
   let printed: ReturnType<typeof readPrintedHooks> | undefined
 
-  /** Whether a route that was declared before the plugin has a hook that requires a token. If it can't be told, it has none. */
+  /** Whether a route that was declared before the plugin has a hook that requires a token. If this is unclear, the answer is no. */
   function hasEarlyHook ({ method, routeOptions: { url } }: FastifyRequest): boolean {
     printed ??= readPrintedHooks(fastify.printRoutes({ includeHooks: true }))
     const [hooks = [], another] = printed.get(`${method} ${url}`) ?? []
@@ -93,7 +93,7 @@ function addProtection (fastify: FastifyInstance, owner: Registration): void {
   }
 
   function verify (request: FastifyRequest): MaybePromise<void> {
-    // There is nothing to protect without a route: it stays a 404.
+    // Without a route there is nothing to protect: the response stays a 404.
     if (request.is404) return
     const { config } = request.routeOptions
     let decision = decisions.get(config)
@@ -118,14 +118,14 @@ function addProtection (fastify: FastifyInstance, owner: Registration): void {
   })
 }
 
-/** A path that opens no route is a spelling mistake, or a route that has gone: worth a word, since the route meant stays shut. */
+/** Warns of a path in `skipPaths` that matches no route. It is misspelt, or the route was removed. The intended route stays protected. */
 function warnOfUnusedPaths (fastify: FastifyInstance, { settings }: Registration): void {
   const urls = new Set<string>()
   fastify.addHook('onRoute', route => { urls.add(route.url) })
   fastify.addHook('onReady', async () => {
     for (const path of settings.skipPaths) {
       const known = [...urls].some(url => isSkipped(url, [path])) ||
-        // A route declared before the plugin has not been seen.
+        // `onRoute` does not see a route declared before the plugin.
         fastify.supportedMethods.some(method => fastify.hasRoute({ method, url: path }))
       if (!known) fastify.log.warn(`skipPaths: '${path}' matches no route; it is compared with route patterns, prefix, case and trailing slash included`)
     }
@@ -135,21 +135,21 @@ function warnOfUnusedPaths (fastify: FastifyInstance, { settings }: Registration
 /**
  * Carries out the `protect`, `skipPaths` and `config.jwt` options for one registration.
  *
- * A registration inside another that does not say `protect` is protected as the one above it says, with its own keys: that
- * a context has other options does not open its routes. `protect: false` does.
+ * A nested registration without `protect` inherits it from the enclosing one, and uses its own keys. So other options alone do not open the
+ * routes of a context; `protect: false` does.
  */
 export function protect (fastify: FastifyInstance, registration: Registration): void {
   fastify.addHook('onRoute', function (route) {
     if (registrationOf(this) !== registration) return
     const jwt = route.config?.jwt
     if (policyOwnerOf(registration).settings.protect !== true) {
-      // Silence here would leave a route open that was meant to be shut.
+      // Otherwise a route that was meant to be protected would be open.
       if (jwt !== undefined && jwt !== false) throw badOption('config.jwt', `of route ${route.url} does nothing without protect: true; add it, or give the route a hook`)
       return
     }
     route.config = { ...route.config, [kOwnHook]: routeHooks(route).some(hook => hookOptionsOf(hook)?.optional === false) }
     const options = protectionOf(registration, { url: route.url, config: route.config })
-    // Fitted now, so that what can't work stops start-up.
+    // Prepared now, so that a hook that can't work stops start-up.
     if (options !== null) registration.prepare(options)
   })
   if (registration.settings.protect !== true) return

@@ -13,36 +13,36 @@ export function wrongType ({ type, registration: { settings: { errors } } }: Che
   return type === 'access' ? errors.FST_JWT_ACCESS_REQUIRED() : errors.FST_JWT_REFRESH_REQUIRED()
 }
 
-/** Refusals of a token that is genuine, at the wrong time: a client refreshes, or waits. */
+/** Refusals of a genuine token at the wrong time: the client must refresh, or wait. */
 const untimely: ReadonlySet<string> = new Set(['FST_JWT_EXPIRED', 'FST_JWT_NOT_YET_VALID', 'FST_JWT_STALE'])
 
 /**
- * Whether a refused token leaves the decision to the other tokens of the request: it is not of the type the hook asks for. One that is
- * untimely counts, too, since a front end sends its access token with every request, also with the one that refreshes. If a hook takes
- * both types, an expired access token must not hide the refresh token beside it.
+ * Whether another token of the request may still decide, because this one is not of the type that the hook asks for. This
+ * holds for an untimely token, too: a front end sends its access token with every request, also with a refresh. If a hook accepts both
+ * types, an expired access token must not hide the refresh token beside it.
  */
 function leavesDecision ({ check, token }: Attempt, { code }: JwtError): boolean {
   if (code === 'FST_JWT_ACCESS_REQUIRED' || code === 'FST_JWT_REFRESH_REQUIRED') return true
   if (!untimely.has(code)) return false
   if (check.type === 'any') return true
-  // Times are checked after the signature, so that the claims can be believed. An opaque token has none, and is a refresh token.
+  // Times are checked after the signature, so these claims are verified. An opaque token has no claims, and is a refresh token.
   const { type = 'access' } = readPayload(token) ?? { type: 'refresh' }
   return type !== check.type
 }
 
-/** From here on a refusal decides: no other place is looked at. */
+/** From this rank on, a refusal decides: no other place is tried. */
 const decides = 2
 
 /**
- * How much a refusal says. A token that was meant says more than one of the other type. Of these an expired one says more, since a
- * client refreshes it, and a reused one most, since its session has to end.
+ * The rank of a refusal. A refusal that decides ranks above one that does not. Within each group, an expired token ranks higher, since the
+ * client refreshes it, and a reused one highest, since its session must end.
  */
 function rankOf (attempt: Attempt, error: JwtError): number {
   const weight = error.code === 'FST_JWT_REUSED' ? 2 : error.code === 'FST_JWT_EXPIRED' ? 1 : 0
   return weight + (leavesDecision(attempt, error) ? 0 : decides)
 }
 
-/** Keeps the refusal that says more, or the first of two. @returns The one to answer with, if no other token passes. */
+/** Keeps the refusal with the higher rank, or the first of two equal ones. @returns The one to answer with, if no other token passes. */
 export function weigh (attempt: Attempt, error: JwtError): JwtError {
   const rank = rankOf(attempt, error)
   if (attempt.refusal !== null && rank <= attempt.rank) return attempt.refusal
@@ -52,8 +52,8 @@ export function weigh (attempt: Attempt, error: JwtError): JwtError {
 }
 
 /**
- * Whether another token of the request may still pass: a further value of the same cookie, since a browser may send several,
- * or what the next place holds, since a token of the other type is meant for other routes.
+ * Whether to try another token of the request: a further value of the same cookie, since a browser may send several, or else the token in
+ * the next place, if no refusal decides yet.
  */
 export function mayTryNext (attempt: Attempt): boolean {
   const { check: { locators }, place, request, token } = attempt
@@ -72,21 +72,22 @@ function mayBeInBody ({ check: { locators }, place, request }: Attempt): boolean
 }
 
 /**
- * A browser that could not refresh a bound session sends the request without its cookie, and says so: the user is signed in still.
+ * A browser that could not refresh a bound session sends the request without its cookie, and says so in a header. The user is still signed
+ * in, so the answer is a 503.
  */
 function skippedRefresh ({ check: { registration: { settings: { deviceBinding, errors } } }, request }: Attempt, { code }: JwtError): JwtError | null {
   if (deviceBinding === false || request.headers['secure-session-skipped'] === undefined) return null
   return code === 'FST_JWT_MISSING_TOKEN' || code === 'FST_JWT_EXPIRED' ? errors.FST_JWT_DEVICE_REFRESH_SKIPPED() : null
 }
 
-/** Says in the log which places were looked at, and what stood there. */
+/** Logs which places were searched, and why they hold no token. */
 function reportMissing ({ check: { locators, registration: { settings } }, request }: Attempt): void {
   if (!logs(request.log, 'debug')) return
   const places = [...locators.map(locator => locator.describe(request)), ...describeIgnoredCookies(settings, request)]
   request.log.debug(`No JWT was found: ${places.join('; ')}`)
 }
 
-/** The end of a request without a token that passes. */
+/** Refuses a request without an accepted token, or lets it pass as anonymous. */
 export function conclude (attempt: Attempt, refusal: JwtError): MaybePromise<void> {
   const { check: { optional, registration: { sessions } }, request } = attempt
   const missing = refusal.code === 'FST_JWT_MISSING_TOKEN'

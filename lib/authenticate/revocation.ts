@@ -10,10 +10,10 @@ import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionAnswer, VerifiedToken } from '../types/verified-token.ts'
 
 /**
- * Refuses a token that the store or the `isRevoked` option calls revoked.
+ * Refuses a token that is revoked according to the store or the `isRevoked` option.
  *
- * @param known Gets what the store says of the session. The caller tells `sessions.learn` of it once the token has passed everything.
- * @param ask Whether the store has to be asked, although it could answer from memory: for a token that another one is made of.
+ * @param known Receives the store's answer about the session. The caller passes it to `sessions.learn` after all checks.
+ * @param ask Whether to query the store even if it could answer from memory: for a token from which another one is created.
  * @returns Nothing; a promise only if the store or the callback returned one.
  * @throws `FST_JWT_REVOKED`, `FST_JWT_STALE`, `FST_JWT_REUSED`, `FST_JWT_STORE_UNAVAILABLE`
  */
@@ -25,9 +25,9 @@ export function refuseRevoked (
 }
 
 /**
- * Whether an access token needs no question, since the store holds its denials in memory. Of a session it asks once for each pair of
- * tokens: whether it is there, and to write down that the pair is used. Of another issuer's session it asks once: it may have been
- * revoked before the denials were held, and its issuer still makes tokens.
+ * Whether an access token passes without a query, because the store holds its denials in memory. The store is still queried once for each
+ * pair of tokens of a session: to check that the session exists, and to record that the pair is used. It is queried once for the session of
+ * another issuer: the session may have been revoked before the denials were held, and its issuer still creates tokens.
  *
  * @throws `FST_JWT_REVOKED`
  */
@@ -39,7 +39,7 @@ function passesFromMemory ({ store, sessions, settings: { errors } }: Registrati
   return verdict === 'passes' && (sid === null || sessions?.isKnown(sid, generation) === true)
 }
 
-/** Asks the store, synchronously if it can answer so. It fails closed: no answer is a 503. */
+/** Queries the store, synchronously if the store is synchronous. It fails closed: no answer is a 503. */
 function askStore (registration: Registration, verified: VerifiedToken, known: SessionAnswer): MaybePromise<void> {
   const { store, sessions, settings: { errors } } = registration
   const { jti = null, sid = null, type } = verified.claims
@@ -52,12 +52,14 @@ function askStore (registration: Registration, verified: VerifiedToken, known: S
   } catch (cause) {
     throw storeUnavailable(errors, cause)
   }
-  // Nothing is created for a store that answers at once.
+  // No closure is created for a store that answers synchronously.
   if (isPromise(answer)) return answer.then(state => { judge(state, sessions, verified, errors, known) }, (cause: unknown) => { throw storeUnavailable(errors, cause) })
   judge(answer, sessions, verified, errors, known)
 }
 
-/** What the store says of an access token, and of a token of no session. An answer that is none must not open doors. */
+/**
+ * Judges the store's answer about an access token, or a token without a session. An answer that makes no sense must not let the token pass.
+ */
 function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { sid, gen }, foreign }: VerifiedToken, errors: Errors, known: SessionAnswer): void {
   if (answer === false) return
   if (answer === true || answer === 'denied') throw errors.FST_JWT_REVOKED()
@@ -69,7 +71,7 @@ function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { si
     return
   }
   if (unknown) {
-    // The record of one of our sessions is gone before its tokens: the store has lost data.
+    // The record of one of our sessions is gone, but its tokens are still valid: the store has lost data.
     if (sessions.complete && foreign !== true) throw errors.FST_JWT_REVOKED()
     return
   }
@@ -77,7 +79,7 @@ function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { si
   known.state = answer
 }
 
-/** What the app says itself. Only `false` is a pass: a forgotten `return` must not open doors. */
+/** Calls the `isRevoked` option. Only `false` passes: a forgotten `return` must not accept a token. */
 export function askIsRevoked ({ settings: { isRevoked, errors } }: Registration, request: FastifyRequest, { claims, header }: VerifiedToken): MaybePromise<void> {
   return after(isRevoked?.(claims, request, header), (revoked: unknown) => {
     if (revoked === true) throw errors.FST_JWT_REVOKED()

@@ -8,13 +8,13 @@ const phases = ['onRequest', 'preParsing', 'preValidation', 'preHandler'] as con
 const found = new WeakMap<FastifyInstance, string>()
 
 function look (instance: FastifyInstance, route: RouteOptions): void {
-  // Of a hook that is left out, the name is left out, too.
+  // If no hook was given, the route does not have the property.
   const phase = phases.find(phase => Object.hasOwn(route, phase) && route[phase] === undefined)
   if (phase !== undefined && !found.has(instance)) found.set(instance, `${phase}' of route '${route.url}`)
 }
 
-// Fastify takes a hook that is `undefined` for none, and `app.jwtRequired` is `undefined` until the plugin has been loaded: such a route
-// would be open to everyone. Routes that are declared before that are seen through this channel alone.
+// Fastify ignores a hook that is `undefined`, and `app.jwtRequired` is `undefined` until the plugin is loaded: such a route would be open
+// to everyone. Only this channel sees routes that are declared before that.
 subscribe('fastify.initialization', message => {
   const { fastify } = message as { fastify: FastifyInstance }
   fastify.addHook('onRoute', function (route) { look(this, route) })

@@ -1,4 +1,4 @@
-/** Names of the double-submit cookies and headers: the options of the server that are called the same. */
+/** Names of the double-submit cookies and headers, as in the server options of the same names. */
 export interface CsrfNames {
   /** Default: `'csrf_access_token'`. */
   accessCsrfCookieName?: string
@@ -72,7 +72,7 @@ function readCookie (name: string): string | undefined {
   return globalThis.document?.cookie.split('; ').find(cookie => cookie.startsWith(`${name}=`))?.slice(name.length + 1)
 }
 
-/** Lets the messages of other tabs in. Unlike a timer, it is not slowed down in a hidden tab. */
+/** Waits for pending messages of other tabs. Unlike a timer, it is not slowed down in a hidden tab. */
 function nextTask (): Promise<void> {
   return new Promise(resolve => {
     const { port1, port2 } = new MessageChannel()
@@ -101,16 +101,16 @@ export function createFetch ({
     accessCsrfHeaderName = 'X-CSRF-TOKEN', refreshCsrfHeaderName = 'X-CSRF-TOKEN'
   } = csrf as CsrfNames
 
-  // A server that renders pages has no tabs: its users must not hear of each other.
+  // A server that renders pages has no tabs, and its users must not get each other's messages.
   const tabs = globalThis.location !== undefined
   const name = tabs ? `fastify-jwt-extended ${urlOf(refresh)}` : ''
   const channel = tabs ? new BroadcastChannel(name) : null
   let lastTask: Promise<unknown> = Promise.resolve()
 
   let token: string | undefined
-  /** Counts the refreshes of all tabs. A request that was sent before the last one may go again. */
+  /** Counts the refreshes of all tabs. A request from before the last refresh may be sent again. */
   let round = 0
-  /** What the last of them was answered; throws what it threw. */
+  /** Returns the response of the last refresh, or throws its error. */
   let outcome: () => Response
 
   function apply (event: TabEvent, accessToken?: string): void {
@@ -128,7 +128,7 @@ export function createFetch ({
 
   if (channel) channel.onmessage = ({ data: [event, accessToken] }) => apply(event, accessToken)
 
-  /** Runs a task while no other one runs: in this browser, or in this tab without Web Locks (over plain HTTP). */
+  /** Runs one task at a time: in this browser, or only in this tab without Web Locks (over plain HTTP). */
   function exclusively<T> (task: () => Promise<T>): Promise<T> {
     const locks = tabs && globalThis.navigator?.locks
     if (locks) return locks.request(name, task)
@@ -137,7 +137,7 @@ export function createFetch ({
     return result
   }
 
-  /** The refresh itself. Does what follows from its answer, unless somebody has signed in or out meanwhile. */
+  /** Refreshes, and applies the response unless somebody has signed in or out meanwhile. */
   async function refreshNow (): Promise<void> {
     const seen = round
     let settle: () => void
@@ -172,21 +172,21 @@ export function createFetch ({
     if (round === seen) settle()
   }
 
-  /** Refreshes, unless that has happened since `seen`. @returns Whether it did; and what came of the last refresh. */
+  /** Refreshes, unless a refresh has happened since `seen`. @returns Whether it did, and the response of the last refresh. */
   function refreshSince (seen: number): Promise<{ own: boolean, answer: Response }> {
     return exclusively(async () => {
       await nextTask()
       const own = round === seen
       if (own) {
         await refreshNow()
-        // On a busy machine the next tab may have the lock before it has the message.
+        // On a busy machine the next tab may get the lock before it gets the message.
         if (tabs) await new Promise(resolve => { setTimeout(resolve, 50) })
       }
       return { own, answer: outcome() }
     })
   }
 
-  /** Sends a request with what proves the session. A Request is cloned, to be sent again. */
+  /** Sends a request with the access token and the CSRF token. A Request is cloned, so that it can be sent again. */
   function send (input: RequestInfo | URL, init: RequestInit, crossOrigin: boolean, csrfToken: string | undefined): Promise<Response> {
     const request = input instanceof Request ? input.clone() : input
     const headers = new Headers(init.headers ?? (request as Partial<Request>).headers)
@@ -194,7 +194,7 @@ export function createFetch ({
     if (token && !headers.has('authorization')) headers.set('authorization', `Bearer ${token}`)
     if (csrfToken && !headers.has(accessCsrfHeaderName)) {
       headers.set(accessCsrfHeaderName, csrfToken)
-      // A browser that is redirected to another origin removes `Authorization` (Fetch §4.4), and no header of ours.
+      // On a redirect to another origin, browsers remove `Authorization` (Fetch §4.4), but not this header.
       own.redirect = 'error'
     }
     // Cookies go to an API on another origin only if a request says so.
@@ -207,7 +207,7 @@ export function createFetch ({
     if (!(origins ?? [new URL(urlOf(refresh)).origin]).includes(origin)) return fetch(input, init)
 
     const method = init.method ?? (input instanceof Request ? input.method : 'GET')
-    // If the access cookies have gone, a route that takes either token, such as signing out, wants that of the refresh token.
+    // Without access cookies, a route that accepts either token, such as signing out, needs the CSRF token of the refresh token.
     const readCsrfToken = () => csrf === false || /^(GET|HEAD|OPTIONS|TRACE)$/i.test(method)
       ? undefined
       : readCookie(accessCsrfCookieName) ?? readCookie(refreshCsrfCookieName)
@@ -221,21 +221,21 @@ export function createFetch ({
 
     let response = await attempt()
     for (let retries = 2; retries > 0; retries--) {
-      // Another tab has refreshed between the reading of the CSRF cookie and the sending of the access cookie.
+      // Another tab has refreshed after the CSRF cookie was read and before the access cookie was sent.
       const raced = csrfToken !== readCsrfToken() && await codeOf(response) === 'FST_JWT_CSRF'
       if (!raced) {
         const other = response.clone()
         const over = await needsRefresh(other)
-        // An unread clone would keep all that the caller reads. One that was read can't be cancelled.
+        // An unread clone would keep all that the caller reads. A clone that was read can't be cancelled.
         other.body?.cancel().catch(() => {})
         if (!over) break
         const { own, answer } = await refreshSince(seen)
         if (answer.status === 401) break
         if (!answer.ok) return answer
-        // What another tab got may be over already. What this one got is not, so a second refusal is final.
+        // A token that another tab got may have expired. A token that this tab got is new, so a second refusal is final.
         if (own) retries = 1
       }
-      // A stream has been read.
+      // A stream can't be sent again.
       if (init.body instanceof ReadableStream) break
       response = await attempt()
     }

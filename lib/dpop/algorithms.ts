@@ -37,7 +37,7 @@ const signatures: Readonly<Record<ProofAlgorithm, Signature>> = {
 /** Every algorithm of a proof. None takes a secret: a proof carries the key that it is checked with. */
 export const proofAlgorithms = Object.freeze(Object.keys(signatures) as ProofAlgorithm[])
 
-/** The longest RSA key, in bits, and the largest public exponent: to check a signature with a larger one takes an attacker's time of ours. */
+/** The longest RSA key, in bits, and the largest public exponent. With larger ones, an attacker could make checks slow. */
 const rsaBits = 4096
 const largestExponent = 2n ** 32n
 

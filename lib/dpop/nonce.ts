@@ -1,8 +1,8 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 
 /*
- * A nonce is 24 bytes in base64url: when it was made, in seconds since the epoch (8), and a tag by a key of the servers (16). So
- * nothing is stored, and every server with the key accepts those of the others.
+ * A nonce is 24 bytes in base64url: its time in seconds since the epoch (8 bytes), and an HMAC of it with a key of the servers (16 bytes).
+ * So nothing is stored, and every server with the key accepts it.
  */
 
 /** Characters of a nonce. */
@@ -14,20 +14,20 @@ const tagLength = 16
 
 /** Nonces of proofs (RFC 9449 §8). */
 export interface Nonces {
-  /** A nonce that is good from now on. */
+  /** A nonce that is valid from now on. */
   current (): string
-  /** When a nonce was made, in seconds since the epoch; `null` for what is no nonce of these servers. */
+  /** When a nonce was made, in seconds since the epoch; `null` if these servers did not make it. */
   madeAt (nonce: unknown): number | null
 }
 
-/** The key for nonces that belongs to another key (RFC 5869). */
+/** Derives the key for nonces from another key (RFC 5869). */
 function nonceKeyOf (key: Uint8Array): Buffer {
   return Buffer.from(hkdfSync('sha256', key, '', 'fastify-jwt-extended DPoP nonces', 32))
 }
 
-/** @param keysNow The keys that may have made a nonce, at least one. The first one makes them. */
+/** @param keysNow Returns the keys that may have made a nonce, at least one. The first one makes new nonces. */
 export function createNonces (keysNow: () => readonly Uint8Array[]): Nonces {
-  // Keys stay for a long time. A rotation replaces the list.
+  // Derived keys are kept until a rotation replaces the list of keys.
   let known: readonly Uint8Array[] = []
   let derived: readonly Buffer[] = []
   let last: { readonly second: number, readonly key: Buffer, readonly nonce: string } | undefined
@@ -58,7 +58,7 @@ export function createNonces (keysNow: () => readonly Uint8Array[]): Nonces {
     madeAt (nonce) {
       if (typeof nonce !== 'string' || nonce.length !== nonceLength) return null
       const bytes = Buffer.from(nonce, 'base64url')
-      // Characters that are none of base64url are skipped.
+      // `Buffer.from` skips characters that are not base64url.
       if (bytes.length !== timeLength + tagLength) return null
       const [time, tag] = [bytes.subarray(0, timeLength), bytes.subarray(timeLength)]
       return nonceKeys().some(key => timingSafeEqual(tag, tagOf(key, time))) ? Number(time.readBigUInt64BE()) : null

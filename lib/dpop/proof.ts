@@ -29,18 +29,21 @@ interface ProofKey {
   readonly thumbprint: string
 }
 
-/** Longest proof looked at, in characters: several times one with an RSA key of 4,096 bits. */
+/** Longest proof accepted, in characters: several times one with an RSA key of 4,096 bits. */
 const maxLength = 8192
 
-/** Headers of proofs remembered. A client's are all the same, and to prepare a key costs about as much as checking a signature. */
+/**
+ * How many headers of proofs are remembered. A client always sends the same header, and preparing a key costs about as much as checking a
+ * signature.
+ */
 const maxKeys = 1000
 
 /**
- * Creates the reader of proofs. It checks all that a proof says of itself (RFC 9449 §4.3, 2 to 7): its form, `typ`, `alg`, `jwk`,
- * the signature, and that its claims are there. It does not check what they say.
+ * Creates the reader of proofs. It does all checks that do not depend on the request (RFC 9449 §4.3, 2 to 7): the form, `typ`, `alg`,
+ * `jwk`, the signature, and that the claims are there. It does not check their values.
  *
  * @param allowed The algorithms accepted.
- * @returns A function that throws `FST_JWT_DPOP_PROOF` with one word of why.
+ * @returns A function that throws `FST_JWT_DPOP_PROOF` with a reason of one word.
  */
 export function createProofReader (allowed: readonly ProofAlgorithm[], errors: Errors): (text: string) => Proof {
   const keys = new Lru<ProofKey>(maxKeys)
@@ -50,7 +53,7 @@ export function createProofReader (allowed: readonly ProofAlgorithm[], errors: E
     const header = parsePart(part)
     if (header === null) throw refuse('malformed')
     const { typ, alg, jwk, crit } = header
-    // A media type has no case, and may be spelt in full (RFC 7515 §4.1.9).
+    // A media type is case-insensitive, and may begin with `application/` (RFC 7515 §4.1.9).
     if (typeof typ !== 'string' || typ.toLowerCase().replace(/^application\//, '') !== 'dpop+jwt') throw refuse('typ')
     // No extension is understood (RFC 7515 §4.1.11).
     if (crit !== undefined) throw refuse('crit')

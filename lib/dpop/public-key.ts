@@ -6,7 +6,10 @@ import type { JWK } from '../types/keys.ts'
 /** Members of private and secret keys (RFC 7518 §6). */
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const
 
-/** A public key with its thumbprint (RFC 7638); `null` unless a JWK is one, in the one form that has this thumbprint. */
+/**
+ * Reads a public JWK and its thumbprint (RFC 7638); `null` for anything else. The JWK must be in canonical form, since other forms have
+ * other thumbprints.
+ */
 export function readPublicJwk (jwk: unknown): { key: KeyObject, thumbprint: string } | null {
   if (typeof jwk !== 'object' || jwk === null || !thumbprintMembers.has((jwk as JsonWebKey).kty)) return null
   if (privateMembers.some(name => Object.hasOwn(jwk, name))) return null
@@ -21,7 +24,7 @@ export function readPublicJwk (jwk: unknown): { key: KeyObject, thumbprint: stri
   return JSON.stringify(given) === JSON.stringify(requiredMembers(exported)) ? { key, thumbprint: thumbprintOf(exported) } : null
 }
 
-/** The thumbprint that a token is bound to, from what the app has of its key. @throws {TypeError} */
+/** The thumbprint to bind a token to. The app gives the thumbprint itself, or the public JWK. @throws {TypeError} */
 export function thumbprintFrom (key: string | JWK): string {
   if (typeof key === 'string' && /^[\w-]{43}$/.test(key)) return key
   const read = readPublicJwk(key)

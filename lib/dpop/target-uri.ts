@@ -1,7 +1,7 @@
-/** What a URI may be written in, and what browsers leave as it is; no backslash, which they read as a slash. */
+/** The characters of a URI: printable ASCII without the space. Not the backslash, which URL parsers read as a slash. */
 const characters = /^[\x21-\x5b\x5d-\x7e]+$/
 
-/** Percent-encoding in its one spelling (RFC 3986 §6.2.2): of no letter, digit or `-._~`, and in upper case. */
+/** Normalises percent-encoding (RFC 3986 §6.2.2): letters, digits and `-._~` are decoded, all others are in upper case. */
 function normalizePath (path: string): string {
   return path.replace(/%[0-9a-f]{2}/gi, encoded => {
     const character = String.fromCharCode(parseInt(encoded.slice(1), 16))
@@ -23,12 +23,12 @@ export function normalizeUri (text: string): string | null {
 }
 
 /**
- * The URI of a request, from what Fastify knows of it, in the same form; `null` if it has none.
+ * The URI of a request, normalised; `null` if it is invalid.
  *
  * @param target The path and query, as the client has sent them.
  */
 export function requestUri (protocol: string, host: string, target: string): string | null {
-  // A Host header is a host and a port (RFC 9110 §7.2). A parser would cut a path or user information off.
+  // A Host header is a host and a port (RFC 9110 §7.2). A URL parser would cut off a path or user information.
   if (!/^[^/?#@\\\s]+$/.test(host) || !target.startsWith('/') || !characters.test(target)) return null
   return normalize(`${protocol}://${host}${target}`)
 }

@@ -16,7 +16,7 @@ import type { FoundLocation } from '../types/hooks.ts'
 import type { Store } from '../types/store.ts'
 import type { Proof } from './proof.ts'
 
-/** A proof is remembered for so much longer than it passes: the clocks of servers and store differ. Seconds. */
+/** For how many seconds a used proof is remembered after it expires, since the clocks of servers and store differ. */
 const margin = 10
 
 /** Where a token was found. */
@@ -30,24 +30,24 @@ export interface Presented {
 /** Proofs of possession (RFC 9449). */
 export interface ProofVerifier {
   /**
-   * Checks that a verified token came as it has to: with a proof by the key it is bound to, if it is.
+   * Checks that a bound token came with a proof by its key, and that an unbound token is allowed.
    *
    * @returns The thumbprint of that key, or `null` for a token that is not bound. A promise only if the store returned one.
    * @throws `FST_JWT_DPOP_PROOF`, `FST_JWT_DPOP_NONCE`, `FST_JWT_DPOP_BINDING`, `FST_JWT_STORE_UNAVAILABLE`
    */
   checkToken (request: FastifyRequest, token: string, claims: JwtClaims, presented: Presented): MaybePromise<string | null>
   /**
-   * The key of a token request, for the tokens that it is answered with (RFC 9449 §5).
+   * Checks the proof of a token request. The tokens in the response are bound to its key (RFC 9449 §5).
    *
-   * @returns Its thumbprint, or `null` for a request without a proof.
+   * @returns The thumbprint of that key, or `null` for a request without a proof.
    * @throws As `checkToken`; `FST_JWT_DPOP_PROOF` also for a request without a proof if every token must be bound.
    */
   keyOf (request: FastifyRequest): MaybePromise<string | null>
-  /** Refuses a token that came in no request, and so without a proof, if it needs one. @throws `FST_JWT_DPOP_BINDING` */
+  /** Refuses a token that needs a proof but did not come in a request. @throws `FST_JWT_DPOP_BINDING` */
   refuseWithoutRequest (claims: JwtClaims): void
 }
 
-/** A proof that a request has used up. Several hooks of a route may ask for it. */
+/** The proof that a request has used. Several hooks of a route may check it. */
 interface UsedProof {
   readonly text: string
   readonly store: Store
@@ -67,7 +67,7 @@ function sha256 (text: string): string {
   return createHash('sha256').update(text).digest('base64url')
 }
 
-/** @param keys The keys that opaque tokens are made with, as they are now. Nonces are made with keys derived from them, or from `nonceSecret`. */
+/** @param keys Returns the current keys of opaque tokens. The keys for nonces are derived from them, or from `nonceSecret`. */
 export function createProofVerifier ({ errors }: Settings, options: ResolvedProofOptions, store: Store, keys: () => readonly Uint8Array[]): ProofVerifier {
   const { required, replayWindow, clockTolerance, nonceLife, nonceSecret, url } = options
   const readProof = createProofReader(options.algorithms, errors)
@@ -78,7 +78,7 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
   /** The one proof of a request (RFC 9449 §4.3, 1). */
   function proofIn ({ headers: { dpop } }: FastifyRequest): string {
     if (dpop === undefined) throw errors.FST_JWT_DPOP_PROOF('missing')
-    // Node.js joins headers of one name with a comma, which no proof holds.
+    // Node.js joins headers of one name with a comma, which a proof never has.
     if (typeof dpop !== 'string' || dpop.includes(',')) throw errors.FST_JWT_DPOP_PROOF('several')
     return dpop
   }
@@ -95,13 +95,16 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
     }
   }
 
-  /** When the proof is too old, in seconds since the epoch. Its age is that of its nonce, if it needs one, or else its `iat` (RFC 9449 §4.3, 10 and 11). */
+  /**
+   * When the proof expires, in seconds since the epoch. It depends on the nonce if one is required, else on `iat` (RFC 9449 §4.3, 10 and
+   * 11).
+   */
   function expiryOf (request: FastifyRequest, { iat, nonce }: Proof): number {
     const now = Date.now() / 1000
     if (nonces !== null) {
       const madeAt = nonces.madeAt(nonce)
       const age = madeAt === null ? Infinity : now - madeAt
-      // A client need not come twice if it learns the next nonce in time.
+      // Sent early, so that the client need not repeat a request to get the next nonce.
       if (age > nonces.life / 2 || age < -clockTolerance) sendNonce(request, nonces.current())
       if (madeAt === null || age > nonces.life || age < -clockTolerance) throw errors.FST_JWT_DPOP_NONCE()
       return madeAt + nonces.life
@@ -111,7 +114,7 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
     return expiry
   }
 
-  /** Whether this request is the first to use a proof. Two keys may choose the same `jti`. */
+  /** Whether this request is the first to use a proof. Two clients may choose the same `jti`, so the key counts, too. */
   function isFirstUse (request: FastifyRequest, text: string, { thumbprint, jti }: Proof, expiry: number): MaybePromise<boolean> {
     const used = request[kUsedProof]
     if (used?.text === text && used.store === store) return used.first
@@ -138,7 +141,7 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
     if (token !== null && ath !== sha256(token)) throw errors.FST_JWT_DPOP_PROOF('ath')
     if (key !== null && thumbprint !== key) throw errors.FST_JWT_DPOP_BINDING('Invalid DPoP key binding')
     return after(isFirstUse(request, text, proof, expiry), first => {
-      // Only `true`: a store that gives no answer must not open doors.
+      // Only `true` passes: a store that returns nothing must not accept a proof.
       if (first !== true) throw errors.FST_JWT_DPOP_PROOF('replayed')
       return thumbprint
     })
@@ -148,7 +151,7 @@ export function createProofVerifier ({ errors }: Settings, options: ResolvedProo
     checkToken (request, token, claims, { location, bound, cookie }) {
       const key = boundKeyOf(claims)
       if (key === null) {
-        // A token in a cookie has no client that could create a proof.
+        // A browser creates no proof for a token in a cookie.
         if (bound || (required && cookie === null)) throw errors.FST_JWT_DPOP_BINDING('Token is not bound to a key')
         return null
       }

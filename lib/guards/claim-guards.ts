@@ -45,7 +45,7 @@ function readOptions (name: ClaimKind, options: unknown): { match: 'any' | 'all'
   }
 }
 
-/** Reads a claim by its path. Only own properties are claims, and not `toString`. */
+/** Reads a claim by its path. Only own properties are claims, so `toString` is not. */
 function read (claims: JwtClaims, path: readonly string[]): unknown {
   let value: unknown = claims
   for (const name of path) {
@@ -112,7 +112,7 @@ export function role (...given: unknown[]): Guard {
   return claimGuard('role', given)
 }
 
-/** Creates a guard that requires a permission, in the claim `permissions`. Parameters, result and errors as of `role`. */
+/** Creates a guard that requires a permission, in the claim `permissions`. Parameters, result and errors as for `role`. */
 export function permission (...names: string[]): Guard
 export function permission (names: string | readonly string[], options?: ClaimGuardOptions): Guard
 export function permission (...given: unknown[]): Guard {
@@ -120,9 +120,8 @@ export function permission (...given: unknown[]): Guard {
 }
 
 /**
- * Creates a guard that requires an OAuth 2.0 scope (RFC 6749 §3.3), in the claim `scope`, or else `scp`: a string of scopes
- * separated by spaces, or an array. Parameters, result and errors as of `role`. The challenge of a refusal names the scopes
- * (RFC 6750 §3.1).
+ * Creates a guard that requires an OAuth 2.0 scope (RFC 6749 §3.3), in the claim `scope`, or else `scp`: a string of scopes separated by
+ * spaces, or an array. Parameters, result and errors as for `role`. The challenge of a refusal names the scopes (RFC 6750 §3.1).
  */
 export function scope (...names: string[]): Guard
 export function scope (names: string | readonly string[], options?: ClaimGuardOptions): Guard

@@ -39,7 +39,7 @@ export function guard (check: GuardFunction, options: GuardOptions = {}): Guard 
     requirement: { kind: 'custom', message: denial.message },
     check: (request, settings) => after(check(request, claimsOf(request, settings)), (verdict: unknown) => {
       if (verdict === true) return null
-      // A truthy value may be a function that nobody called. It is neither a pass nor a refusal, which `not` would turn round.
+      // A truthy value may be a function that nobody called. It is neither a pass nor a refusal: `not` would turn a refusal into a pass.
       if (verdict) throw badOption('guard', 'must return true or false, or a promise of it')
       return denial
     })

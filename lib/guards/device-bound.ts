@@ -42,7 +42,9 @@ export interface DeviceProofOptions {
 /** Seconds. In this time, the browser can send a proof and repeat the request. */
 const leastAge = 10
 
-/** Relative, since a proxy may have cut off the beginning of the path; with a dot, so that nothing in it reads as a host. */
+/**
+ * A relative URL, since a proxy may have cut off the beginning of the path. It begins with a dot, so that no part of it is read as a host.
+ */
 function toItself ({ url }: FastifyRequest): string {
   const [path = '', ...query] = url.split('?')
   return [`./${path.slice(path.lastIndexOf('/') + 1)}`, ...query].join('?')
@@ -69,7 +71,7 @@ export function deviceProof (options: DeviceProofOptions = {}): JwtHook {
   function isDue (request: FastifyRequest): boolean {
     const { settings } = nearest(request)
     const claims = provedClaims(request, settings)
-    // Only for a token in a cookie can the browser get the next one.
+    // The browser can replace only a token in a cookie.
     if (claims === null || request[kAuthentication]?.location !== 'cookies') throw settings.errors.FST_JWT_FORBIDDEN(denial.message)
     return Date.now() / 1000 - Number(claims.iat) > maxAge
   }

@@ -25,13 +25,13 @@ function verifies (requirement: Requirement): boolean {
 /** The hooks of `@fastify/cookie`, which this package registers itself. Any other function may verify a token. */
 const harmless = /^fastifyCookie/
 
-/** Whether the first of a route's hooks that may verify a token is a guard that does not. */
+/** Whether a guard that does not verify a token runs before any hook that may. */
 function isLone (hooks: readonly Printed[]): boolean {
   const first = hooks.find(hook => typeof hook !== 'string' || !harmless.test(hook))
   return first !== undefined && typeof first !== 'string' && 'guard' in first && !verifies(first.guard)
 }
 
-/** Says at start-up which routes have a guard and nothing before it that verifies a token: all their requests are refused. */
+/** Warns at start-up of routes that have a guard but no hook before it that verifies a token. They refuse every request. */
 export function warnOfLoneGuards (fastify: FastifyInstance, registration: Registration): void {
   const declared = new Map<string, { url: string, config: RouteOptions['config'] }>()
   fastify.addHook('onRoute', function ({ method, url, config }) {

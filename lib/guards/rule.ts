@@ -28,8 +28,7 @@ export interface Rule {
   readonly requirement: Requirement
   /**
    * @returns `null` if the request passes.
-   * @throws If there is nothing to decide on: no verified token, a refused token, a failure. Never becomes a pass, not even
-   *   in `not`.
+   * @throws If it can't decide: no verified token, a refused token, or a failure. Such an error never becomes a pass, not even in `not`.
    */
   check (request: FastifyRequest, settings: Settings): MaybePromise<Denial | null>
 }

@@ -2,8 +2,8 @@ import type { Settings } from '../options/settings.ts'
 import type { JwtClaims, JwtHeader } from '../types/claims.ts'
 
 /**
- * Tells an access token of another issuer from its ID tokens, which have the same signature (RFC 9068 §4): by `typ`, and by the client
- * that it was issued to.
+ * Refuses an ID token of another issuer, which is signed with the same key as its access tokens (RFC 9068 §4). An access token has the
+ * `typ` `at+jwt` and a `client_id`.
  *
  * @throws `FST_JWT_INVALID_TOKEN`
  */

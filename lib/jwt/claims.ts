@@ -14,7 +14,7 @@ function isOptional (value: unknown, type: 'string' | 'number'): boolean {
   return value === undefined || (type === 'number' ? isFiniteNumber(value) : typeof value === 'string')
 }
 
-/** RFC 7519 §4.1.3: one audience or a list of them, all strings. */
+/** Whether an `aud` names an accepted audience: it is a string or an array of strings (RFC 7519 §4.1.3). */
 function names (claim: unknown, accepted: readonly string[]): boolean {
   const audiences: unknown[] = Array.isArray(claim) ? claim : [claim]
   return audiences.every(one => typeof one === 'string') && audiences.some(one => accepted.includes(one))
@@ -25,8 +25,8 @@ function shown (value: unknown): string {
 }
 
 /**
- * The refusal of a token for its issuer or audience. Its cause, for the log, says what was expected: a slash at the end is easily
- * missed. It has no stack, so that bad tokens are as cheap as good ones.
+ * The refusal of a token for its issuer or audience. Its `cause`, for the log, says what was expected: a slash at the end is easily missed.
+ * The `cause` has no stack, so that bad tokens are as cheap as good ones.
  */
 function wrongClaim (name: 'issuer' | 'audience', got: unknown, expected: readonly string[], errors: Errors): JwtError {
   const error = errors.FST_JWT_INVALID_TOKEN(name)
@@ -50,17 +50,16 @@ export function bindingNotSupported (errors: Errors): JwtError {
  */
 export function checkIssuerAndAudience (claims: Readonly<Record<string, unknown>>, { decodeIssuer, decodeAudience, errors }: Settings): void {
   if (decodeIssuer !== null && !decodeIssuer.includes(claims['iss'] as string)) throw wrongIssuer(claims['iss'], decodeIssuer, errors)
-  // A token that names an audience is refused by who is not in it, configured or not.
+  // A token with an `aud` is refused unless it names this app, also if no audience is configured.
   if (decodeAudience === null ? claims['aud'] !== undefined : !names(claims['aud'], decodeAudience)) throw wrongClaim('audience', claims['aud'], decodeAudience ?? [], errors)
 }
 
 /**
- * Checks what can't change in the claims of a token, and gives them in the form the app sees. What does change, time, is
- * `checkTimes`.
+ * Checks the claims of a token, and returns them in the form that the app sees. `checkTimes` checks the times, since that result changes.
  *
  * A missing `type` reads as `access` and a missing `fresh` as `false`, as in tokens of other libraries.
  *
- * @param payload The parsed claims set; it becomes the result.
+ * @param payload The parsed claims set. It is changed and returned.
  * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong.
  */
 export function readClaims (payload: Record<string, unknown>, settings: Settings): JwtClaims {
@@ -69,7 +68,7 @@ export function readClaims (payload: Record<string, unknown>, settings: Settings
   if (identity === null) throw refuse(settings.identityClaim)
   payload['identity'] = identity
 
-  // Missing is `undefined`: a `null` is there, and of the wrong kind.
+  // Only `undefined` is missing: `null` is a value of the wrong type.
   const { type = 'access', fresh = false } = payload
   if (type !== 'access' && type !== 'refresh') throw refuse('type')
   if (typeof fresh !== 'boolean' && !isFiniteNumber(fresh)) throw refuse('fresh')
@@ -90,16 +89,16 @@ export function readClaims (payload: Record<string, unknown>, settings: Settings
   if (!isOptional(payload['sub'], 'string') && !isFiniteNumber(payload['sub'])) throw refuse('sub')
   if (!isOptional(payload['iss'], 'string')) throw refuse('issuer')
   checkIssuerAndAudience(payload, settings)
-  // Who stole it could use it if it passed without a proof.
+  // If a bound token passed without a proof, a thief could use it.
   if (settings.dpop === null && boundKeyOf(payload) !== null) throw bindingNotSupported(settings.errors)
   return payload as JwtClaims
 }
 
 /**
- * The claims of a token whose signature was verified, checked and frozen.
+ * Checks and freezes the claims of a token whose signature was verified.
  *
- * @param token What the claims were read from.
- * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong, or `malformed` if the claims are no UTF-8.
+ * @param token The token that the claims were read from.
+ * @throws `FST_JWT_INVALID_TOKEN` with the name of the claim that is wrong, or `malformed` if the claims are not UTF-8.
  */
 export function toClaims (token: string, payload: Record<string, unknown>, settings: Settings): JwtClaims {
   const claims = readClaims(payload, settings)
@@ -107,7 +106,7 @@ export function toClaims (token: string, payload: Record<string, unknown>, setti
   return claims
 }
 
-/** Whether an access token is fresh: without end, or until a time that has not passed yet. */
+/** Whether an access token is fresh: for its whole life, or until a time that has not passed yet. */
 export function isFresh (claims: JwtClaims): boolean {
   return claims.fresh === true || (typeof claims.fresh === 'number' && Date.now() / 1000 < claims.fresh)
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 
-/** The bytes of one part of a compact JWS; `null` unless it is base64url in its one spelling (RFC 7515 §2, RFC 4648 §3.5). */
+/** The bytes of one part of a compact JWS; `null` unless it is canonical base64url (RFC 7515 §2, RFC 4648 §3.5). */
 export function decodePart (part: string): Buffer | null {
   const bytes = Buffer.from(part, 'base64url')
   return bytes.toString('base64url') === part ? bytes : null

@@ -35,7 +35,7 @@ export interface TokenIssuer {
   /** The identity in the first argument of `createAccessToken`. @throws {TypeError} If there is none. */
   identityOf (subject: Identity | object): string
   /**
-   * What the `additionalClaims` option adds to a token: a promise only if it has returned one, none without the option.
+   * The claims that the `additionalClaims` option adds to a token; none without the option. A promise only if the option returned one.
    *
    * @throws {TypeError} Also as a rejection, for a claim that this package sets.
    */
@@ -44,10 +44,10 @@ export interface TokenIssuer {
    * Creates an access token.
    *
    * @param subject The value that the identity was read from, for the callbacks. Default: the identity.
-   * @param additional What `additionalClaims` has answered, if it was asked already.
+   * @param additional The result of `additionalClaims`, if it was called already.
    */
   access (identity: string, options?: CreateAccessTokenOptions, reserved?: ReservedClaims, subject?: unknown, additional?: AdditionalClaims): string
-  /** Creates a refresh token. Parameters as of `access`. */
+  /** Creates a refresh token. Parameters as for `access`. */
   refresh (identity: string, options?: CreateRefreshTokenOptions, reserved?: ReservedClaims, subject?: unknown, additional?: AdditionalClaims): string
   /** Creates an access token with the claims of another one. It is not fresh, and no callback is called. */
   renew (identity: string, claims: AdditionalClaims, reserved: ReservedClaims & { exp: number }): string
@@ -85,10 +85,10 @@ export function createTokenIssuer (settings: Settings, verifier: TokenVerifier):
   } = settings
   const withCsrf = settings.tokenLocation.includes('cookies') && settings.csrfProtection !== false &&
     settings.csrfProtection.includes('double-submit')
-  // Implicit refresh ends a certain time after the login, so that tokens must say when that was.
+  // Implicit refresh ends a certain time after the login, so tokens must contain the time of the login.
   const withAuthTime = settings.implicitRefresh !== false
   const audienceClaim = audience?.length === 1 ? audience[0] : audience
-  // Who may write `cnf` binds tokens to keys.
+  // A `cnf` claim binds a token to a key, so only this package may write it.
   const binds = typeof settings.dpop === 'object' && settings.dpop !== null
   const noClaims: AdditionalClaims = Object.freeze({})
 

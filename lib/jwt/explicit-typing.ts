@@ -1,7 +1,6 @@
 /**
- * Whether the `typ` of a header allows a token to be used here (explicit typing, RFC 8725 §3.11). What names itself
- * something else, such as a `logout+jwt` or `dpop+jwt` of the same issuer, is no access token, however well it is
- * signed; the `at+jwt` of RFC 9068 is one.
+ * Whether the `typ` of a header allows a token to be used here (explicit typing, RFC 8725 §3.11). A token of another type, such as a
+ * `logout+jwt` or `dpop+jwt` of the same issuer, is not an access token, even with a valid signature. An `at+jwt` (RFC 9068) is one.
  */
 export function isUsableType (typ: unknown): boolean {
   if (typ === undefined || typ === 'JWT') return true

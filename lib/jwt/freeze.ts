@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 
-/** What decoding puts where bytes are not UTF-8; and what may stand there in its own right. */
+/** Decoding writes this character in place of bytes that are not UTF-8. A text may also contain it. */
 const replacement = '\uFFFD'
 
-/** Names that need no look: nearly all there are in a token. No set of them, which would hash each name of each new token. */
+/** Names that need no check: nearly all names in a token. Not a `Set`, which would hash each name of each new token. */
 function isKnownName (name: string): boolean {
   switch (name) {
     case 'sub':
@@ -29,9 +29,9 @@ function isKnownName (name: string): boolean {
 }
 
 /**
- * Freezes a value parsed from JSON, all the way down; without recursion, for it may be nested as deep as its sender likes.
+ * Deeply freezes a value parsed from JSON. It does not recurse, since the sender decides how deep the value is nested.
  *
- * @returns Whether there is a U+FFFD in it. Told here, since another walk would cost as much again.
+ * @returns Whether it contains a U+FFFD. A separate walk would double the cost.
  */
 function freezeAndLook (value: object): boolean {
   let found = false
@@ -52,20 +52,20 @@ function freezeAndLook (value: object): boolean {
   return found
 }
 
-/** Freezes a value parsed from JSON, all the way down. */
+/** Deeply freezes a value parsed from JSON. */
 export function deepFreeze<T extends object> (value: T): T {
   freezeAndLook(value)
   return value
 }
 
 /**
- * Freezes the header or the claims of a token, and says whether they are UTF-8, as RFC 7519 §7.2 demands: two names that
- * differ in broken bytes alone would else become one. The bytes are looked at only when the text makes it possible that
- * they are not, which costs nearly nothing for a sound token.
+ * Deeply freezes the header or the claims of a token, and returns whether they are UTF-8 (RFC 7519 §7.2). Otherwise two names that differ
+ * only in invalid bytes would become one. The bytes are checked only if the text contains a U+FFFD, so this costs nearly nothing for a
+ * valid token.
  *
  * @param token Three parts in base64url.
  * @param part Which of them: 0 for the header, 1 for the claims.
- * @param parsed What is in it.
+ * @param parsed The value of this part.
  */
 export function freezeUtf8 (token: string, part: 0 | 1, parsed: object): boolean {
   return !freezeAndLook(parsed) || isUtf8(Buffer.from(token.split('.', 2)[part] as string, 'base64url'))

@@ -3,7 +3,7 @@ import { isUsableType } from './explicit-typing.ts'
 import type { Errors } from '../errors.ts'
 import type { JwtHeader } from '../types/claims.ts'
 
-/** Headers kept: as many as keys sign at one time. An app that puts something else into each header gains nothing from them. */
+/** How many headers are kept. Few keys sign at the same time. If every token has a different header, this saves nothing. */
 const maxHeaders = 8
 
 /**
@@ -24,7 +24,7 @@ export function createHeaderCheck (errors: Errors): (token: string, header: JwtH
     if (header['kid'] !== undefined && typeof header['kid'] !== 'string') throw errors.FST_JWT_INVALID_TOKEN('kid')
     if (!isUsableType(header['typ'])) throw errors.FST_JWT_INVALID_TOKEN('typ')
     if (known.length < maxHeaders) {
-      // With its dot, so that it is no part of a longer one. A copy: a slice would keep the whole token alive.
+      // With its dot, so that it does not match a longer header. A copy: a slice would keep the whole token alive.
       const text = Buffer.from(token.slice(0, token.indexOf('.') + 1), 'latin1').toString('latin1')
       known.push({ text, header })
     }

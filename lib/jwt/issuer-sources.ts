@@ -7,22 +7,22 @@ import type { ExternalKeys } from '../keys/external.ts'
 import type { JwkSetLocation } from '../keys/remote/remote-jwk-set.ts'
 import type { IssuerTemplate } from '../keys/remote/issuer-template.ts'
 
-/** Makes the keys of one issuer. `settings` are what the claims of its tokens are checked against. */
+/** Creates the keys of one issuer. The claims of its tokens are checked against `settings`. */
 export type CreateSource = (settings: Settings, from: JwkSetLocation, path: string) => ExternalKeys
 
 /** Finds the keys for the `iss` of a token; `null` if there is no such issuer. */
 export type FindSource = (issuer: unknown) => ExternalKeys | null
 
-/** Tenants whose keys are kept. Each was approved by the app. */
+/** For how many tenants keys are kept. The app has approved each of them. */
 const maxTenants = 1000
 
 /** One entry of the `issuers` option. */
 interface Entry extends ResolvedIssuer {
-  /** What stands before the name of a member in an error. */
+  /** The prefix of a member's name in an error. */
   readonly path: string
 }
 
-/** The tenants whose tokens are accepted. @throws `FST_JWT_BAD_OPTION` */
+/** Returns a function that says whether the tokens of a tenant are accepted. @throws `FST_JWT_BAD_OPTION` */
 function approvalOf ({ tenants, path }: Entry): (tenant: string) => boolean {
   if (tenants === null) throw badOption(`${path}tenants`, 'is missing, but the issuer has a placeholder; list the tenants, or give a function (tenant) => boolean, or every tenant of that issuer could log in')
   if (typeof tenants !== 'function') return tenant => tenants.includes(tenant)
@@ -33,18 +33,18 @@ function approvalOf ({ tenants, path }: Entry): (tenant: string) => boolean {
   }
 }
 
-/** The issuers of several tenants. Keys are fetched for those only that the app approves, from URLs with the tenant's name in them. */
+/** Finds the keys of an issuer's tenants. URLs contain the tenant's name, so keys are fetched only for tenants that the app approves. */
 function createTenantSources (entry: Entry, template: IssuerTemplate, settings: Settings, create: CreateSource): FindSource {
   const { issuer, jwksUri, path } = entry
   const isApproved = approvalOf(entry)
   const sources = new Lru<ExternalKeys>(maxTenants)
-  // One set of keys for all tenants is fetched once.
+  // If all tenants share one set of keys, it is fetched once.
   const shared = jwksUri !== null && template.fill(jwksUri, '') === jwksUri
 
   function keysOf (tenant: string): ExternalKeys {
     return create(settings, jwksUri === null ? { issuer: template.fill(issuer, tenant) } : { jwksUri: template.fill(jwksUri, tenant) }, path)
   }
-  // An invalid URL stops start-up, for every tenant.
+  // Created now, so that an invalid URL stops start-up.
   const common = keysOf('tenant')
 
   function createFor (tenant: string): ExternalKeys {
@@ -53,7 +53,7 @@ function createTenantSources (entry: Entry, template: IssuerTemplate, settings: 
       ...keys,
       settings: { ...settings, decodeIssuer: [template.fill(issuer, tenant)] },
       find (token, request) {
-        // Of a token that is remembered, too: the app may have thought better of it.
+        // Also for a cached token: the app may have withdrawn its approval.
         if (!isApproved(tenant)) throw settings.errors.FST_JWT_INVALID_TOKEN('issuer')
         return keys.find(token, request)
       }

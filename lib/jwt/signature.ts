@@ -5,19 +5,19 @@ import type { Errors } from '../errors.ts'
 import type { JwtError } from '../types/errors.ts'
 import type { DecodedToken, VerificationKey } from '../types/keys.ts'
 
-/** What `fast-jwt` says of a token, in this package's terms. */
+/** The errors of `fast-jwt`, as errors of this package. */
 const verdicts: Record<string, (errors: Errors, token: string, keys: readonly VerificationKey[]) => JwtError> = {
   [TOKEN_ERROR_CODES.malformed]: (errors, token) => errors.FST_JWT_INVALID_TOKEN(whyMalformed(token)),
   [TOKEN_ERROR_CODES.invalidPayload]: errors => errors.FST_JWT_INVALID_TOKEN('malformed'),
   [TOKEN_ERROR_CODES.invalidAlgorithm]: errors => errors.FST_JWT_INVALID_TOKEN('algorithm'),
   [TOKEN_ERROR_CODES.invalidCritHeader]: errors => errors.FST_JWT_INVALID_TOKEN('crit'),
   [TOKEN_ERROR_CODES.invalidSignature]: errors => errors.FST_JWT_INVALID_SIGNATURE(),
-  // A token without signature is looked at before its algorithm is: say which of the two is wrong.
+  // `fast-jwt` checks that there is a signature before it checks the algorithm. Find out which of the two is wrong.
   [TOKEN_ERROR_CODES.missingSignature]: (errors, token, keys) =>
     keys.some(key => (key.algorithms as readonly unknown[]).includes(readHeader(token)?.alg))
       ? errors.FST_JWT_INVALID_SIGNATURE()
       : errors.FST_JWT_INVALID_TOKEN('algorithm'),
-  // An asymmetric signature that is not even of the algorithm's form.
+  // An asymmetric signature whose form does not fit the algorithm.
   [TOKEN_ERROR_CODES.verifyError]: errors => errors.FST_JWT_INVALID_SIGNATURE()
 }
 
@@ -32,7 +32,7 @@ function isCanonical (signature: string): boolean {
   return allowed === null || (allowed as string).includes(signature.charAt(signature.length - 1))
 }
 
-/** Not with `node --frozen-intrinsics`, where refusing a token costs a little more. */
+/** `false` with `node --frozen-intrinsics`. Then refusing a token costs a little more. */
 const canLimitStackTraces = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')?.writable === true
 
 function decode (token: string, keys: readonly VerificationKey[], errors: Errors): DecodedToken {
@@ -41,7 +41,7 @@ function decode (token: string, keys: readonly VerificationKey[], errors: Errors
   const { stackTraceLimit } = Error
   if (canLimitStackTraces) Error.stackTraceLimit = 0
   try {
-    // By index: here V8 does not see through an iterator, and makes one for each token.
+    // By index, since V8 would create an iterator for each token here.
     for (let i = 0; i < keys.length; i++) {
       try {
         return (keys[i] as VerificationKey).verify(token)
@@ -62,7 +62,7 @@ function decode (token: string, keys: readonly VerificationKey[], errors: Errors
 /**
  * Checks the signature of a token, its algorithm and `crit`; no claim is checked.
  *
- * @param keys Those that may have signed it, at least one.
+ * @param keys The keys that may have signed it, at least one.
  * @throws The 401 that says what is wrong.
  */
 export function verifySignature (token: string, keys: readonly VerificationKey[], errors: Errors): DecodedToken {

@@ -1,10 +1,10 @@
-/** Characters of a token's end that are hashed: of the signature, so as good as random. */
+/** How many characters at the end of a token are hashed. They are part of the signature, so as good as random. */
 const hashedLength = 6
 
-/** Entries looked at for one that has expired, for each new token. */
+/** How many entries are checked for expiry for each new token. */
 const sweepLength = 8
 
-/** So many new tokens are turned away for each token in use that the hand passes. */
+/** How many new tokens are turned away before the hand passes one token in use. */
 const patience = 16
 
 interface Entry<T> {
@@ -12,33 +12,32 @@ interface Entry<T> {
   readonly token: string
   readonly value: T
   readonly place: number
-  /** Found since the hand passed. */
+  /** Whether it was found since the hand passed. */
   used: boolean
 }
 
 /**
  * Remembers verified tokens, so that their signature is not checked again.
  *
- * A token is found by a hash of the end of its signature, and then compared as a whole. A new token takes the place of one that
- * has expired, so that the cache holds not many more than are valid. If it is full of valid ones, the new token takes the place
- * of one that was not used of late (second chance). The hand is slow to pass tokens that are in use: with twice as many tokens
- * in turn as there is room for, a cache that takes every new one would find none of them.
+ * A token is found by a hash of the end of its signature, and then compared as a whole. A new token replaces an expired one, so the cache
+ * holds few expired tokens. If it is full of valid tokens, the new token replaces one that was not used recently (second chance). The hand
+ * passes tokens in use slowly. Otherwise, if twice as many tokens as fit are used in turn, none of them would be found.
  *
- * `get` and `set` are O(1). An entry costs the token, its claims and about 130 bytes. Only verified tokens are stored, so
- * nobody without valid tokens can fill it. Of tokens with the same hash, the last one is kept.
+ * `get` and `set` are O(1). An entry costs the token, its claims and about 130 bytes. Only verified tokens are stored, so nobody without
+ * valid tokens can fill it. Of tokens with the same hash, the last one is kept.
  */
 export class VerifiedCache<T> {
   readonly #entries = new Map<number, Entry<T>>()
   /** All entries, around which the hand moves. */
   readonly #ring: Entry<T>[] = []
-  /** Their expiry, in seconds since the epoch. Apart, so that the sweep reads memory in one piece. */
+  /** Their expiry, in seconds since the epoch. A separate array, so that the sweep reads contiguous memory. */
   readonly #expiries: number[] = []
   readonly #size: number
   #hand = 0
   #sweep = 0
   #turnedAway = 0
 
-  /** @param size Tokens remembered; 0 for none. */
+  /** @param size How many tokens are remembered; 0 for none. */
   constructor (size: number) {
     this.#size = size
   }
@@ -52,7 +51,7 @@ export class VerifiedCache<T> {
 
   /** @param expiry Seconds since the epoch; `Infinity` for never. */
   set (token: string, value: T, expiry: number): void {
-    // Decided before anything is copied: with many tokens in turn, most are turned away.
+    // Decided before anything is copied: if many tokens are used in turn, most are turned away.
     const free = this.#freePlace()
     if (free === -1) return
     const hash = hashOf(token)
@@ -73,7 +72,7 @@ export class VerifiedCache<T> {
     return this.#ring.length < this.#size ? this.#ring.length : this.#placeUnderHand()
   }
 
-  /** The place of an expired token, of the few that are looked at; -1 if none of them has expired. */
+  /** The place of an expired token among the few that are checked; -1 if none of them has expired. */
   #expiredPlace (): number {
     const now = Date.now() / 1000
     const { length } = this.#ring
@@ -84,7 +83,7 @@ export class VerifiedCache<T> {
     return -1
   }
 
-  /** The place of a token that was not used of late, if the hand is there; -1 if not. */
+  /** The place under the hand, if its token was not used recently; else -1. */
   #placeUnderHand (): number {
     const entry = this.#ring[this.#hand] as Entry<T>
     if (!entry.used) return this.#passHand()
@@ -105,14 +104,14 @@ export class VerifiedCache<T> {
   }
 }
 
-/** 32 bits of the characters before the last, which has unused bits. */
+/** A hash of 32 bits of the characters before the last one, which has unused bits. */
 function hashOf (token: string): number {
   let hash = 0
   for (let i = token.length - 1 - hashedLength; i < token.length - 1; i++) hash = (Math.imul(hash, 67) + token.charCodeAt(i)) | 0
   return hash
 }
 
-/** A copy: a slice would keep the whole header alive that it was cut out of. */
+/** A copy: a slice would keep the whole header alive. */
 function flatCopy (text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')
 }

@@ -34,7 +34,7 @@ function externalKeysOption (settings: Settings): typeof foundOptions[number] | 
   return first ?? null
 }
 
-/** What says whose tokens are accepted, by where they are verified. With other options, `decodeIssuer` does. */
+/** The option that names the accepted issuers, by the option that verifies their tokens. For all others it is `decodeIssuer`. */
 const namesIssuers: ReadonlyMap<string, string> = new Map([['issuers', 'issuers'], ['introspection', 'introspection.issuer']])
 
 function checkWithoutOwnKeys (settings: Settings, found: string): void {
@@ -47,7 +47,7 @@ function checkWithoutOwnKeys (settings: Settings, found: string): void {
   }
 }
 
-/** What our own keys and those found elsewhere must not both say. */
+/** Refuses options for external keys that contradict those for our own keys. */
 function checkTogether (settings: Settings, own: string | undefined, found: string): void {
   if (own === undefined) {
     checkWithoutOwnKeys(settings, found)
@@ -60,7 +60,7 @@ function checkTogether (settings: Settings, own: string | undefined, found: stri
   }
 }
 
-/** Nonces of proofs are made with keys that sign, or with a secret of their own. @throws `FST_JWT_BAD_OPTION` */
+/** Requires a signing key or `nonceSecret`, with which nonces of proofs are made. @throws `FST_JWT_BAD_OPTION` */
 function checkNonceKeys (keys: KeySet, { dpop }: Settings): KeySet {
   if (dpop && dpop.nonceLife !== null && dpop.nonceSecret === null && keys.signing === null) {
     throw badOption('dpop.nonceSecret', `is missing, and there is no signing key to derive it from; create a secret with \`${secretCommand()}\`, the same for every server`)
@@ -68,7 +68,7 @@ function checkNonceKeys (keys: KeySet, { dpop }: Settings): KeySet {
   return keys
 }
 
-/** Keys of our own that have been loaded, with what else they must be good for. @throws `FST_JWT_BAD_OPTION` */
+/** Checks that the other options can use the local keys. @throws `FST_JWT_BAD_OPTION` */
 function checkOwnKeys (keys: KeySet, settings: Settings): KeySet {
   if (settings.jwksPath !== null && keys.jwks.keys.length === 0) {
     throw badOption('jwksPath', "has nothing to serve, since a secret is never published; sign with a 'privateKey', or leave it out")
@@ -80,14 +80,14 @@ function checkOwnKeys (keys: KeySet, settings: Settings): KeySet {
 }
 
 /**
- * The keys a rotation puts in place of the old ones, checked.
+ * Loads and checks the keys of a rotation.
  *
- * @throws `FST_JWT_BAD_OPTION` for bad keys; `TypeError` where a registration has no keys of its own.
+ * @throws `FST_JWT_BAD_OPTION` for bad keys; `TypeError` if the registration has no keys of its own.
  */
 export function loadRotatedKeys (settings: Settings, keys: KeysOption): KeySet {
   if (localKeysOption(settings) === undefined) throw new TypeError('This registration has no keys of its own that could be replaced')
   const { algorithm, decodeAlgorithms } = settings.keyOptions
-  // Which algorithms the keys have may change from one rotation to the next: what is accepted was said for good.
+  // `decodeAlgorithms` stays, and may have algorithms that only the keys of another rotation use.
   return checkOwnKeys(loadKeys({ algorithm, decodeAlgorithms, keys: keys ?? [] }, true), settings)
 }
 
@@ -107,7 +107,7 @@ function remoteSource (settings: Settings, from: JwkSetLocation, path: string, a
   }), settings, accessOnly)
 }
 
-/** Asks another issuer, of every token, or of those that no key can verify. */
+/** Asks another issuer about every token, or about those that no key can verify. */
 function createAskingVerifier (settings: Settings, introspection: NonNullable<Settings['introspection']>): TokenVerifier {
   const alone = externalKeysOption(settings) === null && localKeysOption(settings) === undefined
   if (!alone) return createIntrospectionVerifier(settings, introspection, createKeyVerifier(settings), false)
@@ -120,8 +120,8 @@ function createAskingVerifier (settings: Settings, introspection: NonNullable<Se
 }
 
 /**
- * The verifier of a registration: of our own keys, another issuer's, several issuers', of those that `decodeKey` gives, or by asking
- * an issuer.
+ * Creates the verifier of a registration. It uses our own keys, those of one or several other issuers, those that `decodeKey` returns, or
+ * introspection.
  *
  * @throws `FST_JWT_BAD_OPTION`
  */

@@ -16,13 +16,13 @@ import type { UnverifiedToken } from './unverified.ts'
 import type { LocalVerifier, TokenVerifier } from './verify.ts'
 import type { VerifiedToken } from '../types/verified-token.ts'
 
-/** What a token says of itself, and the source that its key comes from. */
+/** An unverified token, and the source of its key. */
 interface Arrival {
   readonly unverified: UnverifiedToken
   readonly source: ExternalKeys
 }
 
-/** A verified token, with all that decides whether it still is one. */
+/** A verified token, with the source and the key that it depends on. */
 interface Remembered {
   readonly arrival: Arrival
   readonly key: VerificationKey
@@ -30,13 +30,13 @@ interface Remembered {
 }
 
 /**
- * Verifies tokens whose key has to be found: in what another issuer publishes, or by the `decodeKey` option.
+ * Verifies tokens whose key comes from another issuer, or from the `decodeKey` option.
  *
- * One token may be good under one key and not under another, as with tenants: the claims of a token seen before
- * are given out only when the key found for this request is the one they were verified under.
+ * A token may be valid for one tenant and not for another. So a cached token is used only if the key found for this request is the one that
+ * verified it.
  *
- * @param choose The source for a token; `null` for one that our own keys have to have signed.
- * @param own Verifies those.
+ * @param choose Returns the source for a token; `null` if one of our own keys must have signed it.
+ * @param own Verifies the tokens of our own keys.
  */
 export function createExternalVerifier (
   { errors, maxTokenLength, cacheSize }: Settings,
@@ -50,11 +50,11 @@ export function createExternalVerifier (
     if (token.length > maxTokenLength) throw errors.FST_JWT_INVALID_TOKEN('length')
   }
 
-  /** What the token says and where its key comes from; `null` when it is for our own. */
+  /** Decodes a token and finds the source of its key; `null` for our own keys. */
   function receive (token: string): Arrival | null {
     const unverified = readToken(token)
     if (unverified === null) throw errors.FST_JWT_INVALID_TOKEN(whyMalformed(token))
-    // What `decodeKey` is given has the types it was promised, or its first `kid.startsWith` would be a 500.
+    // `decodeKey` relies on these types. Without this check, a `kid.startsWith` in it would be a 500.
     const { alg, kid }: Record<string, unknown> = unverified.header
     if (typeof alg !== 'string') throw errors.FST_JWT_INVALID_TOKEN('algorithm')
     if (kid !== undefined && typeof kid !== 'string') throw errors.FST_JWT_INVALID_TOKEN('kid')
@@ -65,8 +65,8 @@ export function createExternalVerifier (
   function check (token: string, { source: { settings, accessOnly } }: Arrival, { header, payload }: DecodedToken): VerifiedToken {
     const checkedHeader = checkHeader(token, header)
     const claims = toClaims(token, payload, settings)
-    // RFC 6749 §1.5: a refresh token is for the authorization server that has issued it. Taken here, another
-    // issuer's would be exchanged for a token of our own.
+    // RFC 6749 §1.5: a refresh token is for the authorization server that has issued it. Otherwise it could be exchanged for a token of our
+    // own.
     if (accessOnly && claims.type === 'refresh') throw errors.FST_JWT_INVALID_TOKEN('type')
     if (settings.requireAccessTokenType) checkAccessTokenType(checkedHeader, claims, settings)
     return { header: checkedHeader, claims, foreign: true }

@@ -10,14 +10,14 @@ import type { JwtClaims, MaybePromise } from '../types/claims.ts'
 import type { KeySet, VerificationKey } from '../types/keys.ts'
 import type { VerifiedToken } from '../types/verified-token.ts'
 
-/** Verifies tokens under keys that can be replaced while running. */
+/** Verifies tokens. Its keys can be replaced while the app runs. */
 export interface TokenVerifier {
   /**
-   * Checks signature, claims and times. May remember the token, and then checks the signature only once.
+   * Checks signature, claims and times. The signature of a cached token is not checked again.
    *
    * @param request The request that brought the token; `null` outside of one.
    * @returns A promise only if the key has to be fetched, or if the `decodeKey` option returned one.
-   * @throws The 401 that says what is wrong; 503 if the key cannot be had.
+   * @throws The 401 that says what is wrong; 503 if the key cannot be fetched.
    */
   verify (token: string, request: FastifyRequest | null): MaybePromise<VerifiedToken>
   /** Like `verify`, but accepts a token whose only fault is its `exp`. Such a token is never remembered. */
@@ -28,7 +28,7 @@ export interface TokenVerifier {
   replaceKeys (keys: KeySet): void
 }
 
-/** Verifies the tokens of local keys, which are all there: it never makes a promise. */
+/** Verifies tokens with local keys. They need no fetch, so it never returns a promise. */
 export interface LocalVerifier extends TokenVerifier {
   /** A remembered token, its times checked; `undefined` if it is not remembered. */
   recall (token: string): VerifiedToken | undefined
@@ -37,8 +37,8 @@ export interface LocalVerifier extends TokenVerifier {
 }
 
 /**
- * Checks `nbf` and `exp` (RFC 7519 §4.1.4, §4.1.5) by the clock as it is now, for remembered and new tokens alike. Not `iat`, for
- * which RFC 7519 §4.1.6 has no rule: it says when a token was issued, and `nbf` from when on it is valid.
+ * Checks `nbf` and `exp` (RFC 7519 §4.1.4, §4.1.5) by the clock as it is now, for remembered and new tokens alike. `iat` is not checked:
+ * RFC 7519 §4.1.6 has no rule for it, and `nbf` says from when on a token is valid.
  *
  * @throws `FST_JWT_NOT_YET_VALID`, `FST_JWT_EXPIRED`
  */
@@ -64,7 +64,7 @@ export function createLocalVerifier (settings: Settings, initial: KeySet): Local
     const { alg, kid } = header
     const fitting = verification.filter(key => (key.algorithms as readonly string[]).includes(alg))
     if (fitting.length === 0) throw errors.FST_JWT_INVALID_TOKEN('algorithm')
-    // Without `kid`, or if keys have no names, each key of that algorithm may be the one.
+    // Without `kid`, any key of that algorithm may have signed the token.
     if (kid === undefined) return fitting
     const named = fitting.filter(key => key.keyId === undefined || key.keyId === kid)
     if (named.length === 0) throw errors.FST_JWT_INVALID_TOKEN('kid')
@@ -75,7 +75,7 @@ export function createLocalVerifier (settings: Settings, initial: KeySet): Local
     if (token.length > maxTokenLength) throw errors.FST_JWT_INVALID_TOKEN('length')
     const { header, payload } = verifySignature(token, candidates(token), errors)
     const verified = { header: checkHeader(token, header), claims: toClaims(token, payload, settings) }
-    // Who signs nothing verifies the tokens of another issuer.
+    // Without a signing key, the tokens are another issuer's.
     if (settings.requireAccessTokenType && keys.signing === null) checkAccessTokenType(verified.header, verified.claims, settings)
     return verified
   }

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Algorithm } from '../types/keys.ts'
 
-/** The least bytes of an HMAC secret: the size of the hash (RFC 7518 §3.2). */
+/** The minimum length of an HMAC secret in bytes: that of the hash (RFC 7518 §3.2). */
 const secretBytes = new Map<Algorithm, number>([['HS256', 32], ['HS384', 48], ['HS512', 64]])
 
 /** A command that makes a secret. It needs Node.js and nothing else. */
@@ -35,17 +35,17 @@ const curves: ReadonlyMap<string | undefined, { name: string, algorithm: Algorit
   ['secp521r1', { name: 'P-521', algorithm: 'ES512' }]
 ])
 
-/** The least bits of an RSA key (RFC 7518 §3.3). */
+/** The minimum length of an RSA key in bits (RFC 7518 §3.3). */
 const rsaBits = 2048
 
-/** Every algorithm, in the order of RFC 7518 §3.1. */
+/** Every supported algorithm. */
 export const allAlgorithms = Object.freeze(Object.keys(recipes) as Algorithm[])
 
 export function isAlgorithm (value: unknown): value is Algorithm {
   return typeof value === 'string' && Object.hasOwn(recipes, value)
 }
 
-/** The least bytes of a secret for this algorithm; 0 if the algorithm takes no secret. */
+/** The minimum length of a secret for this algorithm, in bytes; 0 if the algorithm takes no secret. */
 export function secretBytesOf (algorithm: Algorithm): number {
   return secretBytes.get(algorithm) ?? 0
 }
@@ -69,7 +69,7 @@ export function algorithmsOf (key: KeyObject): readonly Algorithm[] {
   return curve === undefined ? [] : [curve.algorithm]
 }
 
-/** Whether an RSA key is shorter than RFC 7518 §3.3 and §3.5 allow, or has the exponent 1, under which anyone can sign. */
+/** Whether an RSA key is shorter than RFC 7518 §3.3 and §3.5 allow, or has an exponent below 3: with 1, anyone can sign. */
 export function isWeak (key: KeyObject): boolean {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
   return type === 'rsa' && !(Number(details?.modulusLength) >= rsaBits && Number(details?.publicExponent) >= 3)

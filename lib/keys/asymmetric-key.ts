@@ -86,7 +86,7 @@ function parsePrivateKey (option: string, value: unknown, algorithm: Algorithm):
   return parsePrivatePem(option, text, 'passphrase' in encrypted ? encrypted.passphrase : undefined)
 }
 
-/** The JWK that a value is, or is the text of. */
+/** The JWK in a value, which is an object or its JSON text; `null` for any other key. */
 function jwkOf (option: string, value: unknown): JWK | null {
   if (isJwk(value)) return value
   if (value instanceof KeyObject) return null

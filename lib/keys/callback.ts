@@ -13,7 +13,7 @@ import type { Settings } from '../options/settings.ts'
 import type { Algorithm, DecodedKey, PublicKey, Secret, VerificationKey } from '../types/keys.ts'
 import type { ExternalKeys } from './external.ts'
 
-/** Preparing an RSA key costs about as much as one verification, so that many keys are kept prepared. */
+/** Preparing an RSA key costs about as much as one verification, so prepared keys are kept. */
 const maxPreparedKeys = 1000
 
 const hmacAlgorithms = allAlgorithms.filter(isHmac)
@@ -37,8 +37,8 @@ function fault (problem: string): Error {
 }
 
 /**
- * A text is a public key if it is PEM or the JSON of a JWK, else a secret. The readers refuse private keys, and secrets that
- * read as a key.
+ * A text is a public key if it is PEM or the JSON of a JWK, else a secret. The readers refuse private keys, and secrets that look like a
+ * key.
  */
 function kindOf (material: unknown): ReturnedKey['kind'] {
   if (typeof material === 'string') return material.includes('-----BEGIN ') || isPublicJwkText(material) ? 'public' : 'secret'
@@ -99,7 +99,10 @@ export function createCallbackKeys (settings: Settings, decodeKey: NonNullable<K
     return createVerificationKey(readSecret('decodeKey', material, algorithms), algorithms, undefined)
   }
 
-  /** Equal for equal keys. The content is compared, since an app may change an object or create it anew. */
+  /**
+   * Equal for equal keys. Content is compared, since an app may change an object or create it again. A `KeyObject` can't change, and is
+   * compared by identity.
+   */
   function idOf (material: Secret | PublicKey): string {
     if (typeof material === 'string') return `text ${material}`
     if (material instanceof Uint8Array) return `bytes ${Buffer.from(material).toString('latin1')}`

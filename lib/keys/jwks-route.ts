@@ -2,7 +2,7 @@ import { publicRoute } from '../own-route.ts'
 import type { FastifyInstance } from 'fastify'
 import type { TokenVerifier } from '../jwt/verify.ts'
 
-/** Seconds for which a verifier may cache the keys. A new key should be published for as long before it signs. */
+/** Seconds for which a verifier may cache the keys. A new key should be published this long before it signs. */
 const maxAge = 300
 
 /** Serves the current public keys as a JWK Set (RFC 7517 §5, §8.5.1), to everyone. */

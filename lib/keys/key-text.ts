@@ -8,17 +8,17 @@ export type KeyText =
 
 const block = /-----BEGIN ([A-Z0-9 ]+)-----([^-]*(?:-(?!----END )[^-]*)*)-----END \1-----/g
 
-/** The headers of an encrypted key in OpenSSL's old format (RFC 1421 §4.6.1.3), as far as they can be told from the key. */
+/** The headers of an encrypted key in OpenSSL's old format (RFC 1421 §4.6.1.3), if they can be separated from the key. */
 const oldHeaders = /^Proc-Type: ?4,ENCRYPTED\s+DEK-Info: ?([A-Z0-9-]+,[0-9A-F]+)\s+/
 
-/** Takes off what shells and files of environment variables leave around a value: white space, and a pair of quotes. */
+/** Removes white space and a pair of quotes, which shells and `.env` files leave around a value. */
 function unwrap (text: string): string {
   const trimmed = text.trim()
   const quoted = /^(["'`])([^]*)\1$/.exec(trimmed)
   return quoted === null ? trimmed : (quoted[2] as string).trim()
 }
 
-/** A block of PEM with its line breaks in the right places, wherever they were. */
+/** Writes a PEM block with its line breaks in the right places. */
 function toBlock (option: string, label: string, content: string): string {
   const body = content.trim()
   const headers = oldHeaders.exec(body)
@@ -38,7 +38,7 @@ function toBlock (option: string, label: string, content: string): string {
   return `${lines.join('\n')}\n`
 }
 
-/** What a text is that has no `-----BEGIN …-----`, and what to give instead. */
+/** Says what a text without `-----BEGIN …-----` is, and what to give instead. */
 function describeOther (text: string): string {
   if (/^LS0tLS1CRUdJTi/.test(text)) return "is PEM in base64; give Buffer.from(value, 'base64')"
   if (/-----BEGIN/.test(text)) return 'has lost the spaces in its `-----BEGIN …-----`; give the text of the file as it is'
@@ -80,11 +80,11 @@ function readJson (option: string, text: string): KeyText {
 }
 
 /**
- * Reads a key that was given as text. What environment variables do to a text is undone if it can be told: quotes and white
- * space around it, indented lines, and line breaks that have become spaces or carriage returns, or have been lost.
+ * Reads a key that was given as text. Repairs what environment variables do to a text, where that is possible: quotes and white space
+ * around it, indented lines, and line breaks that are lost, or have become spaces or carriage returns.
  *
  * @param option The name of the option, for the error.
- * @throws `FST_JWT_BAD_OPTION` with what the text is instead, never with the text.
+ * @throws `FST_JWT_BAD_OPTION`, which says what the text is, and never shows it.
  */
 export function readKeyText (option: string, text: string): KeyText {
   const unwrapped = unwrap(text)

@@ -29,7 +29,7 @@ export interface LocalKeyOptions {
 
 /** One key of the options. */
 interface GivenKey {
-  /** What stands before its members in an error: `''` or `'keys[0].'`. */
+  /** The prefix of its members in an error: `''` or `'keys[0].'`. */
   path: string
   keyId: string | undefined
   algorithm: Algorithm
@@ -223,8 +223,8 @@ export const noKeys: KeySet = keySet([])
 /**
  * Reads and checks the local keys of a registration.
  *
- * @param others `true` if `decodeAlgorithms` may have algorithms that none of these keys fits: those of external keys, or
- *   of keys that a rotation brings.
+ * @param others `true` if `decodeAlgorithms` may have algorithms that fit none of these keys: those of external keys, or of keys that a
+ *   rotation adds.
  * @throws `FST_JWT_BAD_OPTION` with the option and the remedy, never with the key.
  */
 export function loadKeys (options: LocalKeyOptions, others = false): KeySet {

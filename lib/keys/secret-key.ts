@@ -4,7 +4,7 @@ import { recipeOf, secretBytesOf } from './algorithms.ts'
 import { parseJson } from './key-text.ts'
 import type { Algorithm, JWK, Secret } from '../types/keys.ts'
 
-// Anywhere in the text, since PEM readers skip what stands before it (RFC 7468 §2).
+// Anywhere in the text, since PEM readers skip text before it (RFC 7468 §2).
 const pem = /-----BEGIN [A-Z0-9 ]+-----/
 
 // `-----BEGIN ` in base64: PEM that was encoded to fit into an environment variable.
@@ -85,8 +85,8 @@ export function readSecret (option: string, secret: Secret, algorithms: readonly
 }
 
 /**
- * Refuses a secret with white space at its ends, which a file or a shell has put there: another server has it without, and
- * then neither accepts the tokens of the other.
+ * Refuses a secret that begins or ends with white space, such as a line break from a file or a shell. Another server may have the secret
+ * without it, and then neither accepts the tokens of the other.
  *
  * @throws `FST_JWT_BAD_OPTION`
  */

@@ -7,7 +7,7 @@ import type { Algorithm, SigningKey } from '../types/keys.ts'
 /** `alg` and `kid` name the key. Tokens with `crit` (RFC 7515 §4.1.11) are refused by this package itself. */
 const reservedHeaders = ['alg', 'kid', 'crit']
 
-/** Preparing an RSA key costs about as much as signing with it, so that signers are kept by header. */
+/** Preparing an RSA key costs about as much as signing with it, so signers are kept by header. */
 const maxSigners = 32
 
 type Sign = (payload: Record<string, unknown>) => string

@@ -15,7 +15,7 @@ type Swagger = (this: unknown, options?: { yaml?: boolean }) => unknown
 /** The routes of all documents, by the extension in their operations. */
 const routes = new WeakMap<object, DocumentedRoute>()
 
-/** The routes of each app that a registration has seen, by its server: a registration in a child may have seen what another has not. */
+/** The routes that the registrations of an app have seen, by its server. One registration may see a route that another does not. */
 const seen = new WeakMap<object, Set<string>>()
 
 /** The decorators that replace those of `@fastify/swagger`. */
@@ -49,14 +49,14 @@ function wrapSwagger (owner: object): void {
   Reflect.set(owner, 'swagger', withSecurity)
 }
 
-/** The requirement of a route; of its hooks those that are printed, or, if it is not printed as it was declared, its own. */
+/** The requirement of a route. Uses its printed hooks, or its declared hooks if it is not printed as it was declared. */
 function requirementOf (registration: Registration, route: RouteOptions, url: string, printed: ReturnType<typeof readPrintedHooks>): RouteRequirement | null {
   const [method] = [route.method].flat()
   const hooks = printed.get(`${method} ${url}`)?.flat() ?? [route.onRequest, route.preValidation, route.preHandler].flat().flatMap(askedOf)
   return combineHooks(protectionOf(registration, { url, config: route.config }), hooks)
 }
 
-/** Nobody is told of a route that was declared before the plugin. */
+/** `onRoute` does not see a route that was declared before the plugin. */
 function warnOfEarlyRoutes (fastify: FastifyInstance, printed: ReturnType<typeof readPrintedHooks>, known: ReadonlySet<string>): void {
   const early = [...printed].filter(([route, hooks]) => !known.has(route) && hooks.flat().length > 0).map(([route]) => route)
   if (early.length === 0) return
@@ -64,10 +64,9 @@ function warnOfEarlyRoutes (fastify: FastifyInstance, printed: ReturnType<typeof
 }
 
 /**
- * Adds what each route requires to the document of `@fastify/swagger`: `security`, the responses 401 and 403, and the
- * security schemes. They follow from the hooks, from `protect` and from the options. What a route's schema says itself
- * stays. `@fastify/swagger` may be registered before or after this plugin, or not at all. A route that was declared before this
- * plugin is not seen, and a log line names it.
+ * Adds what each route requires to the document of `@fastify/swagger`: `security`, the responses 401 and 403, and the security schemes.
+ * They follow from the hooks, from `protect` and from the options. What a route's own schema says stays. `@fastify/swagger` may be
+ * registered before or after this plugin, or not at all. A route that was declared before this plugin is not seen, and a log line names it.
  */
 export function documentRoutes (fastify: FastifyInstance, registration: Registration): void {
   const declared: { instance: FastifyInstance, route: RouteOptions, url: string }[] = []

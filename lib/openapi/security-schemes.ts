@@ -68,8 +68,8 @@ function headerSchemes (type: TokenType, settings: Settings): NamedScheme[][] {
 }
 
 /**
- * The ways to send a token in one location: each the schemes that are needed together, such as a cookie and a CSRF header. Empty if
- * OpenAPI cannot express the location, as for the body.
+ * The ways to send a token in one location. Each way lists the schemes that are needed together, such as a cookie and a CSRF header. Empty
+ * if OpenAPI cannot express the location, such as the body.
  *
  * @param method The method of the route, in upper case.
  */

@@ -22,6 +22,6 @@ function linesOf (value: object): string[] {
 
 /** Writes a JSON document as block YAML. */
 export function toYaml (document: object): string {
-  // By way of JSON, which drops what @fastify/swagger's JSON route drops, too.
+  // JSON drops the same values here as in the JSON route of @fastify/swagger.
   return `${linesOf(JSON.parse(JSON.stringify(document)) as object).join('\n')}\n`
 }

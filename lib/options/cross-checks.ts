@@ -6,7 +6,7 @@ export const ownedClaims = [
   'sub', 'identity', 'iat', 'exp', 'nbf', 'jti', 'type', 'fresh', 'csrf', 'sid', 'gen', 'persistent', 'bound', 'auth_time'
 ] as const
 
-/** Options that say how cookies are set, or how they are protected. `trustedOrigins` is for `crossOriginProtection`, too. */
+/** Options that only matter for cookies. Not `trustedOrigins`, which `crossOriginProtection` uses, too. */
 const cookieOnly = /^(?:cookie|sessionCookie$|csrf|(?:access|refresh)(?:Csrf|Cookie))/
 
 /** Checks the options that depend on each other. @throws `FST_JWT_BAD_OPTION` with the option and the remedy. */
@@ -72,7 +72,7 @@ function checkProofs ({ tokenLocation, headerName, headerType, store }: Settings
   if (headerType === '' || headerType.toLowerCase() === 'dpop') throw badOption('headerType', "must be another scheme than that of bound tokens, such as 'Bearer', with the dpop option")
 }
 
-/** Seconds. A browser refreshes a cookie when two minutes are left of it, and signs six times in nine minutes at most. */
+/** Seconds. A browser refreshes a cookie two minutes before it expires, and signs at most six times in nine minutes. */
 export const leastBoundCookieLife = 300
 
 /** What binding to devices needs. */

@@ -36,7 +36,7 @@ export const resourceMetadata: Validator<ResolvedMetadata> = (value, name) => {
   const members: Readonly<Record<string, unknown>> = Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined))
   const url = readRemoteUrl(`${name}.resource`, members['resource'])
   if (url.href.includes('#')) throw badOption(`${name}.resource`, 'has a fragment, which a resource identifier never has (RFC 9728 §1.2)')
-  // Fastify would read a pattern.
+  // Fastify would read it as a pattern.
   if (/[:*%]/.test(url.pathname)) throw badOption(`${name}.resource`, 'has a path with :, * or %, at which no document can be served; take another path')
   for (const [member, check] of Object.entries(metadataMembers)) {
     if (Object.hasOwn(members, member)) check(members[member], `${name}.${member}`)
@@ -59,7 +59,7 @@ export interface ResolvedIntrospection {
 
 const severalTexts = validate.oneOrSeveral(validate.text)
 
-/** How a form writes a value, before it is part of HTTP Basic (RFC 6749 §2.3.1). */
+/** Form-encodes a value for HTTP Basic (RFC 6749 §2.3.1). */
 function formEncoded (text: string): string {
   return new URLSearchParams({ text }).toString().slice('text='.length)
 }

@@ -15,7 +15,9 @@ const defaultNotBeforeLeeway = 5
 
 const optionNames: readonly string[] = [...keyOptions, ...Object.keys(table)]
 
-/** Keys, and what is required of a token. Any other option that is `undefined` is an option not given. */
+/**
+ * Options that must not be `undefined`: keys, and what is required of a token. Any other option that is `undefined` counts as not given.
+ */
 const notUndefined = [
   'secretKey', 'privateKey', 'publicKey', 'jwksUri', 'issuer', 'audience', 'decodeIssuer', 'decodeAudience'
 ] as const

@@ -40,7 +40,7 @@ function checkMethods (value: unknown, name: string, methods: readonly string[])
   if (missing !== undefined) throw badOption(name, `takes a store such as new RedisStore(client), or false; this one has no method ${missing}`)
 }
 
-/** A whole store, or a denylist and sessions apart. */
+/** One store, or a denylist and sessions in two places. */
 const store: Validator<Store | SplitStore> = (value, name) => {
   if (typeof value === 'object' && value !== null && 'denylist' in value && 'sessions' in value) {
     checkMethods(value.denylist, `${name}.denylist`, denylistMethods)
@@ -73,12 +73,12 @@ const messages: Validator<Messages> = (value, name) => {
 
 const upperCaseMethod: Validator<string> = (value, name) => validate.fieldName(value, name).toUpperCase()
 
-/** Methods that are protected from forgery. */
+/** Methods whose requests are checked for CSRF. */
 interface Methods { has (method: string): boolean }
 
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 
-/** All but the safe ones (RFC 9110 §9.2.1), those that an app adds included. */
+/** All methods except the safe ones (RFC 9110 §9.2.1), including methods that an app adds. */
 const unsafeMethods: Methods = { has: method => !safeMethods.has(method) }
 
 const csrfMethods: Validator<Methods> = (value, name) => {
@@ -121,7 +121,7 @@ const tenants: Validator<NonNullable<ResolvedIssuer['tenants']>> = (value, name)
 
 const issuerMembers = ['issuer', 'jwksUri', 'audience', 'tenants']
 
-/** Checks types only. `jwt/verifier.ts` checks the URLs, and that no issuer is given twice. */
+/** Checks types only. `jwt/issuer-sources.ts` checks the URLs, and that no issuer is given twice. */
 const issuerEntry: Validator<ResolvedIssuer> = (value, name) => {
   if (typeof value !== 'object' || value === null) throw validate.wrongKind(name, value, 'an object of issuer, jwksUri, audience, tenants')
   checkOptionNames(value, issuerMembers, `${name}.`)
@@ -250,7 +250,7 @@ export const table = {
   requireAccessTokenType: option(validate.boolean, false),
   introspection: option(introspection),
 
-  // `null`: as the registration above says.
+  // `null`: as in the enclosing registration.
   protect: option(validate.boolean),
   skipPaths: option(validate.list(skipPath), []),
   messages: option(messages),
@@ -266,7 +266,7 @@ type KeyOption = typeof keyOptions[number]
 /** The type that an option's validator returns, or `null` if `null` is the default. */
 type Checked<O> = O extends Option<infer T, infer D> ? (D extends null ? T | null : T) : never
 
-/** Every option, checked and complete, so that nothing is left to decide on a request. */
+/** Every option, checked and with its default. Nothing is left to decide on a request. */
 export type Settings = {
   readonly [Name in keyof Table]: Checked<Table[Name]>
 } & {

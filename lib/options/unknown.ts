@@ -2,7 +2,7 @@ import { badOption } from '../errors.ts'
 import type { NamedKey } from '../types/keys.ts'
 import type { JwtExtendedOptions } from '../types/options.ts'
 
-/** What @fastify/jwt, fast-jwt, jsonwebtoken and jose call an option, and what does the same here. */
+/** Option names of @fastify/jwt, fast-jwt, jsonwebtoken and jose, with the options that do the same here. */
 const otherNames = new Map<string, readonly (keyof JwtExtendedOptions | keyof NamedKey)[]>(Object.entries({
   secret: ['secretKey'],
   key: ['secretKey'],
@@ -68,7 +68,7 @@ function wordsOf (name: string): string[] {
 /** How many names are suggested at most. */
 const maxSuggestions = 3
 
-/** Known names that hold the unknown one, or whose words it holds with others between: the shortest of them. */
+/** Known names that contain the unknown one, or whose words are all in it: the shortest of them. */
 function related (name: string, known: readonly string[]): readonly string[] {
   const words = new Set(wordsOf(name.slice(0, 100)))
   const text = [...words].join('').replace(/^jwt/, '')
@@ -104,7 +104,7 @@ export function remedyFor (name: string, known: readonly string[]): string {
 /**
  * Stops start-up at an option that does not exist: a misspelt one would silently do nothing.
  *
- * @param path What stands before the name in the error, such as `'keys[0].'`.
+ * @param path The prefix of the name in the error, such as `'keys[0].'`.
  * @throws `FST_JWT_BAD_OPTION`
  */
 export function checkOptionNames (options: object, known: readonly string[], path = ''): void {

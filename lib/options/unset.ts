@@ -2,10 +2,10 @@ import { badOption } from '../errors.ts'
 import { secretCommand } from '../keys/algorithms.ts'
 
 /**
- * Stops start-up at an option that is there and `undefined`, as an environment variable is if it is not set. For options that must not be
- * taken for absent: without its private key an app could sign nothing, and without an audience it would accept any.
+ * Stops start-up if an option is given as `undefined`, such as an environment variable that is not set. For options that must not count as
+ * absent: without its private key an app could sign nothing, and without an issuer it would accept any.
  *
- * @param path What stands before the name in the error, such as `'keys[0].'`.
+ * @param path The prefix of the name in the error, such as `'keys[0].'`.
  * @throws `FST_JWT_BAD_OPTION`
  */
 export function refuseUndefined<T extends object> (options: T, names: readonly (keyof T & string)[], path = ''): void {

@@ -105,7 +105,7 @@ export function toSeconds (value: unknown): number | undefined {
   return milliseconds === undefined || !Number.isFinite(milliseconds) ? undefined : milliseconds / 1000
 }
 
-/** How a number without a unit is written, if a text holds one; else nothing. */
+/** The remedy for a number without a unit; empty for any other value. */
 export function unitRemedy (value: unknown): string {
   const digits = typeof value === 'string' ? /^\s*(\d+(?:\.\d+)?)\s*$/.exec(value)?.[1] : undefined
   return digits === undefined ? '' : `: '${digits}' has no unit; write ${digits} or '${digits}s'`
@@ -172,10 +172,10 @@ export function callback<F extends Function> (): Validator<F> {
   }
 }
 
-/** Scheme and host, and nothing after it. A `URL` knows the origin of web schemes only. */
+/** Scheme and host, and nothing after it. `URL` has an origin only for web schemes. */
 const serializedOrigin = /^([a-z][a-z\d+.-]*):\/\/[^/?#@*\\\s]+$/
 
-/** An origin as browsers send it (RFC 6454 §6.2): scheme, host, and port if it is not the default. Of an app's scheme, too. */
+/** An origin as browsers send it (RFC 6454 §6.2): scheme, host, and port if it is not the default. An app's scheme is accepted, too. */
 export const origin: Validator<string> = (value, option) => {
   if (typeof value === 'string' && value.includes('*')) {
     throw badOption(option, `takes whole origins, got ${show(value)}; for hosts of tenants give a function (origin, request) => boolean`)

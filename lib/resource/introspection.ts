@@ -14,21 +14,21 @@ import type { VerifiedToken } from '../types/verified-token.ts'
 /** Milliseconds for an answer. */
 const timeout = 5000
 
-/** What an issuer has said of a token. */
+/** The answer of an issuer about a token. */
 interface Answer {
   readonly verified: VerifiedToken
   /** Milliseconds since the epoch. */
   readonly askedAt: number
-  /** For how long it is used again. */
+  /** How long it may be used again. */
   readonly seconds: number
 }
 
-/** If the clock was set back, an answer does not last longer. */
+/** Whether an answer may be used again. If the clock was set back, it does not last longer. */
 function isUsable ({ askedAt, seconds }: Answer): boolean {
   return Math.abs(Date.now() - askedAt) < seconds * 1000
 }
 
-/** What a token is written in (RFC 6749 appendix A.12). */
+/** The characters of a token (RFC 6749 appendix A.12). */
 const tokenCharacters = /^[\x20-\x7e]+$/
 
 /** How long a response may be used again, in seconds (RFC 9111 §5.2.2). A `max-age` that is no number makes it stale (§4.2.1). */
@@ -38,10 +38,13 @@ function freshness (headers: Pick<Headers, 'get'>): number {
   return /\bmax-age\b/i.test(directives) ? Number(/\bmax-age="?(\d+)/i.exec(directives)?.[1] ?? 0) : Infinity
 }
 
-/** Where issuers say that a token is a refresh token: RFC 7662 has no word for it. */
+/** Members in which issuers mark a refresh token: RFC 7662 defines none. */
 const typeMembers = ['type', 'token_type', 'token_use', 'typ'] as const
 
-/** RFC 6749 §1.5: a refresh token is for the server that has issued it. Endpoints know them, too, whatever they were asked about. */
+/**
+ * RFC 6749 §1.5: a refresh token is for the server that has issued it. Introspection endpoints accept it, too, whatever `token_type_hint`
+ * says.
+ */
 function isRefreshToken (claims: Readonly<Record<string, unknown>>): boolean {
   return typeMembers.some(name => {
     const value = claims[name]
@@ -50,7 +53,7 @@ function isRefreshToken (claims: Readonly<Record<string, unknown>>): boolean {
 }
 
 /**
- * Verifies opaque tokens of another issuer by asking it (RFC 7662), and JWTs as before.
+ * Verifies opaque tokens of another issuer by asking it (RFC 7662), and JWTs with `inner`.
  *
  * @param inner Verifies JWTs.
  * @param all Ask about JWTs, too.
@@ -58,10 +61,10 @@ function isRefreshToken (claims: Readonly<Record<string, unknown>>): boolean {
 export function createIntrospectionVerifier (settings: Settings, options: ResolvedIntrospection, inner: TokenVerifier, all: boolean): TokenVerifier {
   const { errors, maxTokenLength, cacheSize } = settings
   const { url, authorization, issuer, audience, maxAge } = options
-  // An issuer that calls a token active need not say when it ends.
+  // The answer for an active token need not have an `exp`.
   const claimSettings: Settings = { ...settings, accessExpires: false, decodeIssuer: issuer, decodeAudience: audience ?? settings.decodeAudience }
   const cache = new VerifiedCache<Answer>(cacheSize)
-  /** Questions under way, by token: two requests ask once. */
+  /** Questions under way, by token, so that concurrent requests ask once. */
   const pending = new Map<string, Promise<VerifiedToken>>()
 
   /** 503, since nothing is known about the token. The cause is for the log. */

@@ -6,10 +6,10 @@ import type { Settings } from '../options/settings.ts'
 /** Seconds for which a client may keep the document. */
 const maxAge = 3600
 
-/** What the options say already, for the members that the app leaves out (RFC 9728 §2). */
+/** The members that follow from the options, if the app leaves them out (RFC 9728 §2). */
 function membersOf ({ dpop, issuers, tokenLocation, headerName, headerType }: Settings): Record<string, unknown> {
   const bearer = tokenLocation.includes('headers') && headerName === 'authorization' && headerType.toLowerCase() === 'bearer'
-  // An issuer with a placeholder is many servers.
+  // An issuer with a placeholder stands for many servers.
   const servers = (issuers ?? []).map(({ issuer }) => issuer).filter(issuer => !issuer.includes('{'))
   return {
     ...(servers.length === 0 ? {} : { authorization_servers: servers }),
@@ -18,7 +18,10 @@ function membersOf ({ dpop, issuers, tokenLocation, headerName, headerType }: Se
   }
 }
 
-/** Whether the document has a member: no empty list (RFC 9728 §3.2), but for the one that says that no bearer token is taken (§2). */
+/**
+ * Whether a member is in the document. Empty arrays are not (RFC 9728 §3.2), except `bearer_methods_supported`: there it means that no
+ * bearer token is accepted (§2).
+ */
 function isTold ([name, value]: [string, unknown]): boolean {
   return name === 'bearer_methods_supported' || !Array.isArray(value) || value.length > 0
 }

@@ -38,7 +38,7 @@ export interface DecodeTokenOptions {
 export interface CreateSessionOptions {
   /** The app's own claims, for every access token of this session. They take precedence over the `additionalClaims` option. */
   claims?: AdditionalClaims
-  /** Whether the first access token is fresh, or how long it is: seconds or a duration. Default: `true`. */
+  /** Whether the first access token is fresh, or how long it is fresh: seconds or a duration. Default: `true`. */
   fresh?: boolean | Duration
   /** An object for `listSessions` that can be written as JSON: user agent, IP address, device name. */
   metadata?: Record<string, unknown>
@@ -62,7 +62,7 @@ export interface CreateSessionOptions {
 export interface UpdateSessionOptions {
   /** The app's own claims, in place of the previous ones, for access tokens from the next refresh on. */
   claims?: AdditionalClaims
-  /** The metadata that `listSessions` shows, in place of the previous ones. */
+  /** The metadata that `listSessions` shows, in place of the previous metadata. */
   metadata?: Record<string, unknown>
   /**
    * Refuse existing access tokens with `FST_JWT_STALE`, so that clients refresh at once. Nobody is logged out. Default: `false`, they are
@@ -104,14 +104,14 @@ export interface JwtExtended {
   /**
    * Creates a signed access token (RFC 7519).
    *
-   * @param identity Who the token is for: a non-empty string, a finite number, a BigInt, or a value that the
-   *   `userIdentity` option turns into one.
+   * @param identity Who the token is for: a non-empty string, a finite number, a BigInt, or a value that the `userIdentity` option turns
+   *   into one.
    * @returns The token, in compact form (RFC 7515 §7.1).
-   * @throws {TypeError} If the identity is missing, a number past 2^53 or not well-formed text, a claim or header parameter belongs
-   *   to this package, an option is unknown, or the registration has no key that signs.
+   * @throws {TypeError} If the identity is missing, is a number past 2^53, or is not well-formed text; if only this package may set a claim
+   *   or header parameter; if an option is unknown; if the registration has no signing key.
    */
   createAccessToken (identity: Identity | object, options?: CreateAccessTokenOptions): string
-  /** Creates a signed refresh token (RFC 6749 §1.5). Parameters, result and errors as of `createAccessToken`. */
+  /** Creates a signed refresh token (RFC 6749 §1.5). Parameters, result and errors as for `createAccessToken`. */
   createRefreshToken (identity: Identity | object, options?: CreateRefreshTokenOptions): string
   /**
    * Verifies a token and returns its claims. It does not check whether the token was revoked: use a hook, `request.verifyJwt` or
@@ -151,7 +151,7 @@ export interface JwtExtended {
    * @throws {Error} If the reply was already sent.
    */
   setAccessCookies (reply: FastifyReply, token: string): void
-  /** Sets the refresh cookie, and with double submit its CSRF cookie. Errors as of `setAccessCookies`. */
+  /** Sets the refresh cookie, and with double submit its CSRF cookie. Errors as for `setAccessCookies`. */
   setRefreshCookies (reply: FastifyReply, token: string): void
   /**
    * Sets all cookies of a session: access, refresh, and with double submit their CSRF cookies. Their lifetime depends on the options of

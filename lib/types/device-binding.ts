@@ -13,15 +13,15 @@ export interface DeviceChallenge {
   readonly expiresAt: number
 }
 
-/** What a session record keeps of the device that the session is bound to. It holds no secret of the device. */
+/** The device that a session is bound to, in the record of the session. It holds no secret of the device. */
 export interface DeviceBinding {
   /** Part of the session identifier that the browser knows. */
   readonly id: string
   readonly algorithm: DeviceAlgorithm
   readonly publicKey: DeviceKey
-  /** The generation of the tokens that the registration was answered with. */
+  /** The generation of the tokens in the response to the registration. */
   readonly generation: number
-  /** The CSRF token of double submit, which stays: an open page holds it. */
+  /** The CSRF token of double submit. It does not change, since an open page holds it. */
   readonly csrf?: string
   /** The challenges that are open. */
   readonly challenges: readonly DeviceChallenge[]

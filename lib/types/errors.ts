@@ -28,7 +28,7 @@ export type JwtErrorCode =
   | 'FST_JWT_STALE'
   /** The DPoP proof of the request is missing or invalid (401). */
   | 'FST_JWT_DPOP_PROOF'
-  /** The DPoP proof needs the nonce that is in the `DPoP-Nonce` header of this answer (401). */
+  /** The DPoP proof needs the nonce that is in the `DPoP-Nonce` header of this response (401). */
   | 'FST_JWT_DPOP_NONCE'
   /** A bound token came without a proof by its key, or an unbound token came where a bound one is required (401). */
   | 'FST_JWT_DPOP_BINDING'
@@ -79,6 +79,6 @@ export type Messages =
 /** An error of this package. */
 export interface JwtError extends FastifyError {
   code: JwtErrorCode
-  /** Response headers: `WWW-Authenticate` if the error has a challenge (RFC 6750 §3, RFC 9449 §7.1), `DPoP-Nonce` if it needs one. */
+  /** Response headers: `WWW-Authenticate` if the error has a challenge (RFC 6750 §3, RFC 9449 §7.1). */
   headers?: Record<string, string>
 }

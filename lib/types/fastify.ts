@@ -4,7 +4,7 @@ import type { FoundLocation, JwtHook, VerifyOptions } from './hooks.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Tokens, cookies and sessions. There once `await app.register(jwt, { … })` is done; `undefined` before. */
+    /** Tokens, cookies and sessions. Available after `await app.register(jwt, { … })`; `undefined` before. */
     jwt: JwtExtended
     /** The hook of the same name that the package exports. `undefined` before the plugin is registered: import it. */
     jwtRequired: JwtHook
@@ -29,7 +29,7 @@ declare module 'fastify' {
     readonly jwtLocation: FoundLocation | null
     /** What `userLookup` returned. */
     readonly jwtUser: JwtUser | null
-    /** Verifies the token of this request as a hook does. @throws What the hook would answer with. */
+    /** Verifies the token of this request as a hook does. @throws The error that the hook would answer with. */
     verifyJwt (options?: VerifyOptions): Promise<void>
   }
 

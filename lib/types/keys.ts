@@ -52,7 +52,7 @@ export interface NamedKey {
   keyId: string
   /** The algorithm it signs and verifies with. Default: the `algorithm` option. */
   algorithm?: Algorithm
-  /** `undefined` stops start-up, here and in the two below, as of an environment variable that is not set. */
+  /** `undefined`, such as an environment variable that is not set, stops start-up. The same holds for the next two members. */
   secretKey?: Secret | undefined
   privateKey?: PrivateKey | undefined
   publicKey?: PublicKey | undefined
@@ -103,7 +103,7 @@ export interface DecodedToken {
 export interface SigningKey {
   readonly keyId: string | undefined
   readonly algorithm: Algorithm
-  /** Derived from it, for opaque refresh tokens. */
+  /** The derived key for opaque refresh tokens. */
   readonly opaqueKey: Uint8Array
   /**
    * Signs claims as they are: `iat`, `nbf` and `exp` are the caller's. `headers` are added to `alg`, `typ` and `kid`.
@@ -117,7 +117,7 @@ export interface SigningKey {
 export interface VerificationKey {
   readonly keyId: string | undefined
   readonly algorithms: readonly Algorithm[]
-  /** In PEM, so that equal keys can be told; `null` for a secret. */
+  /** In PEM, so that equal keys can be recognised; `null` for a secret. */
   readonly publicKey: string | null
   /**
    * Checks algorithm, signature and `crit`. Checks no claim.
@@ -132,7 +132,7 @@ export interface KeySet {
   /** The first key; `null` if it can only verify. */
   readonly signing: SigningKey | null
   readonly verification: readonly VerificationKey[]
-  /** For opaque refresh tokens: of each key that signs, the first one first. */
+  /** The keys for opaque refresh tokens: one for each signing key, in the same order. */
   readonly opaqueKeys: readonly Uint8Array[]
   readonly jwks: JSONWebKeySet
 }

@@ -113,7 +113,7 @@ export interface TokenOptions {
   identityClaim?: string
   /**
    * `iss` of the tokens created here, and required in incoming tokens unless `decodeIssuer` is set. `undefined`, such as an environment
-   * variable that is not set, stops start-up; so it does for the next three. Default: none.
+   * variable that is not set, stops start-up, as for the next three options. Default: none.
    */
   issuer?: string | undefined
   /** `aud` of the tokens created here, and required in incoming tokens unless `decodeAudience` is set. Default: none. */
@@ -247,7 +247,7 @@ export interface CallbackOptions {
    * `createSession` and `rotateSession`, which call it each time and wait for it.
    */
   additionalClaims?: (identity: string, type: TokenType, subject: unknown) => MaybePromise<AdditionalClaims>
-  /** Returns header parameters to add to each token. Synchronous. Parameters as of `additionalClaims`. */
+  /** Returns header parameters to add to each token. Synchronous. Parameters as for `additionalClaims`. */
   additionalHeaders?: (identity: string, type: TokenType, subject: unknown) => Record<string, unknown>
   /** Returns the identity for the argument of `createAccessToken`, such as a user object. */
   userIdentity?: (user: unknown) => Identity
@@ -265,13 +265,13 @@ export interface CallbackOptions {
 /** Sessions bound to a device. */
 export interface DeviceBindingOptions {
   /**
-   * The session covers all hosts of the site, for cookies with a `cookieDomain`. That must be the registrable domain, such as
+   * The session covers all hosts of the site, for cookies with a `cookieDomain`. This domain must be the registrable domain, such as
    * `example.com`, and only a login on that host is bound. Default: `false`, one host.
    */
   includeSite?: boolean
   /**
-   * Other sites whose links and requests may make the browser refresh, by host: `'accounts.example.net'`, `'*.example.net'`. The request
-   * for a page that is opened from any other site comes without the access cookie if that has expired. Default: `[]`.
+   * Other sites whose links and requests may make the browser refresh, by host: `'accounts.example.net'`, `'*.example.net'`. If the access
+   * cookie has expired, a page that is opened from any other site is requested without it. Default: `[]`.
    */
   allowedRefreshInitiators?: readonly string[]
 }
@@ -281,8 +281,8 @@ export interface SessionOptions {
   /** Where revocations and sessions are kept: one store, two as `{ denylist, sessions }`, or `false` for none. Default: in memory. */
   store?: Store | SplitStore | false
   /**
-   * Time after a rotation in which the replaced refresh token still gets its successor, although that has already been used: seconds or a
-   * duration. Default: 10.
+   * Time after a rotation in which the replaced refresh token still gets its successor, even if the successor was already used: seconds or
+   * a duration. Default: 10.
    */
   refreshReuseInterval?: Duration
   /**
@@ -338,7 +338,9 @@ export interface ProofOptions {
   nonceSecret?: Secret | undefined
   /** The algorithms accepted in proofs. Default: all. */
   algorithms?: readonly ProofAlgorithm[]
-  /** The URL of a request as its client sees it, if a proxy changes its path. Default: by `request.protocol`, `host` and `originalUrl`. */
+  /**
+   * The URL of a request as its client sees it, if a proxy changes its path. Default: from `request.protocol`, `host` and `originalUrl`.
+   */
   url?: (request: FastifyRequest) => string
 }
 
@@ -407,7 +409,7 @@ export interface ResourceServerOptions {
 
 /** Protection of whole apps, and error messages. */
 export interface RouteOptions {
-  /** Put `jwtRequired` on every route of the context. Default: `false`; inside a protected context, as there. */
+  /** Put `jwtRequired` on every route of the context. Default: that of the enclosing registration, else `false`. */
   protect?: boolean
   /** Routes that `protect` leaves open: route patterns with their prefix, or beginnings of patterns, ending in `*`. Default: `[]`. */
   skipPaths?: readonly string[]

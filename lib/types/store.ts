@@ -7,7 +7,7 @@ import type { DeviceBinding } from './device-binding.ts'
  * `fastify-jwt-extended/store-contract` tests each rule.
  */
 
-/** What the refresh token of a session is made of, so that the same token can be issued again. */
+/** The values that a session's refresh token is made of, so that the same token can be issued again. */
 export interface RotatedToken {
   /** Seconds since the epoch. */
   readonly issuedAt: number
@@ -188,11 +188,11 @@ export interface HeldToken {
   readonly issuedAt: number | undefined
 }
 
-/** What a store adds that keeps its denials in the memory of every server. All of it is optional. */
+/** Members of a store that keeps its denials in the memory of every server. All are optional. */
 export interface ReplicatedStore {
   /**
-   * A number that grows whenever the store may have lost data: another server of it has taken over, say. Sessions that were found
-   * earlier are then looked up again. Without it, a session that the store has lost passes until its access token expires.
+   * A number that grows whenever the store may have lost data, for example after a failover. Sessions that were found earlier are then
+   * looked up again. Without it, a session that the store has lost passes until its access token expires.
    */
   readonly epoch?: number
   /**

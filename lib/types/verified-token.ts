@@ -5,21 +5,21 @@ import type { SessionState, StoredSession } from './store.ts'
 export interface OpaqueToken {
   readonly sessionId: string
   readonly generation: number
-  /** Whether its cookie outlives the browser; `undefined`: as the `sessionCookie` option has it. */
+  /** Whether its cookie outlives the browser; `undefined`: the `sessionCookie` option decides. */
   readonly persistent: boolean | undefined
-  /** Whether its session has a life of its own, in place of `refreshExpires`. */
+  /** Whether its session has its own lifetime, in place of `refreshExpires`. */
   readonly hasOwnLife: boolean
   /** Whether one of our keys has made it. */
   readonly genuine: boolean
 }
 
-/** What a store knows of a refresh token that belongs to a session. */
+/** What a store knows about a refresh token of a session. */
 export interface RefreshTokenState {
   readonly denied: boolean
   readonly stored: StoredSession | null
 }
 
-/** What the store has said of the session of a token. `null` if it was not asked, or knows of none. */
+/** The store's answer about the session of a token. `null` if the store was not asked, or has no such session. */
 export interface SessionAnswer {
   /** For a refresh token. */
   stored: StoredSession | null
@@ -36,6 +36,6 @@ export interface VerifiedToken {
   readonly claims: JwtClaims
   /** For an opaque refresh token: the store's answer when it was verified. */
   readonly opaque?: RefreshTokenState
-  /** Verified with another issuer's key: our own key must sign nothing in its name. */
+  /** Verified with another issuer's key: no token of our own may be created from it. */
   readonly foreign?: boolean
 }

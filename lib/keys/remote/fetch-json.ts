@@ -20,14 +20,14 @@ async function readText (body: NonNullable<Response['body']>): Promise<string> {
  * Fetches a JSON object of at most 256 KiB. Redirects are refused, so that only the configured URL is ever contacted.
  *
  * @param signal Aborts the request and the reading of its body.
- * @param fetchKeys Takes the place of `fetch`.
+ * @param fetchKeys Used in place of `fetch`.
  * @throws If the connection fails, the status is not 200, or the body is too long or not a JSON object.
  */
 export async function fetchJson (url: URL, signal: AbortSignal, fetchKeys: FetchKeys = fetch): Promise<Record<string, unknown>> {
   const response = await fetchKeys(url.href, {
     signal,
     redirect: 'error',
-    // Fetches are minutes apart, so that a connection kept alive would be closed just as the next one needs it.
+    // Fetches are minutes apart: a server might close an idle connection just when the next fetch uses it.
     headers: { accept: 'application/json, application/jwk-set+json', connection: 'close' }
   })
   return readJson(response)
@@ -39,7 +39,7 @@ export async function fetchJson (url: URL, signal: AbortSignal, fetchKeys: Fetch
  * @throws {TypeError} As `fetchJson`.
  */
 export async function readJson (response: Pick<Response, 'status' | 'redirected' | 'body'>): Promise<Record<string, unknown>> {
-  // A fetch of the app's own may have followed one.
+  // The app's own `fetch` may have followed a redirect.
   if (response.redirected) throw new TypeError('the response was redirected')
   if (response.status !== 200 || response.body === null) {
     await response.body?.cancel()

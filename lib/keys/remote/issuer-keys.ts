@@ -5,7 +5,7 @@ import type { ExternalKeys } from '../external.ts'
 import type { RemoteJwkSet } from './remote-jwk-set.ts'
 
 /**
- * The external keys of an issuer, from its JWK Set. Adds the errors of a request to what the set finds.
+ * The external keys of an issuer, from its JWK Set. Turns a missing key or a failed fetch into the error of the request.
  *
  * @param settings What the claims of its tokens are checked against.
  * @param accessOnly Whether its refresh tokens are refused.

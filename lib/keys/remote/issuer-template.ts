@@ -4,13 +4,13 @@ import { badOption } from '../../errors.ts'
 export interface IssuerTemplate {
   /** The tenant in the `iss` of a token; `null` if it is not of this form. */
   tenantIn (issuer: unknown): string | null
-  /** The text of the issuer, or of its JWK Set, with a tenant in it. */
+  /** Puts a tenant into the URL of the issuer, or of its JWK Set. */
   fill (text: string, tenant: string): string
 }
 
 const placeholder = /\{\w+\}/
 
-/** What a tenant may be called: nothing that would lead to another host, path or query of a URL. */
+/** The names that a tenant may have: none can lead to another host, path or query of a URL. */
 const tenantPattern = '([\\w-]{1,128})'
 
 function escape (text: string): string {
@@ -35,7 +35,7 @@ export function readIssuerTemplate (option: string, text: string): IssuerTemplat
   }
 }
 
-/** A name that a tenant may have, in an option. */
+/** Whether a tenant in an option has such a name. */
 export function isTenant (name: string): boolean {
   return new RegExp(`^${tenantPattern}$`).test(name)
 }

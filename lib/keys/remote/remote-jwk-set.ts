@@ -8,14 +8,14 @@ import type { MaybePromise } from '../../types/claims.ts'
 import type { Algorithm, VerificationKey } from '../../types/keys.ts'
 import type { FetchKeys } from '../../types/options.ts'
 
-/** Where a JWK Set is: at a URL, or where the discovery document of an issuer says. */
+/** Where a JWK Set is: at a URL, or at the URL in the discovery document of an issuer. */
 export type JwkSetLocation = { readonly jwksUri: string } | { readonly issuer: string }
 
 /** Options of {@link createRemoteJwkSet}. */
 export interface RemoteJwkSetOptions {
   /** The algorithms accepted; HMAC algorithms are ignored. Default: every asymmetric algorithm. */
   algorithms?: readonly Algorithm[] | undefined
-  /** What stands before an option's name in an error at start-up, such as `'issuers[0].'`. Default: `''`. */
+  /** The prefix of an option's name in an error at start-up, such as `'issuers[0].'`. Default: `''`. */
   path?: string
   /** Milliseconds for a fetch, discovery included. Default: 5,000. */
   timeout?: number
@@ -25,11 +25,11 @@ export interface RemoteJwkSetOptions {
   maxStale?: number
   /** Milliseconds to wait after a failed fetch. Default: 1,000. */
   retryDelay?: number
-  /** Takes the place of `fetch`. */
+  /** Used in place of `fetch`. */
   fetch?: FetchKeys | null
   /** How many fetches in a row unknown `kid`s may cause. Default: 5. */
   refetches?: number
-  /** Milliseconds after which they may cause one more. Default: 10,000. */
+  /** Milliseconds until they may cause one more. Default: 10,000. */
   refetchInterval?: number
 }
 
@@ -46,7 +46,7 @@ const defaults = {
 /** From this part of `maxAge` on, keys are fetched in the background, so that no request has to wait. */
 const refreshAhead = 0.8
 
-/** The issuer's keys could not be fetched, so that nothing is known about the token; `cause` says why. */
+/** The issuer's keys could not be fetched, so nothing is known about the token; `cause` says why. */
 export class KeysUnavailableError extends Error {
   override name = 'KeysUnavailableError'
 }
@@ -64,10 +64,11 @@ export interface RemoteJwkSet {
    */
   find (header: Readonly<Record<string, unknown>>): MaybePromise<VerificationKey | null>
   /**
-   * Fetches the keys again for a token without `kid` whose signature does not fit the key found: the issuer may have
-   * replaced its only key. If the fetch fails, the old keys are used.
+   * Fetches the keys again for a token without `kid` whose signature does not fit the key found: the issuer may have replaced its only key.
+   * If the fetch fails, the old keys are used.
    *
-   * @returns `null` for a token with a `kid`, if the limit for unknown `kid`s is reached, or if there is no such key.
+   * @returns `null` for a token with a `kid`, right after a failed fetch, if the limit for unknown `kid`s is reached, or if there is no
+   *   such key.
    */
   findAgain (header: Readonly<Record<string, unknown>>): MaybePromise<VerificationKey | null>
 }
@@ -140,8 +141,8 @@ function createFetcher (location: JwkSetLocation, path: string, fetchKeys: Fetch
 /**
  * A JWK Set that is fetched when first needed, and cached.
  *
- * Every fetch brings all keys. So a flood of made-up `kid`s, which is limited to a few fetches, does not keep a new key
- * from being found: those fetches bring it.
+ * Every fetch returns all keys. A flood of made-up `kid`s is limited to a few fetches, but it can't hide a new key: these fetches return
+ * it, too.
  *
  * @throws `FST_JWT_BAD_OPTION` for a URL that is not `https:`, or `http:` on a loopback host.
  */

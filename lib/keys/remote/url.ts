@@ -13,7 +13,7 @@ function parse (value: unknown): URL | null {
   return typeof value === 'string' && URL.canParse(value) ? new URL(value) : null
 }
 
-/** Why this URL may not be asked; `null` if it may. */
+/** Why this URL may not be fetched; `null` if it may. */
 function faultOf (url: URL, allowLoopback: boolean): string | null {
   if (url.username !== '' || url.password !== '') return 'holds a user name or password; leave it out'
   if (url.protocol === 'https:') return null
