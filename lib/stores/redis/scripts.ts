@@ -117,6 +117,20 @@ for _, key in ipairs(KEYS) do
 end
 return {1, unpack(ended)}`)
 
+/**
+ * Lists a session with its new expiry. KEYS: the sessions of an identity by creation, and by expiry. ARGV: the session, when it was created
+ * and expires, the TTL of the lists. PEXPIRE comes first, since it needs no memory, and again for a list that was not there.
+ */
+export const extendScript = script(`
+local function keep (key)
+  redis.call('PEXPIRE', key, math.max(redis.call('PTTL', key), tonumber(ARGV[4])))
+end
+for index, key in ipairs(KEYS) do
+  keep(key)
+  redis.call('ZADD', key, index == 1 and 'NX' or 'GT', ARGV[index + 1], ARGV[1])
+  keep(key)
+end`)
+
 /** KEYS: the session, its denial. ARGV: its TTL, then alternating fields and values. Returns whether it was created. */
 export const createScript = script(`
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end

@@ -7,7 +7,7 @@ import { createRedisFeed, feedName } from './feed.ts'
 import { redisKeys } from './keys.ts'
 import { resolveOptions } from './options.ts'
 import { checkRequirements, checkServers } from './requirements.ts'
-import { createScript, denyScript, endScript, listScript, readScript, replaceScript } from './scripts.ts'
+import { createScript, denyScript, endScript, extendScript, listScript, readScript, replaceScript } from './scripts.ts'
 import { readSession, readState, stateFields, writeFields } from './session.ts'
 import { createServerWatch, limitPending } from './watch.ts'
 import type { Call, Calls } from './calls.ts'
@@ -278,8 +278,11 @@ export class RedisStore implements Store {
     // A younger session may be listed, but not created yet.
     const oldEnough = String(Date.now() - commandTimeout - clockSkew)
     const ids = (await this.#connection.send(key, 'ZRANGEBYSCORE', [key, '-inf', oldEnough, 'LIMIT', '0', '1000']) as unknown[]).map(String)
-    const exist = await Promise.all(ids.map(async id => this.#exists([this.#keys.session(id)])))
-    const gone = ids.filter((_, index) => exist[index] === false)
+    const gone: string[] = []
+    // A few at once: others need their share of `maxPending`.
+    while (ids.length > 0) {
+      await Promise.all(ids.splice(0, 50).map(async id => { if (!await this.#exists([this.#keys.session(id)])) gone.push(id) }))
+    }
     if (gone.length === 0) return false
     await this.#endAll(call, gone)
     await this.#unlist(call, identity, gone)
@@ -290,7 +293,9 @@ export class RedisStore implements Store {
   async #listAgain (call: Call, id: string, expiresAt: number | null): Promise<boolean> {
     const stored = await this.#read(call, id)
     if (stored === null) return false
-    await this.#list(call, { ...stored.session, expiresAt }, null)
+    const { identity, document: { createdAt } } = stored.session
+    const keys: [string, string] = [this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)]
+    await this.#calls.run(call, extendScript, keys, [id, String(createdAt), expiresAt === null ? '+inf' : String(expiresAt), this.#ttl(expiresAt)])
     return true
   }
 

@@ -14,6 +14,7 @@ import { testStore } from '../../../../lib/stores/contract.ts'
 import { noRedis, startRedis, startSentinel } from '../../../helpers/redis-server.ts'
 import type { RedisServer } from '../../../helpers/redis-server.ts'
 import { movableTime } from '../../../helpers/clock.ts'
+import { sessionApp, verdict } from '../../../helpers/session-app.ts'
 
 const hour = 3_600_000
 
@@ -328,7 +329,11 @@ t.test('out of memory, Redis refuses logins; revoking, and rotating what is ther
   const records = [session(), session(), session()] as const
   for (const record of records) await store.createSession(record, null)
   await store.open()
+  const app = await sessionApp(t, { store })
+  const { refreshToken } = await app.jwt.createSession('ada')
   await server.command('CONFIG', 'SET', 'maxmemory', '1')
+  t.equal(await verdict(app, 'POST', '/refresh', refreshToken), 200)
+  t.equal((await app.jwt.listSessions('ada')).length, 1)
   await t.rejects(store.createSession(session(), null), /OOM/)
   const [rotated, ended, kept] = records
   t.equal(await store.replaceSession(rotated.id, 0, { tokenId: 'next', rotated: true }), true)
@@ -339,6 +344,13 @@ t.test('out of memory, Redis refuses logins; revoking, and rotating what is ther
   await store.denySession('a session', null)
   t.equal(await store.isDenied(null, 'a session'), true)
   t.strictSame([...(await store.endSessions(kept.identity, null, 10)).ended], [kept.id])
+  // Longer than the lists were kept, and after somebody has lost them.
+  t.equal(await store.replaceSession(rotated.id, 1, { tokenId: 'third', rotated: true, expiresAt: Date.now() + 100 * hour }), true)
+  const lists = (await server.keys()).filter(key => /:(sessions-of|expiry-of)/.test(key))
+  for (const list of lists) await server.command('DEL', list)
+  t.equal(await store.replaceSession(rotated.id, 2, { tokenId: 'fourth', rotated: true, expiresAt: Date.now() + 200 * hour }), true)
+  t.strictSame((await listed(store, rotated.identity)).map(({ id }) => id), [rotated.id])
+  for (const key of await server.keys()) t.ok(Number(await server.command('PTTL', key)) > 0, key)
 })
 
 t.test('a clock that is set, here or there, refuses no rotation', { skip: noRedis }, async t => {
