@@ -8,12 +8,13 @@ import type { Locator } from '../authenticate/locate.ts'
 import type { Sessions } from './sessions.ts'
 import type { Registration } from '../registration.ts'
 import type { JwtClaims } from '../types/claims.ts'
+import type { JwtError } from '../types/errors.ts'
 
 /** Ends the sessions of all tokens in a request, including expired ones. @returns Whether a session has ended. */
 export type EndHeldSession = (request: FastifyRequest) => Promise<boolean>
 
 /** The claims of a token that are needed to end its session. */
-type Held = Pick<JwtClaims, 'sid' | 'jti' | 'exp' | 'csrf'> & { readonly foreign: boolean }
+type Held = Pick<JwtClaims, 'sid' | 'jti' | 'exp' | 'csrf' | 'identity'> & { readonly foreign: boolean }
 
 export function createEndHeldSession ({ settings, verifier }: Registration, sessions: Sessions): EndHeldSession {
   // The type `any` covers access and refresh cookies.
@@ -23,7 +24,7 @@ export function createEndHeldSession ({ settings, verifier }: Registration, sess
   async function read (token: string, request: FastifyRequest): Promise<Held | null> {
     const opaque = sessions.parseOpaque(token)
     // A genuine opaque token contains the id of its session, so the store is not queried.
-    if (opaque?.genuine === true) return { sid: opaque.sessionId, csrf: opaqueCsrfToken(token), foreign: false }
+    if (opaque?.genuine === true) return { sid: opaque.sessionId, identity: '', csrf: opaqueCsrfToken(token), foreign: false }
     try {
       const verified = await (opaque === null ? verifier.verifyExpired(token, request) : sessions.verifyOpaque(token, opaque))
       return { ...verified.claims, foreign: verified.foreign === true }
@@ -44,17 +45,32 @@ export function createEndHeldSession ({ settings, verifier }: Registration, sess
     }
   }
 
+  /**
+   * The tokens of a request.
+   *
+   * Double submit: a request carries one CSRF token, which is that of the access cookie or that of the refresh cookie. If it matches one
+   * token of a session, it is good for the other one, too.
+   */
   async function heldBy (request: FastifyRequest): Promise<Held[]> {
     const held: Held[] = []
+    const proven = new Set<string>()
+    const refused = new Map<string, JwtError>()
     for (const locator of locators) {
       for (const text of textsIn(locator, request)) {
         if (locator.cookie !== null) refuseCrossOrigin(request, settings)
         const token = await read(text, request)
         if (token === null) continue
-        if (locator.cookie !== null) refuseWithoutCsrfToken(request, token, locator.cookie, settings)
         held.push(token)
+        const owner = token.sid ?? `identity ${token.identity}`
+        try {
+          if (locator.cookie !== null) refuseWithoutCsrfToken(request, token, locator.cookie, settings)
+          proven.add(owner)
+        } catch (error) {
+          refused.set(owner, error as JwtError)
+        }
       }
     }
+    for (const [owner, error] of refused) if (!proven.has(owner)) throw error
     return held
   }
 

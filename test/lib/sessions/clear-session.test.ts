@@ -83,6 +83,34 @@ t.test('a page of another site logs nobody out, by either kind of protection', a
   }
 })
 
+t.test('with double submit, the CSRF token of one cookie of a session is good for both', async t => {
+  for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
+    const app = await logoutApp(t, { csrfProtection: 'double-submit', refreshTokenFormat })
+    const time = movableTime(t)
+    const other = await app.jwt.createSession('eve')
+    for (const later of [0, 3600]) {
+      for (const which of ['accessToken', 'refreshToken'] as const) {
+        const tokens = await app.jwt.createSession('ada')
+        const cookie = `access_token_cookie=${tokens.accessToken}; refresh_token_cookie=${tokens.refreshToken}`
+        time.advance(later)
+        for (const csrf of ['', 'wrong', app.jwt.getCsrfToken(other[which]) ?? '']) {
+          t.match((await logout(app, { cookie, 'x-csrf-token': csrf })).json(), { code: 'FST_JWT_CSRF' })
+        }
+        t.strictSame((await logout(app, { cookie, 'x-csrf-token': app.jwt.getCsrfToken(tokens[which]) ?? '' })).json(), { ended: true }, `${which}, ${later} seconds later`)
+        time.reset()
+      }
+    }
+    const { accessToken, refreshToken } = await app.jwt.createSession('ada')
+    // Somebody has planted their own cookie beside it.
+    const planted = { cookie: `access_token_cookie=${other.accessToken}; refresh_token_cookie=${refreshToken}`, 'x-csrf-token': app.jwt.getCsrfToken(other.accessToken) ?? '' }
+    t.match((await logout(app, planted)).json(), { code: 'FST_JWT_CSRF' }, 'a token of another session proves nothing')
+    t.strictSame((await logout(app, { cookie: `refresh_token_cookie=${refreshToken}`, authorization: `Bearer ${accessToken}` })).json(), { ended: true }, 'a header proves it')
+    const [access, refresh] = [app.jwt.createAccessToken('ada'), app.jwt.createRefreshToken('ada')]
+    t.strictSame((await logout(app, { cookie: `access_token_cookie=${access}; refresh_token_cookie=${refresh}`, 'x-csrf-token': app.jwt.getCsrfToken(refresh) ?? '' })).json(), { ended: false })
+    t.equal(await verdict(app, 'GET', '/me', access), 'FST_JWT_REVOKED', 'tokens of no session')
+  }
+})
+
 t.test('a token of no session is revoked', async t => {
   const app = await logoutApp(t)
   const token = app.jwt.createAccessToken('ada')
