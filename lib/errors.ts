@@ -106,6 +106,14 @@ export function challengeByProof (error: JwtError & { readonly [kProofChallenge]
   if (challenge !== undefined && error.headers !== undefined) error.headers['WWW-Authenticate'] = challenge
 }
 
+/** On an error whose message was replaced by the `messages` option: the message of this package. */
+const kOwnMessage = Symbol('fastify-jwt-extended.ownMessage')
+
+/** Why a request was refused, for the log: the app may hide it from clients. @internal */
+export function reasonOf (error: JwtError & { readonly [kOwnMessage]?: string }): string {
+  return error[kOwnMessage] ?? error.message
+}
+
 /** Writes the reason into a message. */
 function fill (message: string, reason: string): string {
   return message.replace('%s', () => reason)
@@ -125,6 +133,7 @@ function maker (code: JwtErrorCode, messages: Messages, challenger: Challenger):
   return function makeError (reason = '', scope) {
     const own = fill(message, reason)
     const error = new Constructor(textOf(own, reason)) as JwtError
+    if (error.message !== own) Object.defineProperty(error, kOwnMessage, { value: own })
     if (fixedChallenges !== null) {
       // The description is always the package's own message: an override need not be ASCII.
       const { bearer, dpop } = takesReason || scope !== undefined ? buildChallenges(challenger, row, own, scope) : fixedChallenges

@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Channel } from 'node:diagnostics_channel'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { reasonOf } from './errors.ts'
 import type { DeviceAlgorithm } from './types/device-binding.ts'
 import type { JwtError, JwtErrorCode } from './types/errors.ts'
 
@@ -9,7 +10,7 @@ import type { JwtError, JwtErrorCode } from './types/errors.ts'
  * hold ids and causes, never a token.
  */
 export interface JwtEvents {
-  /** The token of a request was refused. `reason`: the message of the error. `route` is the pattern of the route. */
+  /** The token of a request was refused. `reason`: the package's own message of the error. `route` is the pattern of the route. */
   'token.refused': { code: JwtErrorCode, reason: string, requestId: string, method: string, route: string | undefined }
   /** A token was put on the denylist. */
   'token.revoked': { jti: string, sessionId: string | null }
@@ -68,8 +69,8 @@ export function logs (log: FastifyBaseLogger & { isLevelEnabled?: (level: string
 }
 
 /** Publishes `token.refused`. Builds it only for a listener, so that bad tokens are as cheap as good ones. @internal */
-export function publishRefused ({ code, message: reason }: JwtError, request: FastifyRequest): void {
+export function publishRefused (error: JwtError, request: FastifyRequest): void {
   const { log } = request
   if (!logs(log, lines['token.refused'].level) && !channels['token.refused'].hasSubscribers) return
-  publish('token.refused', { code, reason, requestId: request.id, method: request.method, route: request.routeOptions.url }, log)
+  publish('token.refused', { code: error.code, reason: reasonOf(error), requestId: request.id, method: request.method, route: request.routeOptions.url }, log)
 }

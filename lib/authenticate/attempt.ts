@@ -14,6 +14,8 @@ export interface Attempt extends SessionAnswer {
   step: number
   /** The place that is being looked at, by its index among the locators. */
   place: number
+  /** The place at which the search ends, exclusive. */
+  end: number
   token: string
   /** Further values of the same cookie that are still to be tried; `null` until they are read. */
   others: string[] | null

@@ -54,7 +54,7 @@ function authenticate (check: Check, request: FastifyRequest): MaybePromise<void
 }
 
 export function newAttempt (check: Check, request: FastifyRequest, token: string): Attempt {
-  return { check, request, step: 0, place: 0, token, others: null, verified: null, stored: null, state: null, epoch: 0, user: null, provenKey: null, refusal: null, rank: -1, waited: false }
+  return { check, request, step: 0, place: 0, end: check.locators.length, token, others: null, verified: null, stored: null, state: null, epoch: 0, user: null, provenKey: null, refusal: null, rank: -1, waited: false }
 }
 
 function proceed (attempt: Attempt): MaybePromise<void> {
@@ -79,13 +79,15 @@ const locatorOf = ({ check, place }: Attempt): Locator => check.locators[place] 
 
 /** Finds the next token to try: another value of the same cookie, or what the next place holds. */
 function locate (attempt: Attempt): void {
-  const { check: { locators, registration: { settings: { errors } } }, request } = attempt
+  const { check: { registration: { settings: { errors } } }, request } = attempt
+  // These are the answers for the previous token.
+  attempt.stored = attempt.state = attempt.user = attempt.provenKey = null
   const other = attempt.others?.shift()
   if (other !== undefined) {
     attempt.token = other
     return
   }
-  for (; attempt.place < locators.length; attempt.place++) {
+  for (; attempt.place < attempt.end; attempt.place++) {
     const token = locatorOf(attempt).find(request)
     if (token === undefined) continue
     attempt.token = token
@@ -136,8 +138,6 @@ export function checkFresh (attempt: Attempt): void {
 }
 
 export function checkRevocation (attempt: Attempt): MaybePromise<void> {
-  // These are the answers for the previous token.
-  attempt.stored = attempt.state = null
   return refuseRevoked(attempt.check.registration, attempt.request, verifiedOf(attempt), attempt)
 }
 
@@ -182,7 +182,7 @@ function refuse (attempt: Attempt, error: unknown): MaybePromise<void> {
   // A fault, or a store that does not answer, says nothing about the token.
   if (!isRefusal(error)) throw error
   const refusal = weigh(attempt, error)
-  if (!mayTryNext(attempt)) return conclude(attempt, refusal)
+  if (!mayTryNext(attempt, refusal)) return conclude(attempt, refusal)
   attempt.step = 0
   return proceed(attempt)
 }

@@ -13,18 +13,13 @@ export function wrongType ({ type, registration: { settings: { errors } } }: Che
   return type === 'access' ? errors.FST_JWT_ACCESS_REQUIRED() : errors.FST_JWT_REFRESH_REQUIRED()
 }
 
-/** Refusals of a genuine token at the wrong time: the client must refresh, or wait. */
-const untimely: ReadonlySet<string> = new Set(['FST_JWT_EXPIRED', 'FST_JWT_NOT_YET_VALID', 'FST_JWT_STALE'])
-
 /**
- * Whether another token of the request may still decide, because this one is not of the type that the hook asks for. This
- * holds for an untimely token, too: a front end sends its access token with every request, also with a refresh. If a hook accepts both
- * types, an expired access token must not hide the refresh token beside it.
+ * Whether a refused token is not of the type that the hook asks for. This includes an expired one: a front end sends its access token
+ * with every request, also with a refresh.
  */
-function leavesDecision ({ check, token }: Attempt, { code }: JwtError): boolean {
+function isOfOtherType ({ check, token }: Attempt, { code }: JwtError): boolean {
   if (code === 'FST_JWT_ACCESS_REQUIRED' || code === 'FST_JWT_REFRESH_REQUIRED') return true
-  if (!untimely.has(code)) return false
-  if (check.type === 'any') return true
+  if (check.type === 'any' || (code !== 'FST_JWT_EXPIRED' && code !== 'FST_JWT_NOT_YET_VALID')) return false
   // Times are checked after the signature, so these claims are verified. An opaque token has no claims, and is a refresh token.
   const { type = 'access' } = readPayload(token) ?? { type: 'refresh' }
   return type !== check.type
@@ -33,13 +28,18 @@ function leavesDecision ({ check, token }: Attempt, { code }: JwtError): boolean
 /** From this rank on, a refusal decides: no other place is tried. */
 const decides = 2
 
+/** Whether a genuine token is no longer valid. A client refreshes it. */
+function isOver ({ code }: JwtError): boolean {
+  return code === 'FST_JWT_EXPIRED' || code === 'FST_JWT_STALE'
+}
+
 /**
- * The rank of a refusal. A refusal that decides ranks above one that does not. Within each group, an expired token ranks higher, since the
- * client refreshes it, and a reused one highest, since its session must end.
+ * The rank of a refusal. A token of the expected type ranks above one of the other type. Within each group, an expired or stale token ranks
+ * higher, since the client refreshes it, and a reused one highest, since its session must end.
  */
 function rankOf (attempt: Attempt, error: JwtError): number {
-  const weight = error.code === 'FST_JWT_REUSED' ? 2 : error.code === 'FST_JWT_EXPIRED' ? 1 : 0
-  return weight + (leavesDecision(attempt, error) ? 0 : decides)
+  const weight = error.code === 'FST_JWT_REUSED' ? 2 : isOver(error) ? 1 : 0
+  return weight + (isOfOtherType(attempt, error) ? 0 : decides)
 }
 
 /** Keeps the refusal with the higher rank, or the first of two equal ones. @returns The one to answer with, if no other token passes. */
@@ -54,16 +54,23 @@ export function weigh (attempt: Attempt, error: JwtError): JwtError {
 /**
  * Whether to try another token of the request: a further value of the same cookie, since a browser may send several, or else the token in
  * the next place, if no refusal decides yet.
+ *
+ * If a hook accepts both types, an expired access cookie must not hide the refresh cookie beside it: a browser may keep the expired one a
+ * second too long. Other locations are not tried, because a token there may belong to another user.
  */
-export function mayTryNext (attempt: Attempt): boolean {
-  const { check: { locators }, place, request, token } = attempt
+export function mayTryNext (attempt: Attempt, refusal: JwtError): boolean {
+  const { check: { locators, type }, place, request, token } = attempt
   const locator = locators[place]
-  if (locator === undefined) return false
+  if (locator === undefined || place >= attempt.end) return false
   attempt.others ??= locator.others(request, token)
   if (attempt.others.length > 0) return true
   attempt.others = null
   attempt.place++
-  return attempt.rank < decides
+  if (attempt.rank < decides) return true
+  if (type !== 'any' || !isOver(refusal)) return false
+  const end = locators.findIndex(({ location }, index) => index > place && location !== locator.location)
+  if (end !== -1) attempt.end = end
+  return attempt.place < attempt.end
 }
 
 /** Whether the token may be in a body that is not parsed yet: then the user is unknown. */
@@ -75,9 +82,10 @@ function mayBeInBody ({ check: { locators }, place, request }: Attempt): boolean
  * A browser that could not refresh a bound session sends the request without its cookie, and says so in a header. The user is still signed
  * in, so the answer is a 503.
  */
-function skippedRefresh ({ check: { registration: { settings: { deviceBinding, errors } } }, request }: Attempt, { code }: JwtError): JwtError | null {
+function skippedRefresh ({ check, request }: Attempt, { code }: JwtError): JwtError | null {
+  const { deviceBinding, errors } = check.registration.settings
   if (deviceBinding === false || request.headers['secure-session-skipped'] === undefined) return null
-  return code === 'FST_JWT_MISSING_TOKEN' || code === 'FST_JWT_EXPIRED' ? errors.FST_JWT_DEVICE_REFRESH_SKIPPED() : null
+  return code === 'FST_JWT_MISSING_TOKEN' || code === 'FST_JWT_EXPIRED' || (check.type === 'any' && code === 'FST_JWT_DEVICE_BOUND') ? errors.FST_JWT_DEVICE_REFRESH_SKIPPED() : null
 }
 
 /** Logs which places were searched, and why they hold no token. */

@@ -34,6 +34,9 @@ const maxCookieBytes = 4096
 /** RFC 6265bis §5.5: browsers keep cookies for at most 400 days. In seconds. */
 const maxCookieAge = 400 * 24 * 60 * 60
 
+/** Seconds by which the cookie of a bound session expires before its token: more than it takes to reach the browser. */
+const boundCookieMargin = 10
+
 /** Sets and clears token cookies. */
 export interface TokenCookies {
   /** @throws `FST_JWT_BAD_OPTION` if a reply can set no cookies. */
@@ -92,7 +95,7 @@ export function createTokenCookies (settings: Settings): TokenCookies {
 
   /**
    * Max-Age in seconds: the rest of the token's lifetime, so that both end together. `null` for a cookie that ends with the
-   * browser.
+   * browser. The cookie of a bound session expires earlier, because its browser refreshes only if the cookie is gone or about to expire.
    */
   function ageOf (token: string, defaultAge: number): number | null {
     const payload = readPayload(token)
@@ -102,7 +105,8 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     // Only the store knows how long such a session lasts.
     if (payload === null) return opaque?.hasOwnLife === true ? maxCookieAge : defaultAge
     if (typeof payload['exp'] !== 'number') return maxCookieAge
-    return Math.min(Math.max(Math.ceil(payload['exp'] - Date.now() / 1000), 0), maxCookieAge)
+    const margin = payload['bound'] === true ? boundCookieMargin : 0
+    return Math.min(Math.max(Math.ceil(payload['exp'] - Date.now() / 1000) - margin, 0), maxCookieAge)
   }
 
   /** If cookies are a token location, @fastify/cookie is registered, and every reply can set cookies. */

@@ -10,8 +10,8 @@ export type FoundLocation = TokenLocation | 'extractToken'
 /** Options of `verifyJwt`: what a hook requires of a request. */
 export interface VerifyOptions {
   /**
-   * The token type that is accepted. With `'any'`, both: if the first token has expired, is not valid yet or is stale, the next one is
-   * tried. Default: `'access'`.
+   * The token type that is accepted. With `'any'`, both; if an access token has expired or is stale, the refresh token in the same location
+   * is accepted. It carries no claims of the app, so a guard behind the hook may refuse it. Default: `'access'`.
    */
   type?: TokenType | 'any'
   /** Accept only a fresh token. Default: `false`. */

@@ -95,6 +95,14 @@ for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
   })
 }
 
+t.test('the reason is what the package says, whatever clients are told', async t => {
+  const app = await sessionApp(t, { messages: { FST_JWT_INVALID_TOKEN: 'No' } })
+  const events = listen(t)
+  const response = await send(app, 'POST', '/refresh', app.jwt.createRefreshToken('ada'))
+  t.equal(response.json().message, 'No')
+  t.match(events, [['token.refused', { reason: 'Invalid token: sid' }]])
+})
+
 t.test('a refused token is an event with its cause, whatever hook refused it; no token is none', async t => {
   const app = await sessionApp(t)
   const events = listen(t)

@@ -27,8 +27,9 @@ const sessionRoutes: FastifyPluginAsyncTypebox<{ accounts: Accounts, refreshCook
   // The refresh token of a session that is bound to a device is none that a page could use: there the access token tells.
   app.get('/', { onRequest: verifyJwt({ type: 'any', optional: true }) }, async request => ({
     signedIn: request.jwtIdentity !== null,
-    // Who signs out here has no cookie any more. One that is refused belongs to a session that was ended elsewhere.
-    ended: request.jwtIdentity === null && request.cookies[refreshCookie] !== undefined
+    // Who signs out here has no cookie any more. One that is refused belongs to a session that was ended elsewhere, unless the browser
+    // says that it could not refresh a session that is bound to it.
+    ended: request.jwtIdentity === null && request.cookies[refreshCookie] !== undefined && request.headers['secure-session-skipped'] === undefined
   }))
 
   app.post('/sign-up', { onRequest: replaced, config: guessing, schema: { body: newCredentials } }, async (request, reply) => {

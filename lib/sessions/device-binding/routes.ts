@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { askApp } from '../../authenticate/authenticate-token.ts'
 import { checkFetchMetadata } from '../../authenticate/fetch-metadata.ts'
 import { refuseRevoked } from '../../authenticate/revocation.ts'
-import { badOption, conceal, isJwtError, isRefusal } from '../../errors.ts'
+import { badOption, conceal, isJwtError, isRefusal, reasonOf } from '../../errors.ts'
 import { publish } from '../../events.ts'
 import { kOwnRoute } from '../../own-route.ts'
 import { siteOf } from './announce.ts'
@@ -122,7 +122,7 @@ export function addDeviceBindingRoutes (
     if (!isJwtError(error)) throw error
     if (isRefusal(error)) {
       publish('device.refused', {
-        code: error.code, reason: error.message, registration: identifier === null, sessionId: identifier === null ? null : sessionIdOf(identifier), requestId: request.id
+        code: error.code, reason: reasonOf(error), registration: identifier === null, sessionId: identifier === null ? null : sessionIdOf(identifier), requestId: request.id
       }, request.log)
     }
     return answer(reply, error)

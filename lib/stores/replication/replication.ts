@@ -61,6 +61,7 @@ export class Replication {
   close (): void {
     clearInterval(this.#timer)
     this.#timer = undefined
+    this.#failures = this.#retryAt = 0
     this.#drop()
   }
 

@@ -107,7 +107,6 @@ t.test("with type 'any', an access token that has expired hides no refresh token
     const session = await app.jwt.createSession('ada')
     const expired = app.jwt.createAccessToken('ada', { expiresIn: -1 })
     t.match((await ask(expired, session.refreshToken)).json(), { identity: 'ada', claims: { type: 'refresh' } })
-    t.match((await ask(forge({ sub: 'ada', exp: 4_000_000_000, nbf: 3_900_000_000 }), session.refreshToken)).json(), { identity: 'ada', claims: { type: 'refresh' } })
     t.match((await ask(session.accessToken, session.refreshToken)).json(), { identity: 'ada', claims: { type: 'access' } })
     await app.jwt.updateSession(session.sessionId, { claims: { role: 'admin' }, now: true })
     t.match((await ask(session.accessToken, session.refreshToken)).json(), { identity: 'ada', claims: { type: 'refresh' } }, 'a stale one neither')
@@ -120,10 +119,52 @@ t.test("with type 'any', an access token that has expired hides no refresh token
     t.equal(await refusedAs(expired, ''), code('FST_JWT_EXPIRED'), 'alone')
     const { accessToken, refreshToken, sessionId } = await app.jwt.createSession('ada')
     await app.jwt.revokeSession(sessionId)
-    t.equal(await refusedAs(expired, refreshToken), code('FST_JWT_REVOKED'), 'a client that refreshes gets no further')
+    t.equal(await refusedAs(expired, refreshToken), code('FST_JWT_EXPIRED'), 'a client refreshes, and is told then')
     t.equal(await refusedAs(accessToken, session.refreshToken), code('FST_JWT_REVOKED'), 'one that was revoked decides')
     t.equal(await refusedAs(forge({ sub: 'ada', exp: 1 }, {}, otherSecretKey), session.refreshToken), code('FST_JWT_INVALID_SIGNATURE'), 'and one that is not genuine')
   }
+})
+
+t.test("with type 'any', an expired token lets no token of another location decide, which may be another user's", async t => {
+  const app = await appAsking(t, { type: 'any' }, { tokenLocation: ['headers', 'cookies', 'json'], dpop: 'allowed' })
+  const expired = app.jwt.createAccessToken('ada', { expiresIn: -1 })
+  const [access, refresh] = [app.jwt.createAccessToken('bob'), app.jwt.createRefreshToken('bob')]
+  const request = { method: 'POST' as const, url: '/hook' }
+  for (const scheme of ['Bearer', 'DPoP']) {
+    for (const cookies of [{ access_token_cookie: access }, { refresh_token_cookie: refresh }]) {
+      const response = await app.inject({ ...request, headers: { authorization: `${scheme} ${expired}` }, cookies })
+      t.match([response.statusCode, response.json()], [401, { code: 'FST_JWT_EXPIRED' }], scheme)
+    }
+  }
+  t.match((await app.inject({ ...request, cookies: { access_token_cookie: expired }, payload: { access_token: access } })).json(), { code: 'FST_JWT_EXPIRED' }, 'the body')
+  await passes(t, app, { ...request, cookies: { access_token_cookie: expired, refresh_token_cookie: refresh } }, 'bob', 'the cookie beside it')
+  await passes(t, app, { ...request, payload: { access_token: expired, refresh_token: refresh } }, 'bob', 'the field beside it')
+})
+
+t.test("with type 'any', several access cookies hide no refresh cookie if one of them is over", async t => {
+  const app = await appAsking(t, { type: 'any' }, { tokenLocation: 'cookies' })
+  const { accessToken, refreshToken, sessionId } = await app.jwt.createSession('ada')
+  await app.jwt.updateSession(sessionId, { claims: { role: 'admin' }, now: true })
+  const revoked = app.jwt.createAccessToken('ada')
+  await app.jwt.revokeToken(revoked)
+  for (const over of [accessToken, app.jwt.createAccessToken('ada', { expiresIn: -1 })]) {
+    for (const other of ['a.b.c', revoked]) {
+      for (const [first, second] of [[over, other], [other, over]]) {
+        await passes(t, app, { url: '/hook', headers: { cookie: `access_token_cookie=${first}; access_token_cookie=${second}; refresh_token_cookie=${refreshToken}` } }, 'ada', 'either order')
+      }
+    }
+  }
+  const verdict = await app.inject({ url: '/hook', headers: { cookie: `access_token_cookie=${revoked}; refresh_token_cookie=${refreshToken}` } })
+  t.match(verdict.json(), { code: 'FST_JWT_REVOKED' })
+})
+
+t.test("with type 'any' and double submit, an access cookie that is over is answered so that a client refreshes", async t => {
+  const app = await appAsking(t, { type: 'any' }, { tokenLocation: 'cookies', csrfProtection: 'double-submit' })
+  const { refreshToken } = await app.jwt.createSession('ada')
+  const expired = app.jwt.createAccessToken('ada', { expiresIn: -1 })
+  const ask = (csrf: string) => ({ method: 'POST' as const, url: '/hook', cookies: { access_token_cookie: expired, refresh_token_cookie: refreshToken }, headers: { 'x-csrf-token': csrf } })
+  await refused(t, app, ask(app.jwt.getCsrfToken(expired) ?? ''), refusals.expired, 'the CSRF token of the access cookie')
+  await passes(t, app, ask(app.jwt.getCsrfToken(refreshToken) ?? ''), 'ada', 'that of the refresh cookie')
 })
 
 t.test('an option that is unknown or of the wrong kind is an error at once, named', async t => {

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import swagger from '@fastify/swagger'
 import Fastify from 'fastify'
 import t from 'tap'
-import jwt, { allOf, anyOf, crossOriginProtection, deviceBound, deviceProof, guard, jwtRequired, MemoryStore, not, role } from '../../../../lib/index.ts'
+import jwt, { allOf, anyOf, crossOriginProtection, deviceBound, deviceProof, guard, jwtRequired, MemoryStore, not, role, verifyJwt } from '../../../../lib/index.ts'
 import { ownKey } from '../../../helpers/own-key.ts'
 import { addRoutes, bindingOptions, bound, boundApp, signedIn } from '../../../helpers/bound-app.ts'
 import { Device, SoftwareBrowser } from '../../../helpers/device.ts'
@@ -279,6 +279,31 @@ t.test('a registration that is refused is no use of its access token', async t =
   t.equal(verdictOf(refused), 'FST_JWT_DEVICE_PROOF_INVALID')
   time.advance(60)
   t.equal((await browser.send('POST', '/refresh')).statusCode, 200)
+})
+
+t.test('the cookie of a bound session expires before its token, or the browser would not refresh', async t => {
+  const app = await boundApp(t)
+  const browser = new SoftwareBrowser(app)
+  const maxAge = (response: LightMyRequestResponse, name: string): number | undefined => response.cookies.find(cookie => cookie.name === name)?.maxAge
+  t.equal(maxAge(await browser.send('POST', '/login'), cookie), 900)
+  for (const response of [await browser.register(), await browser.refresh()]) {
+    t.equal(maxAge(response, cookie), 890)
+    t.equal(maxAge(response, refreshCookie), 30 * 24 * 3600)
+  }
+})
+
+t.test("a hook that takes either token never takes a bound session's refresh token", async t => {
+  const time = movableTime(t)
+  const app = await appWith(t, {}, () => {}, app => { app.get('/any', { onRequest: verifyJwt({ type: 'any' }) }, async () => ({})) })
+  const browser = await bound(app)
+  const skipped = { 'secure-session-skipped': 'unreachable' }
+  t.equal(verdictOf(await browser.send('GET', '/any')), 200)
+  time.advance(901)
+  t.equal(verdictOf(await browser.send('GET', '/any')), 'FST_JWT_EXPIRED')
+  t.equal(verdictOf(await browser.send('GET', '/any', skipped)), 'FST_JWT_DEVICE_REFRESH_SKIPPED')
+  browser.cookies.delete(cookie)
+  t.equal(verdictOf(await browser.send('GET', '/any')), 'FST_JWT_DEVICE_BOUND')
+  t.equal(verdictOf(await browser.send('GET', '/any', skipped)), 'FST_JWT_DEVICE_REFRESH_SKIPPED')
 })
 
 t.test('what the app refuses gets no new token: nothing is spent, and nothing ends', async t => {
