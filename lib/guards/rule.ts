@@ -11,7 +11,7 @@ import type { JwtHook } from '../types/hooks.ts'
 
 /**
  * A hook that checks what the user of a verified token may do. Created by `role`, `permission`, `scope`, `guard`, `anyOf`,
- * `allOf` and `not`.
+ * `allOf` and `not`; `deviceBound` is one.
  */
 export type Guard = JwtHook
 

@@ -91,8 +91,8 @@ function annotateOperation (operation: Operation, method: string, route: Documen
 }
 
 /**
- * Adds to a finished OpenAPI document what each route requires. The routes' schemas stay unchanged, since they decide how
- * replies are serialised, and an app's own transform reads them.
+ * Adds to a finished OpenAPI document what each route requires. The schemas that the app gave to its routes stay unchanged, since they
+ * decide how replies are serialised, and an app's own transform reads them.
  *
  * @param routeOf Finds the route of an operation by its extension.
  * @returns A new document, or the same one if there is nothing to add or it is not OpenAPI 3.

@@ -108,7 +108,8 @@ export interface JwtExtended {
    *   into one.
    * @returns The token, in compact form (RFC 7515 §7.1).
    * @throws {TypeError} If the identity is missing, is a number past 2^53, or is not well-formed text; if only this package may set a claim
-   *   or header parameter; if an option is unknown; if the registration has no signing key.
+   *   or header parameter; if an option is unknown or its duration is wrong; if `additionalClaims` returns a promise; if the token is longer
+   *   than `maxTokenLength`; if `dpopKey` is given without the `dpop` option; if the registration has no signing key.
    */
   createAccessToken (identity: Identity | object, options?: CreateAccessTokenOptions): string
   /** Creates a signed refresh token (RFC 6749 §1.5). Parameters, result and errors as for `createAccessToken`. */

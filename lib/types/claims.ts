@@ -98,8 +98,8 @@ export interface GuardClaims {
 }
 
 /**
- * Claims that an app adds. Claims that only this package may set are refused. If the app has declared its own claims in `JwtClaims`, only
- * these and the claims of guards compile; otherwise any claim does.
+ * Claims that an app adds. Claims that only this package may set are refused; `cnf` is one of them if the `dpop` option is on. If the app
+ * has declared its own claims in `JwtClaims`, only these and the claims of guards compile; otherwise any claim does.
  */
 export type AdditionalClaims = [AppName] extends [never] ? Record<string, unknown> : { [Name in AppName]?: JwtClaims[Name] } & Omit<GuardClaims, AppName>
 

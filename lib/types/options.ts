@@ -123,7 +123,7 @@ export interface TokenOptions {
   /** Audiences accepted: a token must name at least one of them in `aud`. Default: `audience`. */
   decodeAudience?: string | readonly string[] | undefined
   /**
-   * Maximum length of a token, in bytes. A longer one is refused before anything else is done with it, and is never created. Default:
+   * Maximum length of a token, in characters. A longer one is refused before anything else is done with it, and is never created. Default:
    * 8192.
    */
   maxTokenLength?: number

@@ -36,7 +36,7 @@ export async function fetchJson (url: URL, signal: AbortSignal, fetchKeys: Fetch
 /**
  * The JSON object of a response.
  *
- * @throws {TypeError} As `fetchJson`.
+ * @throws If the status is not 200, or the body is too long or not a JSON object.
  */
 export async function readJson (response: Pick<Response, 'status' | 'redirected' | 'body'>): Promise<Record<string, unknown>> {
   // The app's own `fetch` may have followed a redirect.
@@ -46,6 +46,6 @@ export async function readJson (response: Pick<Response, 'status' | 'redirected'
     throw new TypeError(`the response has status ${response.status}`)
   }
   const value: unknown = JSON.parse(await readText(response.body))
-  if (typeof value !== 'object' || value === null) throw new TypeError('the response is not a JSON object')
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('the response is not a JSON object')
   return value as Record<string, unknown>
 }
