@@ -333,6 +333,7 @@ const nonsense: Record<string, unknown> = {
   nothing: json(''),
   'JSON that is no object': json('"keys"'),
   'JSON null': json('null'),
+  'a JSON array': json('[]'),
   'no JWK Set': json('{"keys":{}}'),
   'a list': json('[]'),
   'what is no UTF-8': (_request: IncomingMessage, response: ServerResponse) => { response.end(Buffer.from('{"keys":[],"a":"\xff"}', 'latin1')) },
