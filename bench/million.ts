@@ -2,7 +2,7 @@
  * A million sessions in each store: bytes for each; and how long it takes until as many expired ones are gone from those stores that
  * delete rows, and how long the event loop stands still meanwhile. By hand:
  *
- *   node --expose-gc --import ./scripts/typescript.js bench/million.ts [sessions]
+ *   node --expose-gc --import ./scripts/typescript.js bench/million.ts [sessions] [store, such as SqliteStore]
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,6 +11,7 @@ import { openStores } from './stores.ts'
 import type { OpenStore } from './stores.ts'
 
 const sessions = Number(process.argv[2] ?? 1_000_000)
+const chosen = process.argv[3] ?? ''
 const block = 10_000
 const metadata = { device: 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36', address: '192.0.2.1' }
 
@@ -26,7 +27,7 @@ async function fill ({ store, inBulk }: OpenStore, expiresAt: number): Promise<v
 
 const ends: Array<() => unknown> = []
 console.log(`${sessions} sessions\n\n| store | bytes for each |\n| --- | ---: |`)
-for (const store of await openStores(ends, false)) {
+for (const store of (await openStores(ends, false)).filter(({ name }) => name.startsWith(chosen))) {
   await store.store.open?.()
   const before = await store.bytes()
   await fill(store, Date.now() + 30 * 86_400_000)
@@ -35,7 +36,7 @@ for (const store of await openStores(ends, false)) {
 for (const end of ends.splice(0).reverse()) await end()
 
 console.log('\n| expired a day ago | gone after | longest pause of the event loop |\n| --- | ---: | ---: |')
-for (const store of await openStores(ends, false)) {
+for (const store of (await openStores(ends, false)).filter(({ name }) => name.startsWith(chosen))) {
   await store.store.open?.()
   const { name, rows } = store
   if (rows === undefined) continue
