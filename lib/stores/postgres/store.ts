@@ -77,7 +77,7 @@ export class PostgresStore implements Store {
     const replication = this.#createReplication(replicate)
     this.#replication = replication
     if (replication === null) return
-    this.judge = ({ jti, sid, ...token }) => replication.judge({ jti: keyOrNull(jti), sid: keyOrNull(sid), ...token })
+    this.judge = ({ jti, sid, generation, issuedAt }) => replication.judge({ jti: keyOrNull(jti), sid: keyOrNull(sid), generation, issuedAt })
   }
 
   /** The state of the replica; `null` without the `replicate` option. */

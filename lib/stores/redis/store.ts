@@ -88,7 +88,8 @@ export class RedisStore implements Store {
     this.#replication = replication
     if (replication === null) return
     const { tag } = this.#keys
-    this.judge = ({ jti, sid, ...token }) => replication.judge({ jti: jti === null ? null : tag(jti), sid: sid === null ? null : tag(sid), ...token })
+    const tagOrNull = (id: string | null): string | null => id === null ? null : tag(id)
+    this.judge = ({ jti, sid, generation, issuedAt }) => replication.judge({ jti: tagOrNull(jti), sid: tagOrNull(sid), generation, issuedAt })
   }
 
   /** The state of the replica; `null` without the `replicate` option. */

@@ -36,7 +36,7 @@ const usedGrace = 60_000
 
 /** How often expired rows are deleted, in milliseconds, and how many at once: a step must not block the event loop for long. */
 const sweepInterval = 60_000
-const sweepLimit = 500
+const sweepLimit = 100
 /** The pause between two steps, in milliseconds. */
 const sweepPause = 50
 
@@ -135,9 +135,11 @@ export class SqliteStore implements Store {
   }
 
   checkToken (jti: string | null, sid: string): TokenState {
-    const row = this.#statements.checkToken.get(jti, sid, sid, Date.now()) as SqlRow
-    if (Number(row['denied']) === 1) return 'denied'
-    return row['version'] === null ? 'unknown' : readStateRow(row)
+    const { state } = this.#statements.checkToken.get(jti, sid, sid, Date.now()) as { readonly state: string | null }
+    if (state === null) return 'unknown'
+    if (state === 'denied') return state
+    const [version, generation, used, stale] = state.split(' ')
+    return readStateRow({ version, generation, used, stale_before: stale })
   }
 
   createSession (session: SessionRecord, limit: SessionLimit | null): CreatedSession {
