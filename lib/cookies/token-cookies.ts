@@ -105,8 +105,9 @@ export function createTokenCookies (settings: Settings): TokenCookies {
     // Only the store knows how long such a session lasts.
     if (payload === null) return opaque?.hasOwnLife === true ? maxCookieAge : defaultAge
     if (typeof payload['exp'] !== 'number') return maxCookieAge
+    const left = Math.max(Math.ceil(payload['exp'] - Date.now() / 1000), 0)
     const margin = payload['bound'] === true ? boundCookieMargin : 0
-    return Math.min(Math.max(Math.ceil(payload['exp'] - Date.now() / 1000) - margin, 0), maxCookieAge)
+    return Math.min(Math.max(left - margin, Math.min(left, 1)), maxCookieAge)
   }
 
   /** If cookies are a token location, @fastify/cookie is registered, and every reply can set cookies. */

@@ -77,7 +77,9 @@ export function readClaims (payload: Record<string, unknown>, settings: Settings
 
   // RFC 7519 §2: a NumericDate is a JSON number; 1e999 parses to Infinity and would never expire.
   const expires = type === 'access' ? settings.accessExpires : settings.refreshExpires
-  if (payload['exp'] === undefined ? expires !== false : !isFiniteNumber(payload['exp'])) throw refuse('exp')
+  // The record of a session says when its refresh tokens expire: never, if it was created so.
+  const ofSession = type === 'refresh' && payload['sid'] !== undefined && payload['gen'] !== undefined && settings.store !== false
+  if (payload['exp'] === undefined ? expires !== false && !ofSession : !isFiniteNumber(payload['exp'])) throw refuse('exp')
   if (!isOptional(payload['nbf'], 'number')) throw refuse('nbf')
   if (!isOptional(payload['iat'], 'number')) throw refuse('iat')
   if (!isOptional(payload['auth_time'], 'number')) throw refuse('auth_time')

@@ -49,7 +49,7 @@ export function createEndHeldSession ({ settings, verifier }: Registration, sess
    * The tokens of a request.
    *
    * Double submit: a request carries one CSRF token, which is that of the access cookie or that of the refresh cookie. If it matches one
-   * token of a session, it is good for the other one, too.
+   * cookie of a session, it is good for the other one, too.
    */
   async function heldBy (request: FastifyRequest): Promise<Held[]> {
     const held: Held[] = []
@@ -61,9 +61,11 @@ export function createEndHeldSession ({ settings, verifier }: Registration, sess
         const token = await read(text, request)
         if (token === null) continue
         held.push(token)
-        const owner = token.sid ?? `identity ${token.identity}`
+        if (locator.cookie === null) continue
+        // Identities and session ids are unique for one issuer only, so a token of another issuer is good for itself alone.
+        const owner = token.foreign ? `token ${held.length}` : token.sid === undefined ? `identity ${token.identity}` : `session ${token.sid}`
         try {
-          if (locator.cookie !== null) refuseWithoutCsrfToken(request, token, locator.cookie, settings)
+          refuseWithoutCsrfToken(request, token, locator.cookie, settings)
           proven.add(owner)
         } catch (error) {
           refused.set(owner, error as JwtError)

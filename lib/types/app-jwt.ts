@@ -6,8 +6,8 @@ import type { AdditionalClaims, Duration, Identity, JwtClaims, JwtHeader, JwtUse
 /** Options of `createAccessToken`. */
 export interface CreateAccessTokenOptions {
   /**
-   * Lifetime of the token: seconds, a duration such as `'15m'`, or `false` for no expiry. A negative number creates an expired token, for
-   * tests. Default: `accessExpires` or `refreshExpires`.
+   * Lifetime of the token: seconds, a duration such as `'15m'`, or `false` for no expiry: hooks accept that only if the option `accessExpires`
+   * or `refreshExpires` is `false`, too. A negative number creates an expired token, for tests. Default: `accessExpires` or `refreshExpires`.
    */
   expiresIn?: Duration | false
   /** `true` for a fresh token, or how long it is fresh: seconds or a duration. Default: `false`. */

@@ -50,9 +50,10 @@ export function prepareStatements (database: SqliteDatabase, prefix: string): St
       ON CONFLICT (kind, id) DO UPDATE SET expires_at = max(expires_at, excluded.expires_at)`,
     isDenied: `SELECT ${denied} AS denied`,
     useOnce: `INSERT INTO ${usedIds} (id, expires_at) VALUES (?, ?) ON CONFLICT (id) DO NOTHING`,
-    // One text: a driver takes longer to build a row of five columns than SQLite to find it.
-    checkToken: `SELECT CASE WHEN ${denied} THEN 'denied' ELSE
-      (SELECT version || ' ' || generation || ' ' || used || ' ' || stale_before FROM ${sessions} WHERE id = ? AND expires_at > ?) END AS state`,
+    // One text: a driver takes longer to build a row of five columns than SQLite to find it. A damaged row gives one that can't be read.
+    checkToken: `SELECT CASE WHEN ${denied} THEN 'denied' ELSE (
+        SELECT coalesce(version || ' ' || generation || ' ' || used || ' ' || stale_before, 'damaged') FROM ${sessions} WHERE id = ? AND expires_at > ?
+      ) END AS state`,
     insert: `INSERT INTO ${sessions} (id, identity, version, generation, used, stale_before, token_id, previous_token_id, rotated_at, created_at, expires_at, document)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     count: `SELECT count(*) AS count FROM ${sessions} WHERE identity = ? AND expires_at > ?`,

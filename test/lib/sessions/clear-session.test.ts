@@ -1,9 +1,12 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { createSigner } from 'fast-jwt'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import t from 'tap'
 import type { Test } from 'tap'
 import { sessionApp, verdict } from '../../helpers/session-app.ts'
 import type { JwtExtendedOptions } from '../../../lib/index.ts'
 import { movableTime } from '../../helpers/clock.ts'
+import { startIssuer } from '../../helpers/keys/issuer-server.ts'
 
 /** An app that logs out by `clearSession`, without a hook before it. */
 async function logoutApp (t: Test, options: JwtExtendedOptions = {}): Promise<FastifyInstance> {
@@ -104,10 +107,29 @@ t.test('with double submit, the CSRF token of one cookie of a session is good fo
     // Somebody has planted their own cookie beside it.
     const planted = { cookie: `access_token_cookie=${other.accessToken}; refresh_token_cookie=${refreshToken}`, 'x-csrf-token': app.jwt.getCsrfToken(other.accessToken) ?? '' }
     t.match((await logout(app, planted)).json(), { code: 'FST_JWT_CSRF' }, 'a token of another session proves nothing')
-    t.strictSame((await logout(app, { cookie: `refresh_token_cookie=${refreshToken}`, authorization: `Bearer ${accessToken}` })).json(), { ended: true }, 'a header proves it')
+    t.match((await logout(app, { cookie: `refresh_token_cookie=${refreshToken}`, authorization: `Bearer ${accessToken}` })).json(), { code: 'FST_JWT_CSRF' }, 'nor does one in a header')
     const [access, refresh] = [app.jwt.createAccessToken('ada'), app.jwt.createRefreshToken('ada')]
     t.strictSame((await logout(app, { cookie: `access_token_cookie=${access}; refresh_token_cookie=${refresh}`, 'x-csrf-token': app.jwt.getCsrfToken(refresh) ?? '' })).json(), { ended: false })
     t.equal(await verdict(app, 'GET', '/me', access), 'FST_JWT_REVOKED', 'tokens of no session')
+  }
+})
+
+t.test("with double submit, another issuer's token proves nothing about ours, whatever identity or session it names", async t => {
+  const issuer = 'https://issuer.test'
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { url } = await startIssuer(t, { keys: [{ ...publicKey.export({ format: 'jwk' }), alg: 'ES256', kid: 'theirs' }] })
+  const signer = createSigner({ key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, algorithm: 'ES256', kid: 'theirs' })
+  const app = await logoutApp(t, { csrfProtection: 'double-submit', issuers: [{ issuer, jwksUri: url }] })
+  const { refreshToken, sessionId } = await app.jwt.createSession('42')
+  const own = app.jwt.createRefreshToken('42')
+  for (const [cookie, sid] of [[refreshToken, sessionId], [own, undefined]] as const) {
+    const planted = signer({ iss: issuer, sub: '42', type: 'access', csrf: 'known', exp: 4_000_000_000, ...(sid === undefined ? {} : { sid }) })
+    t.equal(await verdict(app, 'GET', '/me', planted), 200)
+    for (const authorization of [{}, { authorization: `Bearer ${planted}` }] as Array<Record<string, string>>) {
+      const response = await logout(app, { ...authorization, cookie: `access_token_cookie=${planted}; refresh_token_cookie=${cookie}`, 'x-csrf-token': 'known' })
+      t.match(response.json(), { code: 'FST_JWT_CSRF' })
+    }
+    t.equal(await verdict(app, 'GET', '/refresh-token', cookie), 200)
   }
 })
 

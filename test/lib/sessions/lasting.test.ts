@@ -62,6 +62,22 @@ t.test('a session with a life of its own ends then, unless it is refreshed, and 
   }
 })
 
+t.test('a session that lasts for ever does so, whatever the format of its refresh tokens', async t => {
+  for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
+    const app = await sessionApp(t, { refreshTokenFormat })
+    const time = movableTime(t)
+    let { refreshToken } = await app.jwt.createSession('ada', { expiresIn: false })
+    for (let round = 0; round < 2; round++) {
+      time.advance(400 * 24 * 3600)
+      t.equal(await verdict(app, 'GET', '/refresh-token', refreshToken), 200)
+      const response = await app.inject({ method: 'POST', url: '/refresh', headers: { authorization: `Bearer ${refreshToken}` } })
+      refreshToken = response.json<{ refreshToken: string }>().refreshToken
+    }
+    t.equal(await verdict(app, 'GET', '/refresh-token', app.jwt.createRefreshToken('ada', { expiresIn: false })), 'FST_JWT_INVALID_TOKEN', 'a token of no session needs the option')
+    time.reset()
+  }
+})
+
 t.test('implicit refresh keeps "remember me", and renews nothing beyond a life of its own', async t => {
   const app = await sessionApp(t, { tokenLocation: 'cookies', accessExpires: 900, implicitRefresh: 600 })
   const time = movableTime(t)

@@ -290,6 +290,14 @@ t.test('the cookie of a bound session expires before its token, or the browser w
     t.equal(maxAge(response, cookie), 890)
     t.equal(maxAge(response, refreshCookie), 30 * 24 * 3600)
   }
+
+  const time = movableTime(t)
+  const ending = await bound(await boundApp(t, { sessionMaxAge: 1000 }))
+  for (const [now, expected] of [[900, 90], [985, 5], [995, 1]] as const) {
+    time.reset()
+    time.advance(now)
+    t.equal(maxAge(await ending.refresh(), cookie), expected, 'not before its token, at the end of the session')
+  }
 })
 
 t.test("a hook that takes either token never takes a bound session's refresh token", async t => {
