@@ -36,9 +36,9 @@ const usedGrace = 60_000
 
 /** How often expired rows are deleted, in milliseconds, and how many at once: a step must not block the event loop for long. */
 const sweepInterval = 60_000
-const sweepLimit = 100
+const sweepLimit = 50
 /** The pause between two steps, in milliseconds. */
-const sweepPause = 50
+const sweepPause = 25
 
 const defaults: Readonly<Required<SqliteStoreOptions>> = { prefix: 'jwt_', busyTimeout: 1000, synchronous: 'full' }
 
