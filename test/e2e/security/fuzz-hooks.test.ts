@@ -20,8 +20,8 @@ function heapUsed (): number {
   return process.memoryUsage().heapUsed
 }
 
-/** The log line of a refusal, which leaves no room for anything of the sender's. */
-const refusalLine = /^\{"level":20,"time":\d+,"pid":\d+,"hostname":"[^"]*","reqId":"[^"]*","code":"FST_JWT_[A-Z_]+","requestId":"[^"]*","method":"[A-Z]+","route":"[^"]*","msg":"JWT refused"\}$/
+/** The log line of a refusal, which leaves no room for a token: a JWT has dots, and an opaque token is longer. */
+const refusalLine = /^\{"level":20,"time":\d+,"pid":\d+,"hostname":"[^"]*","reqId":"[^"]*","code":"FST_JWT_[A-Z_]+","reason":"[A-Z][\w ,:']{1,80}","requestId":"[^"]*","method":"[A-Z]+","route":"[^"]*","msg":"JWT refused"\}$/
 
 const hooks = [jwtRequired, freshJwtRequired, refreshTokenRequired, verifyJwt({ type: 'any' }), verifyJwt({ optional: 'strict' }), jwtOptional]
 
