@@ -109,8 +109,8 @@ export function challengeByProof (error: JwtError & { readonly [kProofChallenge]
 /** On an error whose message was replaced by the `messages` option: the message of this package. */
 const kOwnMessage = Symbol('fastify-jwt-extended.ownMessage')
 
-/** Why a request was refused, for the log: the app may hide it from clients. @internal */
-export function reasonOf (error: JwtError & { readonly [kOwnMessage]?: string }): string {
+/** The message of this package for an error, for the log: the `messages` option may hide it from clients. @internal */
+export function ownMessageOf (error: JwtError & { readonly [kOwnMessage]?: string }): string {
   return error[kOwnMessage] ?? error.message
 }
 

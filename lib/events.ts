@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Channel } from 'node:diagnostics_channel'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { reasonOf } from './errors.ts'
+import { ownMessageOf } from './errors.ts'
 import type { DeviceAlgorithm } from './types/device-binding.ts'
 import type { JwtError, JwtErrorCode } from './types/errors.ts'
 
@@ -72,5 +72,5 @@ export function logs (log: FastifyBaseLogger & { isLevelEnabled?: (level: string
 export function publishRefused (error: JwtError, request: FastifyRequest): void {
   const { log } = request
   if (!logs(log, lines['token.refused'].level) && !channels['token.refused'].hasSubscribers) return
-  publish('token.refused', { code: error.code, reason: reasonOf(error), requestId: request.id, method: request.method, route: request.routeOptions.url }, log)
+  publish('token.refused', { code: error.code, reason: ownMessageOf(error), requestId: request.id, method: request.method, route: request.routeOptions.url }, log)
 }

@@ -49,7 +49,7 @@ export async function authenticateToken (registration: Registration, token: stri
  *
  * @throws As the hooks do.
  */
-export async function askApp (registration: Registration, token: string, request: FastifyRequest): Promise<void> {
+export async function askCallbacks (registration: Registration, token: string, request: FastifyRequest): Promise<void> {
   const { settings: { isRevoked, verifyClaims, userLookup }, verifier } = registration
   if (isRevoked === null && verifyClaims === null && userLookup === null) return
   const attempt = newAttempt({ ...resolveHookOptions({}), registration, locators: [], steps: [] }, request, token)

@@ -77,7 +77,7 @@ export function readClaims (payload: Record<string, unknown>, settings: Settings
 
   // RFC 7519 §2: a NumericDate is a JSON number; 1e999 parses to Infinity and would never expire.
   const expires = type === 'access' ? settings.accessExpires : settings.refreshExpires
-  // The record of a session says when its refresh tokens expire: never, if it was created so.
+  // The record of a session decides when its refresh tokens expire. With `expiresIn: false`, they never do.
   const ofSession = type === 'refresh' && payload['sid'] !== undefined && payload['gen'] !== undefined && settings.store !== false
   if (payload['exp'] === undefined ? expires !== false && !ofSession : !isFiniteNumber(payload['exp'])) throw refuse('exp')
   if (!isOptional(payload['nbf'], 'number')) throw refuse('nbf')

@@ -8,7 +8,6 @@ import type { Locator } from '../authenticate/locate.ts'
 import type { Sessions } from './sessions.ts'
 import type { Registration } from '../registration.ts'
 import type { JwtClaims } from '../types/claims.ts'
-import type { JwtError } from '../types/errors.ts'
 
 /** Ends the sessions of all tokens in a request, including expired ones. @returns Whether a session has ended. */
 export type EndHeldSession = (request: FastifyRequest) => Promise<boolean>
@@ -54,7 +53,7 @@ export function createEndHeldSession ({ settings, verifier }: Registration, sess
   async function heldBy (request: FastifyRequest): Promise<Held[]> {
     const held: Held[] = []
     const proven = new Set<string>()
-    const refused = new Map<string, JwtError>()
+    const refused = new Map<string, unknown>()
     for (const locator of locators) {
       for (const text of textsIn(locator, request)) {
         if (locator.cookie !== null) refuseCrossOrigin(request, settings)
@@ -68,7 +67,7 @@ export function createEndHeldSession ({ settings, verifier }: Registration, sess
           refuseWithoutCsrfToken(request, token, locator.cookie, settings)
           proven.add(owner)
         } catch (error) {
-          refused.set(owner, error as JwtError)
+          refused.set(owner, error)
         }
       }
     }

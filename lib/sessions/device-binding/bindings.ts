@@ -36,7 +36,7 @@ export interface PresentedProof {
   readonly url: string
   readonly log: FastifyBaseLogger
   /** Asks the app whether the next access token may be issued; throws if not. No hook has asked: a proof comes without a token. */
-  askApp (accessToken: string): Promise<void>
+  askCallbacks (accessToken: string): Promise<void>
 }
 
 /** Binds sessions to devices, and refreshes bound sessions. */
@@ -47,7 +47,7 @@ export interface DeviceBindings {
    * Binds a session, once, soon after its login.
    *
    * @param claims The verified claims of an access token of that session.
-   * @throws `FST_JWT_DEVICE_PROOF_INVALID`, `FST_JWT_REVOKED`, `FST_JWT_EXPIRED`, `FST_JWT_STORE_UNAVAILABLE`, and what `askApp` throws
+   * @throws `FST_JWT_DEVICE_PROOF_INVALID`, `FST_JWT_REVOKED`, `FST_JWT_EXPIRED`, `FST_JWT_STORE_UNAVAILABLE`, and what `askCallbacks` throws
    */
   register (claims: JwtClaims & { sid: string }, presented: PresentedProof): Promise<ProvedSession>
   /**
@@ -121,7 +121,7 @@ export function createDeviceBindings (
   }
 
   /** The next tokens of a bound session; `null` if the session has changed meanwhile. */
-  async function proceed (session: SessionRecord, binding: DeviceBinding, challenge: DeviceChallenge, fresh: boolean | number, { log, askApp }: PresentedProof): Promise<ProvedSession | null> {
+  async function proceed (session: SessionRecord, binding: DeviceBinding, challenge: DeviceChallenge, fresh: boolean | number, { log, askCallbacks }: PresentedProof): Promise<ProvedSession | null> {
     const salt = refreshTokenFormat === 'opaque' ? newSalt() : ''
     const app = await tokens.askApp(session.identity, session.identity, salt)
     const now = Math.floor(Date.now() / 1000)
@@ -137,7 +137,7 @@ export function createDeviceBindings (
     const refreshToken = tokens.refresh(login, next.generation, token, next.tokenId, app)
     checkCookie('access', accessToken)
     checkCookie('refresh', refreshToken)
-    await askApp(accessToken)
+    await askCallbacks(accessToken)
     // If the response of a registration is lost, the login's refresh token must stay valid. A lost refresh is requested again.
     const registered = binding.generation === next.generation
     const change = { ...next, previousTokenId: session.tokenId, rotated: true, used: !registered }

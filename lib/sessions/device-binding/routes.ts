@@ -1,8 +1,8 @@
 import { STATUS_CODES } from 'node:http'
-import { askApp } from '../../authenticate/authenticate-token.ts'
+import { askCallbacks } from '../../authenticate/authenticate-token.ts'
 import { checkFetchMetadata } from '../../authenticate/fetch-metadata.ts'
 import { refuseRevoked } from '../../authenticate/revocation.ts'
-import { badOption, conceal, isJwtError, isRefusal, reasonOf } from '../../errors.ts'
+import { badOption, conceal, isJwtError, isRefusal, ownMessageOf } from '../../errors.ts'
 import { publish } from '../../events.ts'
 import { kOwnRoute } from '../../own-route.ts'
 import { siteOf } from './announce.ts'
@@ -88,7 +88,7 @@ export function addDeviceBindingRoutes (
   function presented (request: FastifyRequest): PresentedProof {
     const proof = readString(request, 'secure-session-response')
     if (proof === null) throw errors.FST_JWT_DEVICE_PROOF_INVALID('malformed')
-    return { proof: proof ?? null, url: `${request.protocol}://${request.host}${request.originalUrl}`, log: request.log, askApp: token => askApp(registration, token, request) }
+    return { proof: proof ?? null, url: `${request.protocol}://${request.host}${request.originalUrl}`, log: request.log, askCallbacks: token => askCallbacks(registration, token, request) }
   }
 
   /** Binds the session of a login. Only its browser has the access cookie. There may be several, the oldest first (RFC 6265 §5.4). */
@@ -122,7 +122,7 @@ export function addDeviceBindingRoutes (
     if (!isJwtError(error)) throw error
     if (isRefusal(error)) {
       publish('device.refused', {
-        code: error.code, reason: reasonOf(error), registration: identifier === null, sessionId: identifier === null ? null : sessionIdOf(identifier), requestId: request.id
+        code: error.code, reason: ownMessageOf(error), registration: identifier === null, sessionId: identifier === null ? null : sessionIdOf(identifier), requestId: request.id
       }, request.log)
     }
     return answer(reply, error)

@@ -258,9 +258,8 @@ export class RedisStore implements Store {
   /** Lists a session for at least as long as it lives. @returns Whether it is listed, and the sessions that must end for it. */
   async #list (call: Call, { id, identity, expiresAt, document }: SessionRecord, limit: SessionLimit | null): Promise<[listed: boolean, ...ended: string[]]> {
     const expired = Date.now() - this.#options.clockSkew
-    const keys: [string, string] = [this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)]
-    const [listed, ...ended] = await this.#calls.run(call, listScript, keys, [
-      id, String(document.createdAt), expiresAt === null ? '+inf' : String(expiresAt), this.#ttl(expiresAt), String(expired),
+    const [listed, ...ended] = await this.#calls.run(call, listScript, this.#listsOf(identity), [
+      id, String(document.createdAt), scoreOf(expiresAt), this.#ttl(expiresAt), String(expired),
       limit === null ? '' : String(limit.max), limit?.whenFull ?? ''
     ]) as [listed: number, ...ended: string[]]
     return [Number(listed) === 1, ...ended.map(String)]
@@ -295,13 +294,17 @@ export class RedisStore implements Store {
     const stored = await this.#read(call, id)
     if (stored === null) return false
     const { identity, document: { createdAt } } = stored.session
-    const keys: [string, string] = [this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)]
-    await this.#calls.run(call, extendScript, keys, [id, String(createdAt), expiresAt === null ? '+inf' : String(expiresAt), this.#ttl(expiresAt)])
+    await this.#calls.run(call, extendScript, this.#listsOf(identity), [id, String(createdAt), scoreOf(expiresAt), this.#ttl(expiresAt)])
     return true
   }
 
+  /** The sessions of an identity by creation, and by expiry. */
+  #listsOf (identity: string): [byCreation: string, byExpiry: string] {
+    return [this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)]
+  }
+
   async #unlist (call: Call, identity: string, ids: readonly string[]): Promise<void> {
-    await Promise.all([this.#keys.sessionsOf(identity), this.#keys.expiryOf(identity)].map(async key => this.#calls.change(call, key, 'ZREM', [key, ...ids])))
+    await Promise.all(this.#listsOf(identity).map(async key => this.#calls.change(call, key, 'ZREM', [key, ...ids])))
   }
 
   /** Sends a denial. */
@@ -354,4 +357,9 @@ export class RedisStore implements Store {
   #ttl (expiresAt: number | null): string {
     return String(expiresAt === null ? forEver : Math.max(1, Math.ceil(expiresAt - Date.now() + this.#options.clockSkew)))
   }
+}
+
+/** The score of a session in the list by expiry. */
+function scoreOf (expiresAt: number | null): string {
+  return expiresAt === null ? '+inf' : String(expiresAt)
 }
