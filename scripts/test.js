@@ -89,8 +89,7 @@ function groups () {
   const files = ['e2e', 'docs'].flatMap(folder => readdirSync(new URL(`../test/${folder}/`, import.meta.url), { recursive: true })
     .filter(file => file.endsWith('.test.ts')).map(file => `test/${folder}/${file.replaceAll('\\', '/')}`)).sort()
   const together = new Set(files.map(file => shared.find(folder => file.startsWith(`${folder}/`)) ?? file))
-  // Those with a browser take the longest.
-  return [...together].sort((one, other) => Number(other.includes('/browser')) - Number(one.includes('/browser')))
+  return [...together]
 }
 
 /** Runs what is no unit test. tap does not: a second run of it would take the coverage of the first away. */
@@ -110,14 +109,17 @@ const built = await npm('build')
 const prepared = await run('tap build', 'npx', ['tap', 'build'], { shell: process.platform === 'win32' })
 const outcomes = [built, prepared]
 const tests = []
+/** What takes long begins early, so that all workers end at about the same time: browsers, which wait a lot, beside the unit tests. */
+const early = ['test/e2e/browser', 'lint', 'test/e2e/examples', 'test/docs', 'test/e2e/works-with', 'test/e2e/package', 'typecheck']
+const rank = name => [...early, ''].findIndex(start => name.startsWith(start))
 const queue = [
-  ...groups().map(path => async () => { tests.push(...await endToEnd(path)) }),
+  ...groups().map(path => ({ name: path, start: async () => { tests.push(...await endToEnd(path)) } })),
   // The package is packed as it was just built.
-  ...['lint', 'check:package', 'typecheck', 'check:unused', 'docs'].map(name => async () => { outcomes.push(await npm(name, { npm_config_ignore_scripts: 'true' })) })
-]
+  ...['lint', 'check:package', 'typecheck', 'check:unused', 'docs'].map(name => ({ name, start: async () => { outcomes.push(await npm(name, { npm_config_ignore_scripts: 'true' })) } }))
+].sort((one, other) => rank(one.name) - rank(other.name))
 /** A time-out is no test of a busy machine: there are never many more processes than processors. */
 async function worker () {
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) await next()
+  for (let next = queue.shift(); next !== undefined; next = queue.shift()) await next.start()
 }
 await Promise.all([
   ...Array.from({ length: Math.max(1, availableParallelism() - 1) }, worker),

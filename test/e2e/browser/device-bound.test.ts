@@ -3,7 +3,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import jwt, { MemoryStore } from '../../../lib/index.ts'
 import { addRoutes, bindingOptions } from '../../helpers/bound-app.ts'
-import { deviceBindingFlags, startChromium, startWithProfile, withoutBrowser } from '../../helpers/browser/chromium.ts'
+import { deviceBindingFlags, startFullChromium, startWithProfile, withoutBrowser } from '../../helpers/browser/chromium.ts'
 import { tlsOptions } from '../../helpers/browser/site.ts'
 import { seeProfile, seeSignIn } from '../../helpers/browser/visitor.ts'
 import { movableTime } from '../../helpers/clock.ts'
@@ -87,7 +87,7 @@ async function expire (context: BrowserContext): Promise<void> {
 
 t.test('a real browser binds sessions to a key of its own', withoutBrowser, async t => {
   const flags = deviceBindingFlags(tlsOptions.cert)
-  const browser = await startChromium(t, flags)
+  const browser = await startFullChromium(t, flags)
   const served = await serve(t, { deviceBinding: { allowedRefreshInitiators: ['partner.test'] } })
   const { app, store, exchanges, refreshes } = served
   const origin = served.originOf('app.example.test')

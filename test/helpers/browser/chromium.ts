@@ -14,36 +14,47 @@ function isProgram (path: string): boolean {
   }
 }
 
-function findChromium (): string | undefined {
-  const named = process.env['CHROMIUM_PATH']
-  const found = (process.env['PATH'] ?? '').split(delimiter).flatMap(folder =>
-    ['chromium', 'chromium-browser', 'google-chrome'].map(name => join(folder, name)))
-  return [...(named === undefined ? [] : [named]), ...found].find(isProgram)
+function findProgram (...names: string[]): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  return folders.flatMap(folder => names.map(name => join(folder, name))).find(isProgram)
 }
 
-const path = findChromium()
+const named = process.env['CHROMIUM_PATH']
+const full = named !== undefined && isProgram(named) ? named : findProgram('chromium', 'chromium-browser', 'google-chrome')
+
+/** Chromium without its windows and menus, as Playwright installs it for headless tests. It takes half the CPU time. */
+const shell = findProgram('chromium-headless-shell')
 
 /** For the options of a test: the reason to skip it where there is no browser. In CI there must be one. */
-export const withoutBrowser: { skip?: string } = path !== undefined || process.env['CI'] !== undefined
+export const withoutBrowser: { skip?: string } = full !== undefined || process.env['CI'] !== undefined
   ? {}
   : { skip: 'no Chromium on PATH nor in CHROMIUM_PATH' }
 
 /**
  * Starts a browser for which every host under `.test` is this machine, and no other host exists. It keeps pages for the
- * back button as it does for its users, which Playwright would turn off.
+ * back button as it does for its users, which Playwright would turn off. Uses the headless shell, if there is one.
  */
-export async function startChromium (t: Test, more: readonly string[] = []): Promise<Browser> {
-  const browser = await chromium.launch(launchOptions(more))
+export async function startChromium (t: Test): Promise<Browser> {
+  return launch(t, launchOptions(shell ?? full))
+}
+
+/** Starts the full browser: the headless shell has no device-bound sessions. */
+export async function startFullChromium (t: Test, flags: readonly string[]): Promise<Browser> {
+  return launch(t, launchOptions(full, flags))
+}
+
+/** Starts the full browser with a profile in a folder, which is there again when it is started again. */
+export async function startWithProfile (folder: string, flags: readonly string[]): Promise<BrowserContext> {
+  return chromium.launchPersistentContext(folder, launchOptions(full, flags))
+}
+
+async function launch (t: Test, options: LaunchOptions): Promise<Browser> {
+  const browser = await chromium.launch(options)
   t.teardown(async () => { await browser.close() })
   return browser
 }
 
-/** Starts a browser with a profile in a folder, which is there again when it is started again. */
-export async function startWithProfile (folder: string, more: readonly string[] = []): Promise<BrowserContext> {
-  return chromium.launchPersistentContext(folder, launchOptions(more))
-}
-
-function launchOptions (more: readonly string[]): LaunchOptions {
+function launchOptions (path: string | undefined, more: readonly string[] = []): LaunchOptions {
   if (path === undefined) throw new Error('No Chromium on PATH nor in CHROMIUM_PATH, and CI is set')
   return {
     executablePath: path,

@@ -45,6 +45,18 @@ t.test('what it hands out is frozen to the bottom', async t => {
   t.notOk(Object.isFrozen(document.metadata), 'what the caller gave is not')
 })
 
+t.test('a session whose time is over is in no list, though no timer has removed it yet', async t => {
+  const store = new MemoryStore()
+  t.teardown(() => store.close())
+  const expiresAt = Date.now() + 5
+  const monotonic = performance.now() + 10
+  store.createSession(session({ id: 'short', identity: 'ada', expiresAt }), null)
+  store.createSession(session({ id: 'long', identity: 'ada', expiresAt: expiresAt + 60_000 }), null)
+  // No timer runs while this waits.
+  while (Date.now() <= expiresAt || performance.now() <= monotonic);
+  t.strictSame(store.listSessions('ada', null, 10).sessions.map(({ id }) => id), ['long'])
+})
+
 t.test('a page begins where the one before ended, also if its last session has ended meanwhile', async t => {
   const store = new MemoryStore()
   t.teardown(() => store.close())
