@@ -11,6 +11,8 @@ const app = await createApp(config, storage)
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
+    // A browser opens connections ahead of its requests, and Node would wait for those that it never used.
+    setTimeout(() => { app.server.closeAllConnections() }, 3000).unref()
     await app.close()
     await storage.close()
   })

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import t from 'tap'
 import { startExample, temporaryFolder } from '../../helpers/example-process.ts'
 import { noPostgres, startPostgres } from '../../helpers/postgres-server.ts'
@@ -151,6 +153,16 @@ t.test('the pages are the same for everybody, and are stored by nobody', async t
   t.equal((await fetch(`${url}/pico/pico.classless.jade.min.css`)).status, 200)
   t.equal((await fetch(`${url}/pico/pico.css`)).status, 404, 'of the package, only the file in use is served')
   t.equal((await fetch(`${url}/..%2fserver.ts`)).status, 404)
+})
+
+t.test('it stops, though a client has opened a connection and sent nothing', async t => {
+  const { url, stop } = await startExample(t, 'browser-session/server')
+  const socket = connect(Number(new URL(url).port), '127.0.0.1')
+  await once(socket, 'connect')
+  t.equal((await fetch(url)).status, 200, 'the server has seen the connection')
+  const closed = once(socket.resume(), 'close')
+  await stop()
+  await closed
 })
 
 t.test('an environment that cannot work stops it, with the reason', async t => {
