@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Parser } from 'tap-parser'
+import { load } from './typescript-hooks.js'
 
 const results = new URL('../.tap/results/', import.meta.url)
 rmSync(results, { recursive: true, force: true })
@@ -102,6 +103,12 @@ async function endToEnd (path) {
 /** On a machine without these programs their tests are skipped, and what only they cover is not covered. */
 const missing = [['redis-server', '--version']].filter(([program, ...args]) => spawnSync(program, args).status !== 0).map(([program]) => program)
 const coverage = missing.length === 0 || process.env.CI !== undefined ? [] : ['--allow-incomplete-coverage']
+
+// A process that meets a file for the first time loads the TypeScript compiler: this one meets all of them. Those of
+// examples/nestjs have decorators, and only TypeScript itself compiles them.
+const programs = ['lib', 'test', 'examples'].flatMap(folder => readdirSync(new URL(`../${folder}/`, import.meta.url), { recursive: true })
+  .filter(file => file.endsWith('.ts')).map(file => new URL(`../${folder}/${file.replaceAll('\\', '/')}`, import.meta.url).href))
+await Promise.allSettled(programs.map(url => load(url)))
 
 // tap builds itself anew for the plugins of .taprc, and a run that finds itself unbuilt goes on with all of them, a TypeScript
 // compiler in each process among them.
