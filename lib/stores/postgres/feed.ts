@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { openInTime } from '../replication/feed.ts'
 import { readNumber } from '../sql-session.ts'
+import { keyOf } from './text.ts'
 import type { Listen } from './listen.ts'
 import type { Statements } from './statements.ts'
 import type { SqlRow } from '../sql-session.ts'
@@ -70,6 +71,7 @@ export function createPostgresFeed ({ listen, sql, channel, server, query, timeo
   }
 
   return {
+    nameOf: keyOf,
     async connect (listener, signal) {
       const connection = await openInTime(
         async attempt => listen([channel, ownChannel], reader(listener), reason => { listener.lost(reason) }, timeout, attempt),

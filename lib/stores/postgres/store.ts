@@ -76,8 +76,7 @@ export class PostgresStore implements Store {
     this.#sweeper = new Sweeper(this.#sql, prefix, async (text, values) => this.#query(text, values))
     const replication = this.#createReplication(replicate)
     this.#replication = replication
-    if (replication === null) return
-    this.judge = ({ jti, sid, generation, issuedAt }) => replication.judge({ jti: keyOrNull(jti), sid: keyOrNull(sid), generation, issuedAt })
+    if (replication !== null) this.judge = token => replication.judge(token)
   }
 
   /** The state of the replica; `null` without the `replicate` option. */
@@ -124,11 +123,11 @@ export class PostgresStore implements Store {
   }
 
   async denyToken (jti: string, _sid: string | null, expiresAt: number | null): Promise<void> {
-    await this.#deny('token', keyOf(jti), expiresAt)
+    await this.#deny('token', jti, expiresAt)
   }
 
   async denySession (sid: string, expiresAt: number | null): Promise<void> {
-    await this.#deny('session', keyOf(sid), expiresAt)
+    await this.#deny('session', sid, expiresAt)
   }
 
   async isDenied (jti: string | null, sid: string | null): Promise<boolean> {
@@ -158,7 +157,7 @@ export class PostgresStore implements Store {
     // Of several logins at once, at least one is not overtaken, because the logins of an identity wait for each other.
     while (readNumber(row, 'overtaken') === 1) row = await attempt(readNumber(row, 'ends'))
     const ended = idsOf(row)
-    this.#replication?.ended(ended.map(keyOf))
+    this.#replication?.ended(ended)
     return { created: readNumber(row, 'created') === 1, ended }
   }
 
@@ -186,19 +185,19 @@ export class PostgresStore implements Store {
       change.document === undefined ? null : JSON.stringify(change.document),
       now + this.#clockOffset + this.#options.commandTimeout
     ])
-    const rows = await (change.staleBefore === undefined ? work() : this.#holding('stale', keyOf(id), work))
+    const rows = await (change.staleBefore === undefined ? work() : this.#holding('stale', id, work))
     return rows.length === 1
   }
 
   async endSession (id: string): Promise<string | null> {
-    const [row] = await this.#holding('session', keyOf(id), async () => this.#query(this.#sql.end, [keyOf(id), this.#server]))
+    const [row] = await this.#holding('session', id, async () => this.#query(this.#sql.end, [keyOf(id), this.#server]))
     return row === undefined || readNumber(row, 'expires_at') <= Date.now() ? null : readIdentity(row)
   }
 
   async endSessions (identity: string, except: string | null, limit: number): Promise<EndedSessions> {
     const row = await this.#one(this.#sql.endAll, [keyOf(identity), keyOrNull(except), limit, this.#server])
     const ended = idsOf(row)
-    this.#replication?.ended(ended.map(keyOf))
+    this.#replication?.ended(ended)
     // The statement does not see a login that was stored while it waited. The next step ends that session.
     return { ended, more: ended.length === limit || readNumber(row, 'overtaken') === 1 }
   }
@@ -220,13 +219,13 @@ export class PostgresStore implements Store {
     return this.#replication?.onSessionEnd(key => { listener(textOf(key)) }) ?? (() => {})
   }
 
-  async #deny (kind: 'token' | 'session', key: string, expiresAt: number | null): Promise<void> {
-    await this.#holding(kind, key, async () => this.#query(this.#sql.deny, [kind, key, writeTime(expiresAt), this.#server]))
+  async #deny (kind: 'token' | 'session', id: string, expiresAt: number | null): Promise<void> {
+    await this.#holding(kind, id, async () => this.#query(this.#sql.deny, [kind, keyOf(id), writeTime(expiresAt), this.#server]))
   }
 
   /** Runs a revocation, which takes effect on this server at once. */
-  async #holding<T> (kind: Denial['kind'], key: string, work: () => Promise<T>): Promise<T> {
-    return this.#replication === null ? work() : this.#replication.hold(kind, key, work)
+  async #holding<T> (kind: Denial['kind'], id: string, work: () => Promise<T>): Promise<T> {
+    return this.#replication === null ? work() : this.#replication.hold(kind, id, work)
   }
 
   #createReplication (given: PostgresStoreOptions['replicate']): Replication | null {

@@ -78,6 +78,7 @@ export function createRedisFeed ({ subscribe, send, keys, server, run, timeout }
   }
 
   return {
+    nameOf: keys.tag,
     async connect (listener, signal) {
       const clock = { now: 0 }
       const close = await openInTime(

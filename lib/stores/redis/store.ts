@@ -86,10 +86,7 @@ export class RedisStore implements Store {
     this.#keys = redisKeys(this.#options.prefix)
     const replication = this.#createReplication(replicate)
     this.#replication = replication
-    if (replication === null) return
-    const { tag } = this.#keys
-    const tagOrNull = (id: string | null): string | null => id === null ? null : tag(id)
-    this.judge = ({ jti, sid, generation, issuedAt }) => replication.judge({ jti: tagOrNull(jti), sid: tagOrNull(sid), generation, issuedAt })
+    if (replication !== null) this.judge = token => replication.judge(token)
   }
 
   /** The state of the replica; `null` without the `replicate` option. */
@@ -316,7 +313,7 @@ export class RedisStore implements Store {
 
   /** Runs a revocation, which takes effect on this server at once. */
   async #holding<T> (kind: Denial['kind'], id: string, work: () => Promise<T>): Promise<T> {
-    return this.#replication === null ? work() : this.#replication.hold(kind, this.#keys.tag(id), work)
+    return this.#replication === null ? work() : this.#replication.hold(kind, id, work)
   }
 
   /** Empty on a Cluster: the feed would be in another slot than the denial, so no server replicates there. */

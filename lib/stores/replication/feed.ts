@@ -31,6 +31,8 @@ export interface FeedConnection {
 
 /** How a store tells its servers of denials. */
 export interface Feed {
+  /** An id as it stands in the feed. */
+  nameOf (id: string): string
   /**
    * Opens a separate connection, which listens before the promise resolves. It rejects after a time-out.
    *

@@ -4,7 +4,7 @@ import type { HeldToken } from '../../types/store.ts'
 /** After an overflow, all denials are loaded again when at most this fraction of `maxEntries` is in use. */
 const roomAgain = 0.9
 
-/** What a store refuses from now on. Ids are as the store writes them. */
+/** What a store refuses from now on. Ids are as they stand in its feed. */
 export type Denial = TokenDenial | StaleMark
 
 /** A token or a session that is refused. */
@@ -40,6 +40,8 @@ export interface Mark {
 }
 
 export interface ReplicaOptions {
+  /** An id as it stands in the feed. */
+  readonly nameOf: (id: string) => string
   /** Milliseconds for which a token may pass after the last proven moment. */
   readonly maxStaleness: number
   /** Denials in memory. If there are more, the store is queried. */
@@ -111,8 +113,9 @@ export class Replica {
   }
 
   judge ({ jti, sid, generation, issuedAt }: HeldToken, now: number): Verdict {
-    if (jti !== null && this.#tokens.has(jti)) return 'denied'
-    if (sid !== null && this.#sessions.has(sid)) return 'denied'
+    const { nameOf } = this.#options
+    if (jti !== null && this.#tokens.size > 0 && this.#tokens.has(nameOf(jti))) return 'denied'
+    if (sid !== null && this.#sessions.size > 0 && this.#sessions.has(nameOf(sid))) return 'denied'
     if (this.#holds.size > 0) {
       const hold = this.#holdOf('token', jti) ?? this.#holdOf('session', sid)
       if (hold !== undefined) return hold.pending > 0 ? 'denied' : 'ask'
@@ -122,7 +125,7 @@ export class Replica {
     // An older token may have been denied before the feed was created, or by a store that has lost its data since.
     if (issuedAt === undefined || issuedAt * 1000 <= this.#born + this.#options.clockSkew) return 'ask'
     if (sid !== null && this.#stale.size > 0) {
-      const mark = this.#stale.get(sid)
+      const mark = this.#stale.get(nameOf(sid))
       if (mark !== undefined && (generation === undefined || generation < mark.staleBefore)) return 'ask'
     }
     return 'passes'

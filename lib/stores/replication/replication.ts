@@ -38,7 +38,7 @@ export class Replication {
 
   constructor (feed: Feed, { maxStaleness, maxEntries }: Required<ReplicateOptions>, clockSkew: number) {
     this.#feed = feed
-    this.#replica = new Replica({ maxStaleness, maxEntries, clockSkew })
+    this.#replica = new Replica({ nameOf: feed.nameOf, maxStaleness, maxEntries, clockSkew })
     // Several marks in each period, so that a late one causes no query.
     this.#interval = Math.min(maxStaleness / 4, 250)
   }

@@ -5,7 +5,7 @@ import { Replica } from '../../../../lib/stores/replication/replica.ts'
 import type { Denial } from '../../../../lib/stores/replication/replica.ts'
 import type { HeldToken } from '../../../../lib/index.ts'
 
-const options = { maxStaleness: 1000, maxEntries: 100, clockSkew: 0 }
+const options = { nameOf: (id: string) => id, maxStaleness: 1000, maxEntries: 100, clockSkew: 0 }
 const token: HeldToken = { jti: 'jti', sid: 'sid', generation: 0, issuedAt: 1000 }
 
 /** A replica that has loaded all there is, at the moment 0. */
@@ -34,6 +34,20 @@ t.test('a token passes from the end of the load until maxStaleness after the las
   t.equal(replica.judge(token, 1900), 'passes')
   replica.lost()
   t.equal(replica.judge(token, 1900), 'ask')
+})
+
+t.test('an id is looked up by its name in the feed', async t => {
+  const replica = new Replica({ ...options, nameOf: id => `=${id}` })
+  load(replica, 0)
+  t.equal(replica.judge(token, 1), 'passes')
+  replica.add({ kind: 'stale', id: '=sid', staleBefore: 1, life: 5000 }, 0)
+  t.equal(replica.judge(token, 1), 'ask')
+  replica.add({ kind: 'token', id: '=jti', life: 5000 }, 0)
+  t.equal(replica.judge(token, 1), 'denied')
+  replica.add({ kind: 'session', id: '=other', life: 5000 }, 0)
+  t.equal(replica.judge({ ...token, jti: null, sid: 'other' }, 1), 'denied')
+  replica.hold('session', 'third')
+  t.equal(replica.judge({ ...token, jti: null, sid: 'third' }, 1), 'denied', 'a session that this server revokes is known by its id')
 })
 
 t.test('what is denied is refused, also if the feed is gone', async t => {

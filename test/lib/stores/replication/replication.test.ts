@@ -12,6 +12,8 @@ import { MemoryStore } from '../../../../lib/index.ts'
 import type { HeldToken } from '../../../../lib/index.ts'
 import { movableTime } from '../../../helpers/clock.ts'
 
+const nameOf = (id: string): string => id
+
 t.test('a connection that comes after the time-out is closed', async t => {
   let open = (_connection: string): void => {}
   const closed: string[] = []
@@ -33,7 +35,7 @@ t.test('a store that is closed gives up the connection that it is opening', asyn
   const signals: AbortSignal[] = []
   const connect = async (_listener: FeedListener, signal: AbortSignal): Promise<FeedConnection> =>
     openInTime(async attempt => { signals.push(attempt); return new Promise<FeedConnection>(() => {}) }, () => {}, 60_000, signal)
-  const replication = new Replication({ connect }, { maxStaleness: 1000, maxEntries: 10 }, 0)
+  const replication = new Replication({ nameOf, connect }, { maxStaleness: 1000, maxEntries: 10 }, 0)
   replication.start()
   t.equal(signals[0]?.aborted, false)
   replication.close()
@@ -43,7 +45,7 @@ t.test('a store that is closed gives up the connection that it is opening', asyn
 t.test('a connection that is opened after the store was closed is closed', async t => {
   let closed = 0
   const connection: FeedConnection = { mark: async () => {}, load: async () => {}, close () { closed++ } }
-  const replication = new Replication({ connect: async () => { await sleep(1); return connection } }, { maxStaleness: 1000, maxEntries: 10 }, 0)
+  const replication = new Replication({ nameOf, connect: async () => { await sleep(1); return connection } }, { maxStaleness: 1000, maxEntries: 10 }, 0)
   replication.start()
   replication.start()
   replication.close()
@@ -53,7 +55,7 @@ t.test('a connection that is opened after the store was closed is closed', async
 
 t.test('a feed that refuses every connection is tried less and less often', async t => {
   const attempts: number[] = []
-  const replication = new Replication({ connect: async () => { attempts.push(performance.now()); throw new Error('refused') } }, { maxStaleness: 100, maxEntries: 10 }, 0)
+  const replication = new Replication({ nameOf, connect: async () => { attempts.push(performance.now()); throw new Error('refused') } }, { maxStaleness: 100, maxEntries: 10 }, 0)
   t.teardown(() => { replication.close() })
   process.once('warning', () => {})
   // Its own timer keeps no process alive.
@@ -80,7 +82,7 @@ function toldFeed () {
       close () { told.closed = true }
     }
   }
-  return { connections, connect }
+  return { nameOf, connections, connect }
 }
 
 t.test('a machine that was suspended, whose monotonic clock stood still, trusts nothing until the next mark', async t => {
