@@ -77,6 +77,22 @@ for (const driver of drivers) {
       t.equal(other.store.isDenied('a', null), false)
     })
 
+    await t.test('a file that SQLite keeps locked is a store for its connection, and for no other', async t => {
+      const path = await databasePath(t)
+      const database = driver.open(path)
+      database.exec('PRAGMA locking_mode = EXCLUSIVE')
+      const store = new SqliteStore(database, { synchronous: 'normal' })
+      const record = session()
+      store.createSession(record, null)
+      store.denyToken('a', null, null)
+      t.equal(store.checkToken('a', record.id), 'denied')
+      t.match(store.checkToken('b', record.id), { generation: 0 })
+      const second = await openStore(t, driver, { busyTimeout: 0 }, path)
+      t.throws(() => second.store.isDenied('a', null), /locked/)
+      store.close()
+      database.close()
+    })
+
     await t.test('an app on it starts again where it stopped', async t => {
       const { path, store } = await openStore(t, driver)
       const before = await sessionApp(t, { store })
