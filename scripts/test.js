@@ -108,12 +108,13 @@ const coverage = missing.length === 0 || process.env.CI !== undefined ? [] : ['-
 // examples/nestjs have decorators, and only TypeScript itself compiles them.
 const programs = ['lib', 'test', 'examples'].flatMap(folder => readdirSync(new URL(`../${folder}/`, import.meta.url), { recursive: true })
   .filter(file => file.endsWith('.ts')).map(file => new URL(`../${folder}/${file.replaceAll('\\', '/')}`, import.meta.url).href))
-await Promise.allSettled(programs.map(url => load(url)))
-
-// tap builds itself anew for the plugins of .taprc, and a run that finds itself unbuilt goes on with all of them, a TypeScript
-// compiler in each process among them.
-const built = await npm('build')
-const prepared = await run('tap build', 'npx', ['tap', 'build'], { shell: process.platform === 'win32' })
+const [built, prepared] = await Promise.all([
+  npm('build'),
+  // tap builds itself anew for the plugins of .taprc, and a run that finds itself unbuilt goes on with all of them, a TypeScript
+  // compiler in each process among them.
+  run('tap build', 'npx', ['tap', 'build'], { shell: process.platform === 'win32' }),
+  Promise.allSettled(programs.map(url => load(url)))
+])
 const outcomes = [built, prepared]
 const tests = []
 /** What takes long begins early, so that all workers end at about the same time: browsers, which wait a lot, beside the unit tests. */
