@@ -22,8 +22,11 @@ function findProgram (...names: string[]): string | undefined {
 const named = process.env['CHROMIUM_PATH']
 const full = named !== undefined && isProgram(named) ? named : findProgram('chromium', 'chromium-browser', 'google-chrome')
 
-/** Chromium without its windows and menus, as Playwright installs it for headless tests. It takes half the CPU time. */
-const shell = findProgram('chromium-headless-shell')
+/**
+ * Chromium without its windows and menus, as Playwright installs it for headless tests. It takes half the CPU time. If
+ * `CHROMIUM_PATH` names a browser, all tests use that one.
+ */
+const shell = named === undefined ? findProgram('chromium-headless-shell') : undefined
 
 /** For the options of a test: the reason to skip it where there is no browser. In CI there must be one. */
 export const withoutBrowser: { skip?: string } = full !== undefined || process.env['CI'] !== undefined
