@@ -1,4 +1,4 @@
-import { after, isPromise } from '../after.ts'
+import { after } from '../after.ts'
 import { badOption } from '../errors.ts'
 import { storeUnavailable } from '../stores/fail-closed.ts'
 import type { FastifyRequest } from 'fastify'
@@ -49,11 +49,13 @@ function askStore (registration: Registration, verified: VerifiedToken, known: S
   let answer: MaybePromise<boolean | TokenState>
   try {
     answer = sid === null ? store.isDenied(jti, null) : store.checkToken(jti, sid)
+    // No closure is created for a store that answers synchronously.
+    if (typeof answer === 'object' && answer !== null && 'then' in answer) {
+      return Promise.resolve(answer).then(state => { judge(state, sessions, verified, errors, known) }, (cause: unknown) => { throw storeUnavailable(errors, cause) })
+    }
   } catch (cause) {
     throw storeUnavailable(errors, cause)
   }
-  // No closure is created for a store that answers synchronously.
-  if (isPromise(answer)) return answer.then(state => { judge(state, sessions, verified, errors, known) }, (cause: unknown) => { throw storeUnavailable(errors, cause) })
   judge(answer, sessions, verified, errors, known)
 }
 

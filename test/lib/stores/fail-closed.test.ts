@@ -132,7 +132,8 @@ t.test('no rejection is left unhandled when only one of two questions is answere
 
 for (const [kind, wrap] of Object.entries<(value: unknown) => unknown>({
   promises: async value => sleep(1, value),
-  thenables: value => ({ then: (resolve: (value: unknown) => void) => { resolve(value) } })
+  thenables: value => ({ then: (resolve: (value: unknown) => void) => { resolve(value) } }),
+  'thenables that answer later': value => ({ then: (resolve: (value: unknown) => void) => { setImmediate(resolve, value) } })
 })) {
   t.test(`a store that answers with ${kind} serves as one in memory does`, async t => {
     const memory = memoryStore(t)
