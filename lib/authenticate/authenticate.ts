@@ -167,13 +167,14 @@ export function lookUpUser (attempt: Attempt): MaybePromise<void> {
 
 /** The only place where a request gets an identity. If a step has waited, the times are checked again. Only now is the token accepted. */
 function attach (attempt: Attempt): void {
-  const { request, user, stored, provenKey, check: { fresh, registration: { settings, sessions } }, waited } = attempt
+  const { request, user, stored, state, provenKey, check: { fresh, registration: { settings, sessions, store } }, waited } = attempt
   const verified = verifiedOf(attempt)
   if (waited) {
     checkTimes(verified.claims, settings)
     if (fresh) checkFresh(attempt)
   }
-  sessions?.learn(verified.claims, attempt)
+  // Of a pair that is recorded as used, only a store with its denials in memory has more to learn.
+  if (stored !== null || (state !== null && (!state.used || store?.judge !== undefined))) sessions?.learn(verified.claims, attempt)
   request[kAuthentication] = { verified, location: locatorOf(attempt).location, user, stored, provenKey }
 }
 

@@ -6,7 +6,7 @@ import type { JwtError } from '../types/errors.ts'
  * On a request: the refusal to answer it with, unless a later hook accepts the request. Not a decorator, since a context declared before
  * the plugin would not have it.
  */
-const kRefusal = Symbol.for('fastify-jwt-extended.refusal.1')
+export const kRefusal: unique symbol = Symbol.for('fastify-jwt-extended.refusal.1')
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -19,11 +19,6 @@ export function rememberRefusal (request: FastifyRequest, error: unknown): void 
   if (!isJwtError(error) || error.headers === undefined) return
   if (/^\s*dpop(\s|$)/i.test(request.headers.authorization ?? '')) challengeByProof(error)
   request[kRefusal] = error
-}
-
-/** Forgets the refusal, since another hook has accepted the request, such as an alternative in `@fastify/auth`. */
-export function forgetRefusal (request: FastifyRequest): void {
-  if (request[kRefusal] !== undefined) request[kRefusal] = undefined
 }
 
 /**

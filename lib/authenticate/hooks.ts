@@ -2,7 +2,7 @@ import { badOption, conceal, defaultErrors } from '../errors.ts'
 import { hookName } from '../hook-name.ts'
 import { isForOwnRoute } from '../own-route.ts'
 import { registrationOf } from '../registration.ts'
-import { forgetRefusal, rememberRefusal } from './challenge.ts'
+import { kRefusal, rememberRefusal } from './challenge.ts'
 import { resolveHookOptions } from './hook-options.ts'
 import { checkFetchMetadata } from './fetch-metadata.ts'
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction, RouteOptions } from 'fastify'
@@ -30,6 +30,11 @@ export function nearest (request: FastifyRequest): Registration {
 function faultOf (thrown: unknown): Error {
   if (typeof thrown === 'object' && thrown !== null) return conceal(thrown) as Error
   return new Error('A callback of fastify-jwt-extended threw a value that is not an error', { cause: thrown })
+}
+
+/** Forgets why another hook has refused the request, such as an alternative in `@fastify/auth`. */
+function forgetRefusal (request: FastifyRequest): void {
+  if (request[kRefusal] !== undefined) request[kRefusal] = undefined
 }
 
 function pass (request: FastifyRequest, done: HookHandlerDoneFunction): void {
