@@ -2,7 +2,8 @@
 //
 //   node --import ./scripts/typescript.js bench/store.ts
 //
-// On a machine that does nothing else, requests a second say it; on one that is shared, CPU time does.
+// Two processes of the same program differ by up to a half for as long as they live. So each process has two servers, one with the
+// store and one with MemoryStore, which are measured in turn.
 import Fastify from 'fastify'
 import jwt, { jwtRequired, MemoryStore } from 'fastify-jwt-extended'
 import type { Store } from 'fastify-jwt-extended'
@@ -16,11 +17,10 @@ import pg from 'pg'
 import { noPostgres, startPostgres } from '../test/helpers/postgres-server.ts'
 import { noRedis, startRedis } from '../test/helpers/redis-server.ts'
 import { databasePath, drivers } from '../test/helpers/sqlite.ts'
-import { median, progress } from './measure.ts'
+import { median, middleHalf, progress } from './measure.ts'
 import { answer, measureServer, start, startLoad } from './processes.ts'
 import type { Measured } from './processes.ts'
 
-/** Two processes of the same program differ by some percent for as long as they live. */
 const starts = Number(process.env['BENCH_STARTS'] ?? 10)
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
 const seconds = 0.5
@@ -31,7 +31,11 @@ const replicate = { maxStaleness: 5000 }
 /** A machine that is shared may be slow. */
 const commandTimeout = 30_000
 
-type Summary = Pick<Measured, 'perSecond' | 'cpu'>
+/** A server with the store, and one with MemoryStore in the same process: requests a second, and CPU time of a request in µs. */
+interface Pair { readonly own: Measured, readonly base: Measured }
+
+/** What the load generator needs of a server. */
+interface Target { readonly port: number, readonly requests: readonly string[] }
 
 const stores: Record<string, (place: string) => Store | false> = {
   'no store': () => false,
@@ -47,29 +51,37 @@ const stores: Record<string, (place: string) => Store | false> = {
   'PostgresStore, replicate': url => new PostgresStore(new pg.Pool({ connectionString: url }), { commandTimeout, replicate })
 }
 
-/** The server's process: tells its parent the port and the requests, and its CPU time whenever it is asked. */
-async function serve (name: string, place: string): Promise<void> {
-  const store = stores[name]?.(place) as false | Store & { readonly replica?: { readonly trusted: boolean } | null }
+/** Starts a server, and signs its users in. */
+async function startServer (store: ReturnType<NonNullable<typeof stores[string]>>): Promise<Target> {
   const app = Fastify()
   await app.register(jwt, { secretKey: 'a secret of the benchmark, of more than 32 bytes', store })
   app.get('/protected', { preHandler: jwtRequired }, async () => ({ ok: true }))
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as { port: number }
-  const trusted = (): boolean => store === false || store.replica?.trusted !== false
-  while (!trusted()) await sleep(10)
-  // Tokens of the second in which the feed began, and of the clocks' difference before, are asked about.
-  await sleep(name.includes('replicate') ? 12_000 : 0)
+  const replica = (): { readonly trusted: boolean } | null | undefined => (store as { readonly replica?: { readonly trusted: boolean } | null }).replica
+  if (replica()) {
+    while (replica()?.trusted === false) await sleep(10)
+    // Tokens of the second in which the feed began, and of the clocks' difference before, are asked about.
+    await sleep(12_000)
+  }
   const requests: string[] = []
   for (let i = 0; i < tokens; i++) {
     const token = store === false ? app.jwt.createAccessToken(`user${i}`) : (await app.jwt.createSession(`user${i}`)).accessToken
     requests.push(`GET /protected HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n\r\n`)
   }
+  return { port, requests }
+}
+
+/** A process of two servers: tells its parent of them, and its CPU time whenever it is asked. */
+async function serve (name: string, place: string): Promise<void> {
+  const own = await startServer(stores[name]?.(place) as Store | false)
+  const base = await startServer(new MemoryStore())
   process.on('message', () => {
     const { user, system } = process.cpuUsage()
     process.send?.({ microseconds: user + system })
   })
   process.on('disconnect', () => process.exit())
-  process.send?.({ port, requests })
+  process.send?.({ own, base })
 }
 
 async function run (): Promise<void> {
@@ -79,34 +91,33 @@ async function run (): Promise<void> {
   const places: Record<string, string> = { SqliteStore: await databasePath(t), RedisStore: (await startRedis(t)).url, PostgresStore: (await startPostgres(t)).url }
   const chosen = process.env['BENCH_STORES']?.split(';')
   const names = Object.keys(stores).filter(name => chosen === undefined || chosen.includes(name))
-  /** By connections and store, for each start: the median of its rounds. */
-  const results = new Map(loads.map(load => [load, new Map(names.map(name => [name, [] as Summary[]]))]))
+  /** By connections and store: the rounds of each start. */
+  const results = new Map(loads.map(load => [load, new Map(names.map(name => [name, [] as Pair[][]]))]))
   for (let index = 0; index < starts; index++) {
     const load = startLoad()
     const servers = names.map(name => start('./store.ts', [name, places[name.split(',')[0] as string] ?? 'none'], 0))
     try {
-      const ready = await Promise.all(servers.map(server => answer<{ port: number, requests: string[] }>(server)))
-      for (const [place, of] of ready.entries()) {
-        load.send({ add: names[place], ...of })
-        await answer(load)
-      }
-      const measure = (name: string, connections: number, duration: number): Promise<Measured> =>
-        measureServer(load, name, servers[names.indexOf(name)] as ChildProcess, connections, duration)
-      for (const name of names) await measure(name, 50, 2)
-      const measured: Array<Measured & { readonly name: string, readonly connections: number }> = []
-      for (let round = 0; round < rounds; round++) {
-        for (const connections of loads) {
-          // In turn, each round beginning with another, so that a machine that slows down slows them all.
-          const first = (index * rounds + round) % names.length
-          for (const name of [...names.slice(first), ...names.slice(0, first)]) {
-            measured.push({ ...await measure(name, connections, seconds), name, connections })
-          }
+      const ready = await Promise.all(servers.map(server => answer<{ own: Target, base: Target }>(server)))
+      for (const [place, { own, base }] of ready.entries()) {
+        for (const [which, target] of [['own', own], ['base', base]] as const) {
+          load.send({ add: `${names[place]} ${which}`, ...target })
+          await answer(load)
         }
       }
+      const measure = (name: string, which: 'own' | 'base', connections: number, duration: number): Promise<Measured> =>
+        measureServer(load, `${name} ${which}`, servers[names.indexOf(name)] as ChildProcess, connections, duration)
+      for (const name of names) for (const which of ['own', 'base'] as const) await measure(name, which, 50, 2)
       for (const [connections, ofStores] of results) {
         for (const [name, ofStarts] of ofStores) {
-          const own = measured.filter(one => one.name === name && one.connections === connections)
-          ofStarts.push({ perSecond: median(own.map(({ perSecond }) => perSecond)), cpu: median(own.map(({ cpu }) => cpu)) })
+          const pairs: Pair[] = []
+          for (let round = 0; round < rounds; round++) {
+            // The other one first in every second round.
+            const first = (index + round) % 2 === 0 ? 'own' : 'base'
+            const one = await measure(name, first, connections, seconds)
+            const other = await measure(name, first === 'own' ? 'base' : 'own', connections, seconds)
+            pairs.push(first === 'own' ? { own: one, base: other } : { own: other, base: one })
+          }
+          ofStarts.push(pairs)
         }
       }
     } finally {
@@ -115,18 +126,15 @@ async function run (): Promise<void> {
     progress(`start ${index + 1} of ${starts}`)
   }
   console.log(`${starts} starts of each server, ${rounds} times ${seconds} s, ${tokens} tokens of sessions, Node ${process.version}.`)
-  console.log('Half of all processes call process.nextTick many times slower than the others, so that the fastest start says what a store costs.')
-  const columns: ReadonlyArray<readonly [string, (all: readonly Summary[]) => number]> = [
-    ['requests/s, median', all => median(all.map(({ perSecond }) => perSecond))],
-    ['fastest start', all => Math.max(...all.map(({ perSecond }) => perSecond))],
-    ['CPU in µs, median', all => median(all.map(({ cpu }) => cpu))],
-    ['least', all => Math.min(...all.map(({ cpu }) => cpu))]
-  ]
-  for (const [load, ofStores] of results) {
-    console.log(`\n| ${load} connections | ${columns.map(([title]) => `${title} | of MemoryStore`).join(' | ')} |\n| --- | ${Array(2 * columns.length).fill('---:').join(' | ')} |`)
-    const base = ofStores.get('MemoryStore') ?? []
-    for (const [name, all] of ofStores) {
-      const cells = columns.flatMap(([, of]) => [of(all).toFixed(of(all) > 1000 ? 0 : 1), (of(all) / of(base)).toFixed(2)])
+  console.log('Ratios are those of two servers in one process, measured in turn; their median, and half of the starts. MemoryStore itself shows what is chance.')
+  for (const [connections, ofStores] of results) {
+    console.log(`\n| ${connections} connections | requests/s | of MemoryStore | half of the starts | CPU | of MemoryStore | half of the starts |\n| --- |${' ---: |'.repeat(6)}`)
+    for (const [name, ofStarts] of ofStores) {
+      const cells = (['perSecond', 'cpu'] as const).flatMap(what => {
+        const ratios = ofStarts.map(pairs => median(pairs.map(({ own, base }) => own[what] / base[what])))
+        const value = median(ofStarts.flatMap(pairs => pairs.map(({ own }) => own[what])))
+        return [what === 'cpu' ? `${value.toFixed(1)} µs` : value.toFixed(0), median(ratios).toFixed(2), middleHalf(ratios).map(ratio => ratio.toFixed(2)).join(' to ')]
+      })
       console.log(`| ${name} | ${cells.join(' | ')} |`)
     }
   }
