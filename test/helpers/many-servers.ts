@@ -121,7 +121,7 @@ export async function manyServers (t: Test, { revocations, faults, perSecond }: 
 
 async function startOne (t: Test, redis: RedisServer): Promise<Server> {
   const proxy = await startSilentProxy(t, redis)
-  const client = new Redis({ host: proxy.host, port: proxy.port, retryStrategy: () => 50, maxRetriesPerRequest: 1 })
+  const client = new Redis({ host: proxy.host, port: proxy.port, retryStrategy: () => 50, maxLoadingRetryTime: 50, maxRetriesPerRequest: 1 })
   client.on('error', () => {})
   t.teardown(() => { client.disconnect() })
   const store = new RedisStore(client, { commandTimeout: 2000, clockSkew: 0, replicate: { maxStaleness } })
