@@ -6,7 +6,7 @@ export default [
   {
     // Rules that need types, where they pay: a promise nobody awaits is a check that never ran.
     files: ['lib/**/*.ts'],
-    languageOptions: { parserOptions: { projectService: true } },
+    languageOptions: { parserOptions: { project: ['tsconfig.build.json', 'lib/browser/tsconfig.json'] } },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],

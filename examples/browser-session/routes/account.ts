@@ -1,4 +1,4 @@
-import { Type } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
 import { freshJwtRequired, jwtRequired } from 'fastify-jwt-extended'
 import { hashPassword } from '../passwords.ts'
 import { newPassword } from './credentials.ts'

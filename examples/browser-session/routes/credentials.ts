@@ -1,4 +1,4 @@
-import { Type } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
 
 export const name = Type.String({ pattern: '^[A-Za-z0-9._-]{2,30}$' })
 

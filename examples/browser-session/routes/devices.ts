@@ -1,4 +1,4 @@
-import { Type } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
 import { jwtRequired } from 'fastify-jwt-extended'
 import { noStore } from './no-store.ts'
 import { signedIn } from './signed-in.ts'

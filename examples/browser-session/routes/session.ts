@@ -1,4 +1,4 @@
-import { Type } from '@fastify/type-provider-typebox'
+import { Type } from 'typebox'
 import { crossOriginProtection, jwtRequired, refreshTokenRequired, verifyJwt } from 'fastify-jwt-extended'
 import { hashPassword, isPassword } from '../passwords.ts'
 import { credentials, newCredentials, password } from './credentials.ts'
