@@ -83,7 +83,7 @@ async function unit (options) {
 }
 
 /** Folders whose files share a process, since each start costs more than their tests do. */
-const shared = ['test/docs', 'test/e2e/examples', 'test/e2e/security', 'test/e2e/works-with']
+const shared = ['test/docs', 'test/e2e/browser', 'test/e2e/examples', 'test/e2e/security', 'test/e2e/servers', 'test/e2e/works-with']
 
 /** Files, and folders of those that run together. */
 function groups () {

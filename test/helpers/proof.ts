@@ -1,6 +1,7 @@
 import { constants, createHash, generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import type { JsonWebKey, KeyObject, SignKeyObjectInput } from 'node:crypto'
 import { thumbprintOf } from '../../lib/keys/thumbprint.ts'
+import { rsaPair } from './keys/key-pairs.ts'
 import type { ProofAlgorithm } from '../../lib/index.ts'
 
 /** A key of a client, whose tokens are bound to it. */
@@ -16,10 +17,10 @@ const curves: Record<string, string> = { ES256: 'P-256', ES384: 'P-384', ES512: 
 function generate (algorithm: ProofAlgorithm, bits: number): { privateKey: KeyObject, publicKey: KeyObject } {
   const curve = curves[algorithm]
   if (curve !== undefined) return generateKeyPairSync('ec', { namedCurve: curve })
-  return algorithm.startsWith('Ed') ? generateKeyPairSync('ed25519') : generateKeyPairSync('rsa', { modulusLength: bits })
+  return algorithm.startsWith('Ed') ? generateKeyPairSync('ed25519') : rsaPair('client', bits)
 }
 
-/** A key of a client, new. */
+/** A key of a client. It is new, except for an RSA key, which takes a while to make. */
 export function clientKey (algorithm: ProofAlgorithm = 'ES256', bits = 2048): ClientKey {
   const { privateKey, publicKey } = generate(algorithm, bits)
   const jwk = publicKey.export({ format: 'jwk' })

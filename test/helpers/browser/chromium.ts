@@ -3,6 +3,7 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { chromium } from 'playwright-core'
 import type { Browser, BrowserContext, LaunchOptions } from 'playwright-core'
+import t from 'tap'
 import type { Test } from 'tap'
 
 function isProgram (path: string): boolean {
@@ -33,12 +34,20 @@ export const withoutBrowser: { skip?: string } = full !== undefined || process.e
   ? {}
   : { skip: 'no Chromium on PATH nor in CHROMIUM_PATH' }
 
+let shared: Promise<Browser> | undefined
+
 /**
- * Starts a browser for which every host under `.test` is this machine, and no other host exists. It keeps pages for the
- * back button as it does for its users, which Playwright would turn off. Uses the headless shell, if there is one.
+ * The browser of all tests in this process: to start one takes longer than most tests do. Each test has contexts of its own, which are
+ * closed when it ends.
+ *
+ * Every host under `.test` is this machine, and no other host exists. It keeps pages for the back button as it does for its users, which
+ * Playwright would turn off. It is the headless shell, if there is one.
  */
-export async function startChromium (t: Test): Promise<Browser> {
-  return launch(t, launchOptions(shell ?? full))
+export async function startChromium (test: Test): Promise<Browser> {
+  shared ??= launch(t, launchOptions(shell ?? full))
+  const browser = await shared
+  test.teardown(async () => { await Promise.all(browser.contexts().map(async context => context.close())) })
+  return browser
 }
 
 /** Starts the full browser: the headless shell has no device-bound sessions. */

@@ -1,4 +1,4 @@
-import { createHash, createHmac, generateKeyPairSync, randomBytes, randomUUID, sign } from 'node:crypto'
+import { createHash, createHmac, randomBytes, randomUUID, sign } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
 import type { AddressInfo } from 'node:net'
@@ -116,7 +116,7 @@ const faults: Array<[name: string, reason: string, faulty: (token: string) => st
   ['an ath that is no text', 'ath', token => proof(key, { token, claims: { ath: null } })]
 ]
 
-const rsaJwk = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' })
+const rsaJwk = clientKey('RS256').jwk
 
 function sha256 (text: string): string {
   return createHash('sha256').update(text).digest('base64url')

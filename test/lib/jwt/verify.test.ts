@@ -260,24 +260,20 @@ t.test('a token seen before is not yet valid again where the clock is set back',
   await passes(t, app, request, 'user123', 'later')
 })
 
-/** Until then, without an end to this turn of the event loop. */
-function waitInTurn (seconds: number): void {
-  while (Date.now() < seconds * 1000);
-}
-
 t.test('a token expires to the second even in a turn of the event loop that takes long', async t => {
   const app = await protectedApp(t)
-  const exp = now() + 2
-  const request = { url: '/required', headers: bearer(forge(claims({ exp }))) }
+  const clock = stoppedTime(t)
+  const request = { url: '/required', headers: bearer(forge(claims({ exp: now() + 2 }))) }
   for (const time of ['first', 'second', 'third']) await passes(t, app, request, 'user123', time)
-  waitInTurn(exp)
+  clock.advance(2)
   await refused(t, app, request, refusals.expired, 'later')
 })
 
 t.test('a token made later in the same turn of the event loop is valid at once', async t => {
   const app = await protectedApp(t)
+  const clock = stoppedTime(t)
   await passes(t, app, { url: '/required', headers: bearer(app.jwt.createAccessToken('user123')) }, 'user123', 'one before')
-  waitInTurn(now() + 1)
+  clock.advance(1)
   const request = { url: '/required', headers: bearer(app.jwt.createAccessToken('user123')) }
   for (const time of ['first', 'second', 'third', 'fourth']) await passes(t, app, request, 'user123', time)
 })

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { runHonestClients } from '../helpers/honest-clients.ts'
-import { noRedis } from '../helpers/redis-server.ts'
+import { runHonestClients } from '../../helpers/honest-clients.ts'
+import { noRedis } from '../../helpers/redis-server.ts'
 
 // `bench/lost-answers.ts` is the long run, with delays of up to 3 s.
 t.test('on a network that delays, cuts and drops, with clocks a minute off, no honest client is told that its token was reused', { skip: noRedis, timeout: 110_000 }, async t => {

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { manyServers, maxStaleness, percentile } from '../helpers/many-servers.ts'
-import { noRedis } from '../helpers/redis-server.ts'
+import { manyServers, maxStaleness, percentile } from '../../helpers/many-servers.ts'
+import { noRedis } from '../../helpers/redis-server.ts'
 
-// Ten thousand revocations and 200 faults by hand: MANY_SERVERS=10000,200,500 npx tap --disable-coverage --timeout 3000 test/e2e/many-servers.test.ts
+// Ten thousand revocations and 200 faults by hand: MANY_SERVERS=10000,200,500 npx tap --disable-coverage --timeout 3000 test/e2e/servers/many-servers.test.ts
 const [revocations = 100, faults = 6, perSecond = 100] = (process.env['MANY_SERVERS'] ?? '').split(',').filter(Boolean).map(Number)
 
 t.test('four servers on one Redis', { skip: noRedis }, async t => {

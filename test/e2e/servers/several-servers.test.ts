@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { decodeJwt } from 'jose'
 import t from 'tap'
-import { noRedis, startRedis } from '../helpers/redis-server.ts'
-import { call, startServer } from '../helpers/server-processes.ts'
-import type { Answer, Server, Tokens } from '../helpers/server-processes.ts'
+import { noRedis, startRedis } from '../../helpers/redis-server.ts'
+import { call, startServer } from '../../helpers/server-processes.ts'
+import type { Answer, Server, Tokens } from '../../helpers/server-processes.ts'
 
 t.test('four server processes on one Redis', { skip: noRedis, timeout: 110_000 }, async t => {
   const redis = await startRedis(t, '--appendonly', 'yes', '--appendfsync', 'always')

@@ -2,10 +2,10 @@ import { decodeJwt } from 'jose'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
-import { noPostgres, startPostgres } from '../helpers/postgres-server.ts'
-import { call, startServer } from '../helpers/server-processes.ts'
-import { databasePath, libsql } from '../helpers/sqlite.ts'
-import type { Tokens } from '../helpers/server-processes.ts'
+import { noPostgres, startPostgres } from '../../helpers/postgres-server.ts'
+import { call, startServer } from '../../helpers/server-processes.ts'
+import { databasePath, libsql } from '../../helpers/sqlite.ts'
+import type { Tokens } from '../../helpers/server-processes.ts'
 
 type Environment = Record<string, string>
 
