@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Errors } from '../errors.ts'
 import type { Registration } from '../registration.ts'
 import type { MaybePromise } from '../types/claims.ts'
-import type { TokenState } from '../types/store.ts'
+import type { SessionState, TokenState } from '../types/store.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { SessionAnswer, VerifiedToken } from '../types/verified-token.ts'
 
@@ -63,13 +63,13 @@ function askStore (registration: Registration, verified: VerifiedToken, known: S
  * Judges the store's answer about an access token, or a token without a session. An answer that makes no sense must not let the token pass.
  */
 function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { sid, gen }, foreign }: VerifiedToken, errors: Errors, known: SessionAnswer): void {
-  if (answer === false) return
-  if (answer === true || answer === 'denied') throw errors.FST_JWT_REVOKED()
+  if (answer === 'denied' || answer === true) throw errors.FST_JWT_REVOKED()
+  if (sid === undefined && answer === false) return
   const unknown = answer === 'unknown'
-  if (!unknown && (typeof answer !== 'object' || answer === null)) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
+  if (sid === undefined || (!unknown && !isState(answer))) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
   // Only our sessions write `gen`.
   if (gen === undefined) {
-    sessions.rememberOther(sid as string, known.epoch)
+    sessions.rememberOther(sid, known.epoch)
     return
   }
   if (unknown) {
@@ -79,6 +79,11 @@ function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { si
   }
   if (gen < answer.staleBefore) throw errors.FST_JWT_STALE()
   known.state = answer
+}
+
+/** Whether a store has answered with the state of a session. */
+function isState (answer: boolean | TokenState): answer is SessionState {
+  return typeof answer === 'object' && answer !== null && typeof answer.staleBefore === 'number'
 }
 
 /** Calls the `isRevoked` option. Only `false` passes: a forgotten `return` must not accept a token. */

@@ -1,9 +1,10 @@
 import { after, isPromise } from '../after.ts'
+import { checkAnswer } from './fail-closed.ts'
 import type { MaybePromise } from '../types/claims.ts'
 import type { SessionState, SplitStore, Store, TokenState } from '../types/store.ts'
 
 function stateOf (denied: boolean, state: SessionState | null): TokenState {
-  return denied ? 'denied' : state ?? 'unknown'
+  return checkAnswer('isDenied', denied) ? 'denied' : state ?? 'unknown'
 }
 
 /** Sends both queries at once, so they cost one round trip. */

@@ -231,19 +231,14 @@ t.test('several hooks of one request take the same proof', async t => {
   t.equal(verdictOf(await get(app, token, recorded, 'DPoP', '/twice')), badProof('replayed'))
 })
 
-t.test('a store that cannot say whether a proof was used is a 503, or says no', async t => {
-  for (const [answer, expected] of [
-    [() => { throw new Error('away') }, '503 FST_JWT_STORE_UNAVAILABLE: Token store unavailable'],
-    [async () => { throw new Error('away') }, '503 FST_JWT_STORE_UNAVAILABLE: Token store unavailable'],
-    [() => undefined, badProof('replayed')],
-    [async () => 1, badProof('replayed')]
-  ] as Array<[() => never, string]>) {
+t.test('a store that cannot say whether a proof was used is a 503', async t => {
+  for (const answer of [() => { throw new Error('away') }, async () => { throw new Error('away') }, () => undefined, async () => 1]) {
     const memory = new MemoryStore()
     t.teardown(() => memory.close())
-    const store: Store = Object.assign(memory, { useOnce: answer })
+    const store: Store = Object.assign(memory, { useOnce: answer as unknown as Store['useOnce'] })
     const app = await sessionApp(t, { dpop: 'allowed', store })
     const token = boundToken()
-    t.equal(verdictOf(await get(app, token, proof(key, { token }))), expected)
+    t.equal(verdictOf(await get(app, token, proof(key, { token }))), '503 FST_JWT_STORE_UNAVAILABLE: Token store unavailable')
   }
 })
 

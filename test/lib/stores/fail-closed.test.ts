@@ -77,6 +77,77 @@ for (const [how, fail] of Object.entries(failures)) {
   }
 }
 
+for (const answer of [undefined, null, 0, 'no', {}]) {
+  t.test(`a denylist that answers ${JSON.stringify(answer)} has not said that a token may pass`, async t => {
+    const memory = memoryStore(t)
+    let broken = false
+    const whole = storeThat(memory, (method, value) => broken && method === 'isDenied' ? answer : value())
+    const later = storeThat(memory, async (method, value) => broken && method === 'isDenied' ? answer : value())
+    for (const store of [whole, later, { denylist: whole, sessions: memory }, { denylist: later, sessions: later }]) {
+      for (const refreshTokenFormat of ['jwt', 'opaque'] as const) {
+        broken = false
+        const app = await sessionApp(t, { store, refreshTokenFormat })
+        const { accessToken, refreshToken } = await app.jwt.createSession('ada')
+        broken = true
+        const access = 'denylist' in store ? accessToken : app.jwt.createAccessToken('ada')
+        t.equal(await verdict(app, 'GET', '/me', access), 'FST_JWT_STORE_UNAVAILABLE')
+        t.equal(await verdict(app, 'GET', '/refresh-token', refreshToken), 'FST_JWT_STORE_UNAVAILABLE')
+        t.equal(await verdict(app, 'POST', '/refresh', refreshToken), 'FST_JWT_STORE_UNAVAILABLE')
+      }
+    }
+  })
+}
+
+t.test('a store that says nothing of a session lets none of its tokens pass', async t => {
+  const memory = memoryStore(t)
+  let answer: unknown
+  const store = storeThat(memory, (method, value) => method === 'checkToken' ? answer : value())
+  const app = await sessionApp(t, { store })
+  const { accessToken } = await app.jwt.createSession('ada')
+  for (answer of [undefined, null, false, 0, '', 'fine', {}, { used: true }, { staleBefore: '0' }]) {
+    t.equal(await verdict(app, 'GET', '/me', accessToken), 'FST_JWT_STORE_UNAVAILABLE', JSON.stringify(answer))
+  }
+  answer = true
+  t.equal(await verdict(app, 'GET', '/me', accessToken), 'FST_JWT_REVOKED')
+})
+
+const nonsense: Record<string, unknown> = {
+  nothing: undefined,
+  'a number': 1,
+  'an empty object': {},
+  'parts without their types': { created: 'yes', ended: {}, session: {}, now: 0, more: 1, sessions: 'none', next: null },
+  'a session without its document': { session: { tokenId: 'one' }, now: 0 },
+  'a session without its token': { session: { document: {} }, now: 0 }
+}
+
+for (const [what, answer] of Object.entries(nonsense)) {
+  t.test(`a store that answers ${what} is a 503, and the log says which method it was`, async t => {
+    const memory = memoryStore(t)
+    let broken: Method | null = null
+    for (const wrap of [(value: unknown) => value, async (value: unknown) => value]) {
+      const lines: string[] = []
+      const store = storeThat(memory, (method, value) => wrap(method === broken ? answer : value()))
+      const app = await sessionApp(t, { store }, { logger: { level: 'error', stream: { write (line: string) { lines.push(line) } } } })
+      app.post('/login', async () => app.jwt.createSession('ada'))
+      app.post('/list', async () => app.jwt.listSessions('ada'))
+      app.post('/end', async () => app.jwt.revokeSession(sessionId))
+      app.post('/end-all', async () => app.jwt.revokeAllSessions('ada'))
+      const { refreshToken, sessionId } = await app.jwt.createSession('ada')
+      for (const [method, url] of [
+        ['isDenied', '/refresh'], ['getSession', '/refresh'], ['replaceSession', '/refresh'], ['createSession', '/login'],
+        ['listSessions', '/list'], ['endSession', '/end'], ['endSessions', '/end-all']
+      ] as const) {
+        broken = method
+        lines.length = 0
+        const response = await send(app, 'POST', url, refreshToken)
+        t.strictSame([response.statusCode, response.json().code], [503, 'FST_JWT_STORE_UNAVAILABLE'], method)
+        t.match(lines.join(''), `${method} of the store must return`)
+        broken = null
+      }
+    }
+  })
+}
+
 t.test('the log has what went wrong', async t => {
   const memory = memoryStore(t)
   const store = storeThat(memory, () => { throw new Error('connection refused') })
