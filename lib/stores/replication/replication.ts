@@ -86,8 +86,12 @@ export class Replication {
 
   /** This server has ended sessions, and knows their ids only from the answer of the store. */
   ended (ids: readonly string[]): void {
-    const now = performance.now()
-    for (const id of ids) this.#replica.hold('session', id)(now)
+    for (const id of ids) this.settled('session', id)
+  }
+
+  /** This server has revoked something, and the store has answered. As after `hold`, the store is queried until the feed has brought it. */
+  settled (kind: Denial['kind'], id: string): void {
+    this.#replica.hold(kind, id)(performance.now())
   }
 
   /** @param listener Called with the id of each session that another server has ended. @returns Removes the listener. */

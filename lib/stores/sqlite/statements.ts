@@ -1,49 +1,16 @@
+import { schemaSql, tableNames } from './schema.ts'
 import type { SqliteDatabase, SqliteStatement } from './database.ts'
-
-/** The tables of the store, under a prefix. Times are milliseconds since the epoch. */
-function schema (prefix: string): string {
-  return `
-CREATE TABLE IF NOT EXISTS "${prefix}denials" (
-  kind TEXT NOT NULL,
-  id TEXT NOT NULL,
-  expires_at INTEGER NOT NULL,
-  PRIMARY KEY (kind, id)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS "${prefix}denials_expiry" ON "${prefix}denials" (expires_at);
-CREATE TABLE IF NOT EXISTS "${prefix}used_ids" (
-  id TEXT NOT NULL PRIMARY KEY,
-  expires_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS "${prefix}used_ids_expiry" ON "${prefix}used_ids" (expires_at);
-CREATE TABLE IF NOT EXISTS "${prefix}sessions" (
-  id TEXT NOT NULL PRIMARY KEY,
-  identity TEXT NOT NULL,
-  version INTEGER NOT NULL,
-  generation INTEGER NOT NULL,
-  used INTEGER NOT NULL,
-  stale_before INTEGER NOT NULL,
-  token_id TEXT NOT NULL,
-  previous_token_id TEXT,
-  rotated_at INTEGER,
-  created_at INTEGER NOT NULL,
-  expires_at INTEGER NOT NULL,
-  document TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS "${prefix}sessions_identity" ON "${prefix}sessions" (identity, created_at, id);
-CREATE INDEX IF NOT EXISTS "${prefix}sessions_expiry" ON "${prefix}sessions" (expires_at);`
-}
 
 /** Every statement of the store, prepared once. */
 export type Statements = Readonly<Record<
   'deny' | 'isDenied' | 'useOnce' | 'checkToken' | 'insert' | 'count' | 'oldest' | 'find' | 'state' | 'replace' | 'end' | 'endAll' | 'list' |
-  'forgetDenials' | 'forgetUsedIds' | 'forgetSessions', SqliteStatement>>
+  'feed' | 'beginFeed' | 'renewFeed' | 'lastOfFeed' | 'readFeed' | 'loadDenials' | 'loadFeed' |
+  'forgetDenials' | 'forgetUsedIds' | 'forgetSessions' | 'forgetFeed', SqliteStatement>>
 
 /** Creates the tables if they do not exist, and prepares the statements. */
 export function prepareStatements (database: SqliteDatabase, prefix: string): Statements {
-  database.exec(schema(prefix))
-  const denials = `"${prefix}denials"`
-  const usedIds = `"${prefix}used_ids"`
-  const sessions = `"${prefix}sessions"`
+  database.exec(schemaSql(prefix))
+  const { denials, usedIds, sessions, feed } = tableNames(prefix)
   const denied = `EXISTS (SELECT 1 FROM ${denials} WHERE kind = 'token' AND id = ?) OR EXISTS (SELECT 1 FROM ${denials} WHERE kind = 'session' AND id = ?)`
   const sql: Record<keyof Statements, string> = {
     deny: `INSERT INTO ${denials} (kind, id, expires_at) VALUES (?, ?, ?)
@@ -70,9 +37,24 @@ export function prepareStatements (database: SqliteDatabase, prefix: string): St
       (SELECT id FROM ${sessions} WHERE identity = ? AND id IS NOT ? ORDER BY created_at, id LIMIT ?) RETURNING id`,
     list: `SELECT * FROM ${sessions} WHERE identity = ? AND (created_at, id) < (?, ?) AND expires_at > ?
       ORDER BY created_at DESC, id DESC LIMIT ?`,
+    feed: `SELECT id, expires_at FROM ${feed} WHERE place = 0`,
+    beginFeed: `INSERT INTO ${feed} (place, kind, id, expires_at) VALUES (0, 'feed', ?, ?) ON CONFLICT (place) DO NOTHING`,
+    renewFeed: `UPDATE ${feed} SET expires_at = ? WHERE place = 0`,
+    lastOfFeed: `SELECT * FROM ${feed} ORDER BY place DESC LIMIT 1`,
+    readFeed: `SELECT * FROM ${feed} WHERE place >= ? ORDER BY place LIMIT ?`,
+    loadDenials: load(denials),
+    loadFeed: load(feed),
     forgetDenials: `DELETE FROM ${denials} WHERE (kind, id) IN (SELECT kind, id FROM ${denials} WHERE expires_at <= ? LIMIT ?)`,
     forgetUsedIds: `DELETE FROM ${usedIds} WHERE id IN (SELECT id FROM ${usedIds} WHERE expires_at <= ? LIMIT ?)`,
-    forgetSessions: `DELETE FROM ${sessions} WHERE id IN (SELECT id FROM ${sessions} WHERE expires_at <= ? LIMIT ?)`
+    forgetSessions: `DELETE FROM ${sessions} WHERE id IN (SELECT id FROM ${sessions} WHERE expires_at <= ? LIMIT ?)`,
+    // The last row stays: those who have read it know by it that they have missed nothing.
+    forgetFeed: `DELETE FROM ${feed} WHERE place IN
+      (SELECT place FROM ${feed} WHERE expires_at <= ? AND place < (SELECT max(place) FROM ${feed}) LIMIT ?)`
   }
   return Object.fromEntries(Object.entries(sql).map(([name, text]) => [name, database.prepare(text)])) as Record<keyof Statements, SqliteStatement>
+}
+
+/** The next live denials, in the order of an index that holds all of it. */
+function load (table: string): string {
+  return `SELECT kind, id, expires_at FROM ${table} WHERE (expires_at, kind, id) > (?, ?, ?) AND kind <> 'feed' ORDER BY expires_at, kind, id LIMIT ?`
 }

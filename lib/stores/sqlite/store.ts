@@ -1,15 +1,23 @@
 import { badOption } from '../../errors.ts'
 import { checkOptionNames } from '../../options/unknown.ts'
+import { resolveReplicate } from '../replication/options.ts'
+import { Replication } from '../replication/replication.ts'
 import { pageEnd, pageStart, readSessionRow, readStateRow, writeTime } from '../sql-session.ts'
 import { inTransaction } from './database.ts'
+import { createSqliteFeed } from './feed.ts'
+import { keyOf } from './key.ts'
+import { grace } from './schema.ts'
 import { prepareStatements } from './statements.ts'
 import type { SqliteDatabase } from './database.ts'
 import type { Statements } from './statements.ts'
+import type { ReplicaStatus, ReplicateOptions } from '../replication/options.ts'
+import type { Denial } from '../replication/replica.ts'
 import type { SqlRow } from '../sql-session.ts'
 import type {
   CreatedSession, EndedSessions, SessionChange, SessionLimit, SessionPage, SessionRecord, SessionState, Store, StoredSession, TokenState
 } from '../../types/store.ts'
 
+export type { ReplicaStatus, ReplicateOptions } from '../replication/options.ts'
 export type { SqliteDatabase, SqliteStatement } from './database.ts'
 
 /** Options of {@link SqliteStore}. */
@@ -23,15 +31,20 @@ export interface SqliteStoreOptions {
    * cut may be lost; writes are faster. Default: `'full'`.
    */
   synchronous?: 'full' | 'normal'
+  /**
+   * Keep the denials in the memory of this process, too: most access tokens need no query, and a revocation by another process takes
+   * effect here within `maxStaleness` milliseconds. Default: `false`.
+   */
+  replicate?: boolean | ReplicateOptions
 }
 
-/**
- * Milliseconds for which an expired row is kept. If the clock jumps ahead by less, and back, no revoked token passes, and no user
- * is signed out for good.
- */
-const grace = 86_400_000
+/** Options without `replicate`, which the replication reads by itself. */
+type ResolvedOptions = Required<Omit<SqliteStoreOptions, 'replicate'>>
 
-/** The same for an id that was used once. It is shorter, because every DPoP proof adds such a row. */
+/** Milliseconds by which the clock may have been set between the creation of a token and that of the feed. */
+const clockSkew = 10_000
+
+/** As `grace`, for an id that was used once. It is shorter, because every DPoP proof adds such a row. */
 const usedGrace = 60_000
 
 /** How often expired rows are deleted, in milliseconds, and how many at once: a step must not block the event loop for long. */
@@ -40,10 +53,10 @@ const sweepLimit = 50
 /** The pause between two steps, in milliseconds. */
 const sweepPause = 25
 
-const defaults: Readonly<Required<SqliteStoreOptions>> = { prefix: 'jwt_', busyTimeout: 1000, synchronous: 'full' }
+const defaults: Readonly<ResolvedOptions> = { prefix: 'jwt_', busyTimeout: 1000, synchronous: 'full' }
 
-function resolveOptions (given: SqliteStoreOptions): Required<SqliteStoreOptions> {
-  checkOptionNames(given, Object.keys(defaults), 'store.')
+function resolveOptions (given: Omit<SqliteStoreOptions, 'replicate'>): ResolvedOptions {
+  checkOptionNames(given, [...Object.keys(defaults), 'replicate'], 'store.')
   const options = { ...defaults, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) }
   if (typeof options.prefix !== 'string' || !/^\w{1,40}$/.test(options.prefix)) {
     throw badOption('store.prefix', 'takes 1 to 40 letters, digits and underscores')
@@ -63,6 +76,8 @@ function resolveOptions (given: SqliteStoreOptions): Required<SqliteStoreOptions
  * Every method is synchronous, so that a request creates no promise. A token is checked by one `SELECT` by primary key. Every change is
  * one statement or one transaction. The file is in WAL mode, so reads never wait for writes.
  *
+ * With `replicate`, most requests are judged from memory, and other processes' revocations are read from the file a few times a second.
+ *
  * With a locked, full or damaged file, requests are a 503. Expired rows are deleted in small steps, a day after they expire (ids of
  * DPoP proofs: a minute). The file must be on a local disk: SQLite's locks do not work on most network file systems.
  *
@@ -78,7 +93,12 @@ function resolveOptions (given: SqliteStoreOptions): Required<SqliteStoreOptions
  */
 export class SqliteStore implements Store {
   readonly #database: SqliteDatabase
-  readonly #options: Required<SqliteStoreOptions>
+  readonly #options: ResolvedOptions
+  readonly #replication: Replication | null
+  /** The keys of sessions that this process has ended, until its feed has brought them. */
+  readonly #ownEnds = new Set<string>()
+  /** Judges an access token without a query; only with the `replicate` option. */
+  readonly judge?: NonNullable<Store['judge']>
   #prepared: Statements | null = null
   #timer: NodeJS.Timeout | undefined
 
@@ -86,7 +106,7 @@ export class SqliteStore implements Store {
    * @param database An open database.
    * @throws `FST_JWT_BAD_OPTION` if it is none, or an option is unknown or invalid.
    */
-  constructor (database: SqliteDatabase, options: SqliteStoreOptions = {}) {
+  constructor (database: SqliteDatabase, { replicate, ...options }: SqliteStoreOptions = {}) {
     // A caller without types may pass anything.
     const given = database as Partial<SqliteDatabase> | null | undefined
     if (typeof given?.exec !== 'function' || typeof given.prepare !== 'function') {
@@ -94,6 +114,14 @@ export class SqliteStore implements Store {
     }
     this.#database = database
     this.#options = resolveOptions(options)
+    const replication = this.#createReplication(replicate)
+    this.#replication = replication
+    if (replication !== null) this.judge = token => replication.judge(token)
+  }
+
+  /** The state of the replica; `null` without the `replicate` option. */
+  get replica (): ReplicaStatus | null {
+    return this.#replication?.status ?? null
   }
 
   /**
@@ -111,23 +139,27 @@ export class SqliteStore implements Store {
     this.#database.exec(`PRAGMA synchronous = ${synchronous}`)
     this.#prepared = inTransaction(this.#database, () => prepareStatements(this.#database, prefix))
     this.#sweepAfter(sweepInterval)
+    this.#replication?.start()
   }
 
-  /** Stops the deletion of expired rows. The database stays open. */
+  /** Stops the deletion of expired rows, and the replication. The database stays open. */
   close (): void {
+    this.#replication?.close()
     clearTimeout(this.#timer)
   }
 
   denyToken (jti: string, _sid: string | null, expiresAt: number | null): void {
-    this.#statements.deny.run('token', jti, writeTime(expiresAt))
+    this.#holding('token', jti, () => this.#statements.deny.run('token', keyOf(jti), writeTime(expiresAt)))
   }
 
   denySession (sid: string, expiresAt: number | null): void {
-    this.#statements.deny.run('session', sid, writeTime(expiresAt))
+    const key = keyOf(sid)
+    this.#holding('session', sid, () => this.#statements.deny.run('session', key, writeTime(expiresAt)))
+    this.#rememberEnds([key])
   }
 
   isDenied (jti: string | null, sid: string | null): boolean {
-    return Number((this.#statements.isDenied.get(jti, sid) as SqlRow)['denied']) === 1
+    return Number((this.#statements.isDenied.get(keyOrNull(jti), keyOrNull(sid)) as SqlRow)['denied']) === 1
   }
 
   useOnce (id: string, expiresAt: number): boolean {
@@ -135,7 +167,8 @@ export class SqliteStore implements Store {
   }
 
   checkToken (jti: string | null, sid: string): TokenState {
-    const { state } = this.#statements.checkToken.get(jti, sid, sid, Date.now()) as { readonly state: string | null }
+    const key = keyOf(sid)
+    const { state } = this.#statements.checkToken.get(keyOrNull(jti), key, key, Date.now()) as { readonly state: string | null }
     if (state === null) return 'unknown'
     if (state === 'denied') return state
     const [version, generation, used, stale] = state.split(' ')
@@ -147,7 +180,7 @@ export class SqliteStore implements Store {
       this.#insert(session)
       return { created: true, ended: [] }
     }
-    return inTransaction(this.#database, () => {
+    const result = inTransaction(this.#database, () => {
       const { count, oldest } = this.#statements
       const now = Date.now()
       const surplus = Number((count.get(session.identity, now) as SqlRow)['count']) - limit.max + 1
@@ -156,22 +189,25 @@ export class SqliteStore implements Store {
       this.#insert(session)
       return { created: true, ended }
     })
+    this.#rememberEnds(result.ended)
+    this.#replication?.ended(result.ended)
+    return result
   }
 
   getSession (id: string): StoredSession | null {
     const now = Date.now()
-    const row = this.#statements.find.get(id, now)
+    const row = this.#statements.find.get(keyOf(id), now)
     return row === undefined ? null : { session: readSessionRow(row as SqlRow), now }
   }
 
   getSessionState (id: string): SessionState | null {
-    const row = this.#statements.state.get(id, Date.now())
+    const row = this.#statements.state.get(keyOf(id), Date.now())
     return row === undefined ? null : readStateRow(row as SqlRow)
   }
 
   replaceSession (id: string, version: number, change: SessionChange): boolean {
     const now = Date.now()
-    const { changes } = this.#statements.replace.run(
+    const work = (): number => Number(this.#statements.replace.run(
       change.generation ?? null,
       change.used === undefined ? null : Number(change.used),
       change.staleBefore ?? null,
@@ -180,18 +216,23 @@ export class SqliteStore implements Store {
       change.rotated === true ? now : null,
       change.expiresAt === undefined ? null : writeTime(change.expiresAt),
       change.document === undefined ? null : JSON.stringify(change.document),
-      id, version, now
-    )
-    return Number(changes) === 1
+      keyOf(id), version, now
+    ).changes)
+    return (change.staleBefore === undefined ? work() : this.#holding('stale', id, work)) === 1
   }
 
   endSession (id: string): string | null {
-    const row = this.#statements.end.all(id)[0] as SqlRow | undefined
-    return row === undefined || Number(row['expires_at']) <= Date.now() ? null : row['identity'] as string
+    const key = keyOf(id)
+    const row = this.#holding('session', id, () => this.#statements.end.all(key)[0] as SqlRow | undefined)
+    if (row === undefined) return null
+    this.#rememberEnds([key])
+    return Number(row['expires_at']) <= Date.now() ? null : row['identity'] as string
   }
 
   endSessions (identity: string, except: string | null, limit: number): EndedSessions {
-    const ended = idsOf(this.#statements.endAll.all(identity, except, limit))
+    const ended = idsOf(this.#statements.endAll.all(identity, keyOrNull(except), limit))
+    this.#rememberEnds(ended)
+    this.#replication?.ended(ended)
     return { ended, more: ended.length === limit }
   }
 
@@ -202,6 +243,16 @@ export class SqliteStore implements Store {
     return { sessions: page.map(readSessionRow), next: rows.length > limit && last !== undefined ? pageEnd(last) : null }
   }
 
+  /** Grows whenever the store may have lost data; only with the `replicate` option. */
+  get epoch (): number {
+    return this.#replication?.epoch ?? 0
+  }
+
+  /** Calls `listener` with the id of each session that another process has ended, if `replicate` is set. @returns Removes the listener. */
+  onSessionEnd (listener: (sid: string) => void): () => void {
+    return this.#replication?.onSessionEnd(listener) ?? (() => {})
+  }
+
   get #statements (): Statements {
     if (this.#prepared === null) this.open()
     return this.#prepared as Statements
@@ -210,9 +261,43 @@ export class SqliteStore implements Store {
   #insert (session: SessionRecord): void {
     const { id, identity, version, generation, used, staleBefore, tokenId, previousTokenId, rotatedAt, expiresAt, document } = session
     this.#statements.insert.run(
-      id, identity, version, generation, Number(used), staleBefore, tokenId, previousTokenId, rotatedAt, document.createdAt,
+      keyOf(id), identity, version, generation, Number(used), staleBefore, tokenId, previousTokenId, rotatedAt, document.createdAt,
       writeTime(expiresAt), JSON.stringify(document)
     )
+  }
+
+  #createReplication (given: SqliteStoreOptions['replicate']): Replication | null {
+    const options = resolveReplicate(given)
+    if (options === null) return null
+    const feed = createSqliteFeed({
+      statements: () => this.#statements, atOnce: write => { this.#atOnce(write) }, ownEnds: this.#ownEnds, clockSkew
+    })
+    return new Replication(feed, options, clockSkew)
+  }
+
+  /** Runs a revocation. Its replica queries the file about it from now on, whether it has succeeded or not. */
+  #holding<T> (kind: Denial['kind'], id: string, work: () => T): T {
+    try {
+      return work()
+    } finally {
+      this.#replication?.settled(kind, id)
+    }
+  }
+
+  /** The feed shall not tell this process of sessions that it has ended itself. */
+  #rememberEnds (keys: readonly string[]): void {
+    if (this.#replication === null) return
+    for (const key of keys) this.#ownEnds.add(key)
+  }
+
+  /** Runs a write that fails if another process is writing: nobody is waiting for it, and the wait would block this process. */
+  #atOnce (write: () => void): void {
+    this.#database.exec('PRAGMA busy_timeout = 0')
+    try {
+      write()
+    } finally {
+      this.#database.exec(`PRAGMA busy_timeout = ${this.#options.busyTimeout}`)
+    }
   }
 
   #sweepAfter (milliseconds: number): void {
@@ -223,9 +308,9 @@ export class SqliteStore implements Store {
   /** Deletes some rows that expired a day ago, and some used ids that expired a minute ago. @returns Whether there may be more. */
   #sweep (): boolean {
     try {
-      const { forgetUsedIds, forgetDenials, forgetSessions } = this.#statements
+      const { forgetUsedIds, forgetDenials, forgetSessions, forgetFeed } = this.#statements
       const now = Date.now()
-      const changes = ([[forgetUsedIds, usedGrace], [forgetDenials, grace], [forgetSessions, grace]] as const)
+      const changes = ([[forgetUsedIds, usedGrace], [forgetDenials, grace], [forgetSessions, grace], [forgetFeed, grace]] as const)
         .map(([statement, kept]) => Number(statement.run(now - kept, sweepLimit).changes))
       return changes.includes(sweepLimit)
     } catch {
@@ -233,6 +318,10 @@ export class SqliteStore implements Store {
       return false
     }
   }
+}
+
+function keyOrNull (id: string | null): string | null {
+  return id === null ? null : keyOf(id)
 }
 
 function idsOf (rows: readonly unknown[]): string[] {

@@ -32,10 +32,12 @@ function countOf (database: OpenDatabase, table: string): number {
 
 for (const driver of drivers) {
   t.test(`by ${driver.name}`, { skip: driver.missing }, async t => {
-    await t.test('the store contract', async t => {
-      t.jobs = 50
-      const { store } = await openStore(t, driver)
-      testStore((name, run) => t.test(name, { buffered: true }, run), () => store)
+    await t.test('the store contract, with a replica too', async t => {
+      t.jobs = 100
+      for (const replicate of [false, true]) {
+        const { store } = await openStore(t, driver, { replicate })
+        testStore((name, run) => t.test(`${name}${replicate ? ', with a replica' : ''}`, { buffered: true }, run), () => store)
+      }
     })
 
     await t.test('every method answers with a value, not a promise', async t => {
