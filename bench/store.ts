@@ -10,6 +10,7 @@ import type { Store } from 'fastify-jwt-extended'
 import { PostgresStore } from 'fastify-jwt-extended/postgres'
 import { RedisStore } from 'fastify-jwt-extended/redis'
 import { SqliteStore } from 'fastify-jwt-extended/sqlite'
+import type { SqliteDatabase } from 'fastify-jwt-extended/sqlite'
 import { Redis } from 'ioredis'
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -40,15 +41,18 @@ interface Target { readonly port: number, readonly requests: readonly string[] }
 const stores: Record<string, (place: string) => Store | false> = {
   'no store': () => false,
   MemoryStore: () => new MemoryStore(),
-  SqliteStore: path => {
-    const driver = drivers.find(({ missing }) => missing === false)
-    if (driver === undefined) throw new Error('no driver of SQLite could be loaded')
-    return new SqliteStore(driver.open(path))
-  },
+  SqliteStore: path => new SqliteStore(openSqlite(path)),
+  'SqliteStore, replicate': path => new SqliteStore(openSqlite(path), { replicate }),
   RedisStore: url => new RedisStore(new Redis(url), { clockSkew: 0, commandTimeout }),
   'RedisStore, replicate': url => new RedisStore(new Redis(url), { clockSkew: 0, commandTimeout, replicate }),
   PostgresStore: url => new PostgresStore(new pg.Pool({ connectionString: url }), { commandTimeout }),
   'PostgresStore, replicate': url => new PostgresStore(new pg.Pool({ connectionString: url }), { commandTimeout, replicate })
+}
+
+function openSqlite (path: string): SqliteDatabase {
+  const driver = drivers.find(({ missing }) => missing === false)
+  if (driver === undefined) throw new Error('no driver of SQLite could be loaded')
+  return driver.open(path)
 }
 
 /** Starts a server, and signs its users in. */
