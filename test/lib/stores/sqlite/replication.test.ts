@@ -5,6 +5,7 @@ import type { Test } from 'tap'
 import { session } from '../../../../lib/stores/contract-tests/contract-test.ts'
 import type { FeedListener } from '../../../../lib/stores/replication/feed.ts'
 import { createSqliteFeed } from '../../../../lib/stores/sqlite/feed.ts'
+import { keyOf } from '../../../../lib/stores/sqlite/key.ts'
 import { prepareStatements } from '../../../../lib/stores/sqlite/statements.ts'
 import { SqliteStore } from '../../../../lib/stores/sqlite/store.ts'
 import type { SqliteStoreOptions } from '../../../../lib/stores/sqlite/store.ts'
@@ -99,7 +100,7 @@ for (const driver of drivers) {
         t.equal(judged(late.store, { jti: id }), 'denied')
         t.equal(await late.store.isDenied(id, null), true)
       }
-      for (const id of ['another', 'a zero ', 'half \ufffd', '##']) {
+      for (const id of ['another', 'a zero ', 'half \ufffd', '##', keyOf('half \ud800')]) {
         t.equal(judged(late.store, { jti: id }), 'passes')
         t.equal(await late.store.isDenied(id, null), false)
       }
@@ -323,6 +324,10 @@ t.test('on a file', { skip: libsql.missing }, async t => {
     t.equal(judged(store, { sid: second.id }), 'ask')
     store.endSession(third.id)
     t.equal(judged(store, { sid: third.id }), 'ask')
+    const stale = session()
+    store.createSession(stale, null)
+    store.replaceSession(stale.id, 0, { staleBefore: 1 })
+    t.equal(judged(store, { sid: stale.id }), 'ask')
     store.denySession('another', null)
     t.equal(judged(store, { sid: 'another' }), 'ask')
     store.denyToken('token', null, null)
