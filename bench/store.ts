@@ -92,14 +92,20 @@ async function run (): Promise<void> {
   for (const missing of [noRedis, noPostgres]) if (missing !== false) throw new Error(missing)
   const ends: Array<() => unknown> = []
   const t = { teardown (end: () => unknown) { ends.unshift(end) } }
-  const places: Record<string, string> = { SqliteStore: await databasePath(t), RedisStore: (await startRedis(t)).url, PostgresStore: (await startPostgres(t)).url }
+  const places: Record<string, string> = {
+    SqliteStore: await databasePath(t),
+    // A file of its own: where one process replicates, all publish.
+    'SqliteStore, replicate': await databasePath(t),
+    RedisStore: (await startRedis(t)).url,
+    PostgresStore: (await startPostgres(t)).url
+  }
   const chosen = process.env['BENCH_STORES']?.split(';')
   const names = Object.keys(stores).filter(name => chosen === undefined || chosen.includes(name))
   /** By connections and store: the rounds of each start. */
   const results = new Map(loads.map(load => [load, new Map(names.map(name => [name, [] as Pair[][]]))]))
   for (let index = 0; index < starts; index++) {
     const load = startLoad()
-    const servers = names.map(name => start('./store.ts', [name, places[name.split(',')[0] as string] ?? 'none'], 0))
+    const servers = names.map(name => start('./store.ts', [name, places[name] ?? places[name.split(',')[0] as string] ?? 'none'], 0))
     try {
       const ready = await Promise.all(servers.map(server => answer<{ own: Target, base: Target }>(server)))
       for (const [place, { own, base }] of ready.entries()) {

@@ -1,3 +1,4 @@
+import { readIdentity } from './identity-text.ts'
 import type { SessionDocument, SessionRecord, SessionState } from '../types/store.ts'
 
 /** Stands for the time `null`: the last time that a `Date` can hold, so that comparisons need no special case. */
@@ -34,7 +35,7 @@ export function readSessionRow (row: SqlRow): SessionRecord {
   return {
     ...readStateRow(row),
     id: row['id'] as string,
-    identity: row['identity'] as string,
+    identity: readIdentity(row['identity']),
     tokenId: row['token_id'] as string,
     previousTokenId: row['previous_token_id'] as string | null,
     rotatedAt: row['rotated_at'] === null ? null : readNumber(row, 'rotated_at'),

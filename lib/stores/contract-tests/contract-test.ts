@@ -18,7 +18,9 @@ export const hour = 3_600_000
 /** Ids and identities that break a careless key, query or delimiter. @internal */
 export const awkward: readonly string[] = [
   ' ', 'with space', '{brace}', '{}', '}{', 'a:b', "quote ' and \"", 'percent %s %', 'back\\slash',
-  'new\nline', 'zoë ☃ 𝒳', '__proto__', 'null', '*', '-- ; DROP TABLE sessions', 'long'.repeat(500)
+  'new\nline', 'zoë ☃ 𝒳', '__proto__', 'null', '*', '-- ; DROP TABLE sessions', 'long'.repeat(500),
+  // Some drivers cut a text off at NUL, and all of them write lone surrogates as the same character.
+  'nul\0one', 'nul\0two', 'nul', 'half \ud800', 'half \ud801', 'half \ufffd', '#', '=', '~'
 ]
 
 /** Waits. @internal */

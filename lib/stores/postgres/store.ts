@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { badOption, isJwtError } from '../../errors.ts'
 import { resolveReplicate } from '../replication/options.ts'
 import { Replication, warnOfNoReplica } from '../replication/replication.ts'
+import { readIdentity, writeIdentity } from '../identity-text.ts'
 import { pageEnd, pageStart, readNumber, readSessionRow, readStateRow, writeTime } from '../sql-session.ts'
 import { connectionOf } from './client.ts'
 import { channelOf, createPostgresFeed } from './feed.ts'
@@ -149,7 +150,7 @@ export class PostgresStore implements Store {
   async createSession (session: SessionRecord, limit: SessionLimit | null): Promise<CreatedSession> {
     const { id, identity, version, generation, used, staleBefore, tokenId, previousTokenId, rotatedAt, expiresAt, document } = session
     const values = [
-      keyOf(id), keyOf(identity), JSON.stringify(identity), version, generation, Number(used), staleBefore, tokenId, previousTokenId,
+      keyOf(id), keyOf(identity), writeIdentity(identity), version, generation, Number(used), staleBefore, tokenId, previousTokenId,
       rotatedAt, document.createdAt, writeTime(expiresAt), JSON.stringify(document), limit?.max ?? null, limit?.whenFull === 'endOldest'
     ]
     const attempt = async (ends: number | null): Promise<SqlRow> => this.#one(this.#sql.create, [...values, Date.now(), ends, this.#server])
@@ -191,7 +192,7 @@ export class PostgresStore implements Store {
 
   async endSession (id: string): Promise<string | null> {
     const [row] = await this.#holding('session', id, async () => this.#query(this.#sql.end, [keyOf(id), this.#server]))
-    return row === undefined || readNumber(row, 'expires_at') <= Date.now() ? null : readIdentity(row)
+    return row === undefined || readNumber(row, 'expires_at') <= Date.now() ? null : readIdentity(row['identity'])
   }
 
   async endSessions (identity: string, except: string | null, limit: number): Promise<EndedSessions> {
@@ -291,12 +292,8 @@ function keyOrNull (text: string | null): string | null {
   return text === null ? null : keyOf(text)
 }
 
-function readIdentity (row: SqlRow): string {
-  return JSON.parse(row['identity'] as string) as string
-}
-
 function readRow (row: SqlRow): SessionRecord {
-  return readSessionRow({ ...row, id: textOf(row['id'] as string), identity: readIdentity(row) })
+  return readSessionRow({ ...row, id: textOf(row['id'] as string) })
 }
 
 function idsOf (row: SqlRow): string[] {

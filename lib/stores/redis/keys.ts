@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 
+/** Of its JSON, which has an escape for each lone surrogate: as UTF-8, all of them are the same. */
 function sha256 (text: string): string {
-  return createHash('sha256').update(text).digest('base64url')
+  return createHash('sha256').update(JSON.stringify(text)).digest('base64url')
 }
 
 /** Ids like our own are used as they are. Any other is hashed, so that its braces, colons and length don't matter. */

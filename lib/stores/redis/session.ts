@@ -1,4 +1,5 @@
 import { sessionFields } from './scripts.ts'
+import { readIdentity, writeIdentity } from '../identity-text.ts'
 import type { SessionChange, SessionDocument, SessionRecord, SessionState } from '../../types/store.ts'
 
 type Field = typeof sessionFields[number]
@@ -13,7 +14,7 @@ function time (value: string): number | null {
 }
 
 const writers: { readonly [Name in keyof SessionRecord as Exclude<Name, 'id'>]: (value: SessionRecord[Name]) => string } = {
-  identity: written,
+  identity: writeIdentity,
   version: written,
   generation: written,
   used: used => used ? '1' : '0',
@@ -39,7 +40,7 @@ export function readSession (id: string, values: readonly unknown[]): SessionRec
   const read = Object.fromEntries(sessionFields.map((field, index) => [field, String(values[index])])) as Record<Field, string>
   return {
     id,
-    identity: read.identity,
+    identity: readIdentity(read.identity),
     version: Number(read.version),
     generation: Number(read.generation),
     used: read.used === '1',

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readIdentity } from '../identity-text.ts'
 import { resolveReplicate } from '../replication/options.ts'
 import { Replication, warnOfNoReplica } from '../replication/replication.ts'
 import { createCalls } from './calls.ts'
@@ -347,7 +348,7 @@ export class RedisStore implements Store {
     const [existed, identity] = await this.#calls.run(call, endScript, keys, [
       String(Date.now()), String(this.#options.clockSkew), String(forEver), withoutRecord, feedName('session', this.#keys.tag(id)), this.#server
     ]) as [existed: number | string, identity?: string]
-    return Number(existed) === 1 ? String(identity) : null
+    return Number(existed) === 1 ? readIdentity(identity) : null
   }
 
   /** The TTL of a key, in milliseconds. */

@@ -2,6 +2,7 @@ import { badOption } from '../../errors.ts'
 import { checkOptionNames } from '../../options/unknown.ts'
 import { resolveReplicate } from '../replication/options.ts'
 import { Replication } from '../replication/replication.ts'
+import { readIdentity, writeIdentity } from '../identity-text.ts'
 import { pageEnd, pageStart, readSessionRow, readStateRow, writeTime } from '../sql-session.ts'
 import { inTransaction } from './database.ts'
 import { createSqliteFeed } from './feed.ts'
@@ -163,7 +164,7 @@ export class SqliteStore implements Store {
   }
 
   useOnce (id: string, expiresAt: number): boolean {
-    return Number(this.#statements.useOnce.run(id, writeTime(expiresAt)).changes) === 1
+    return Number(this.#statements.useOnce.run(keyOf(id), writeTime(expiresAt)).changes) === 1
   }
 
   checkToken (jti: string | null, sid: string): TokenState {
@@ -182,10 +183,11 @@ export class SqliteStore implements Store {
     }
     const result = inTransaction(this.#database, () => {
       const { count, oldest } = this.#statements
+      const identity = writeIdentity(session.identity)
       const now = Date.now()
-      const surplus = Number((count.get(session.identity, now) as SqlRow)['count']) - limit.max + 1
+      const surplus = Number((count.get(identity, now) as SqlRow)['count']) - limit.max + 1
       if (surplus > 0 && limit.whenFull === 'refuse') return { created: false, ended: [] }
-      const ended = surplus > 0 ? idsOf(oldest.all(session.identity, now, surplus)) : []
+      const ended = surplus > 0 ? idsOf(oldest.all(identity, now, surplus)) : []
       this.#insert(session)
       return { created: true, ended }
     })
@@ -226,18 +228,18 @@ export class SqliteStore implements Store {
     const row = this.#holding('session', id, () => this.#statements.end.all(key)[0] as SqlRow | undefined)
     if (row === undefined) return null
     this.#rememberEnds([key])
-    return Number(row['expires_at']) <= Date.now() ? null : row['identity'] as string
+    return Number(row['expires_at']) <= Date.now() ? null : readIdentity(row['identity'])
   }
 
   endSessions (identity: string, except: string | null, limit: number): EndedSessions {
-    const ended = idsOf(this.#statements.endAll.all(identity, keyOrNull(except), limit))
+    const ended = idsOf(this.#statements.endAll.all(writeIdentity(identity), keyOrNull(except), limit))
     this.#rememberEnds(ended)
     this.#replication?.ended(ended)
     return { ended, more: ended.length === limit }
   }
 
   listSessions (identity: string, after: string | null, limit: number): SessionPage {
-    const rows = this.#statements.list.all(identity, ...pageStart(after), Date.now(), limit + 1) as SqlRow[]
+    const rows = this.#statements.list.all(writeIdentity(identity), ...pageStart(after), Date.now(), limit + 1) as SqlRow[]
     const page = rows.slice(0, limit)
     const last = page.at(-1)
     return { sessions: page.map(readSessionRow), next: rows.length > limit && last !== undefined ? pageEnd(last) : null }
@@ -261,7 +263,7 @@ export class SqliteStore implements Store {
   #insert (session: SessionRecord): void {
     const { id, identity, version, generation, used, staleBefore, tokenId, previousTokenId, rotatedAt, expiresAt, document } = session
     this.#statements.insert.run(
-      keyOf(id), identity, version, generation, Number(used), staleBefore, tokenId, previousTokenId, rotatedAt, document.createdAt,
+      keyOf(id), writeIdentity(identity), version, generation, Number(used), staleBefore, tokenId, previousTokenId, rotatedAt, document.createdAt,
       writeTime(expiresAt), JSON.stringify(document)
     )
   }
