@@ -1,6 +1,6 @@
 import { after } from '../after.ts'
 import { badOption } from '../errors.ts'
-import { storeUnavailable } from '../stores/fail-closed.ts'
+import { storeUnavailable, wrongAnswer } from '../stores/fail-closed.ts'
 import type { FastifyRequest } from 'fastify'
 import type { Errors } from '../errors.ts'
 import type { Registration } from '../registration.ts'
@@ -66,7 +66,9 @@ function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { si
   if (answer === 'denied' || answer === true) throw errors.FST_JWT_REVOKED()
   if (sid === undefined && answer === false) return
   const unknown = answer === 'unknown'
-  if (sid === undefined || (!unknown && !isState(answer))) throw storeUnavailable(errors, new TypeError('The store gave no answer that can be understood'))
+  if (sid === undefined || (!unknown && !isState(answer))) {
+    throw storeUnavailable(errors, wrongAnswer(sid === undefined ? 'isDenied' : 'checkToken'))
+  }
   // Only our sessions write `gen`.
   if (gen === undefined) {
     sessions.rememberOther(sid, known.epoch)
@@ -81,9 +83,9 @@ function judge (answer: boolean | TokenState, sessions: Sessions, { claims: { si
   known.state = answer
 }
 
-/** Whether a store has answered with the state of a session. */
+/** Whether a store has answered with the state of a session. With `NaN`, no token would count as stale. */
 function isState (answer: boolean | TokenState): answer is SessionState {
-  return typeof answer === 'object' && answer !== null && typeof answer.staleBefore === 'number'
+  return typeof answer === 'object' && answer !== null && Number.isFinite(answer.staleBefore)
 }
 
 /** Calls the `isRevoked` option. Only `false` passes: a forgotten `return` must not accept a token. */

@@ -17,25 +17,45 @@ function isObject (value: unknown): value is Fields {
   return typeof value === 'object' && value !== null
 }
 
-/** What each method of a store must return. The second text is for the log. */
-const answers = {
-  isDenied: [isBoolean, 'true or false'],
-  useOnce: [isBoolean, 'true or false'],
-  createSession: [answer => isObject(answer) && isBoolean(answer['created']) && Array.isArray(answer['ended']), '{ created, ended }'],
-  getSession: [answer => answer === null || isStoredSession(answer), '{ session, now }, or null'],
-  replaceSession: [isBoolean, 'true or false'],
-  endSession: [answer => answer === null || typeof answer === 'string', 'an identity, or null'],
-  endSessions: [answer => isObject(answer) && Array.isArray(answer['ended']) && isBoolean(answer['more']), '{ ended, more }'],
-  listSessions: [answer => isObject(answer) && Array.isArray(answer['sessions']) && answer['next'] !== undefined, '{ sessions, next }']
-} satisfies { [method in keyof Store]?: [fits: (answer: unknown) => boolean, wanted: string] }
-
 function isBoolean (answer: unknown): boolean {
   return typeof answer === 'boolean'
 }
 
-function isStoredSession (answer: unknown): boolean {
-  return isObject(answer) && typeof answer['now'] === 'number' && isObject(answer['session']) &&
-    typeof answer['session']['tokenId'] === 'string' && isObject(answer['session']['document'])
+function isState (answer: unknown): answer is Fields {
+  return isObject(answer) && isBoolean(answer['used']) && [answer['version'], answer['generation'], answer['staleBefore']].every(Number.isFinite)
+}
+
+function isSession (answer: unknown): boolean {
+  return isState(answer) && [answer['id'], answer['identity'], answer['tokenId']].every(text => typeof text === 'string') &&
+    isObject(answer['document']) && isObject(answer['document']['token'])
+}
+
+/** Whether a method has returned what it must return. `checkToken` is checked where its answer is judged. */
+const fits = {
+  isDenied: isBoolean,
+  useOnce: isBoolean,
+  createSession: (answer: unknown) => isObject(answer) && isBoolean(answer['created']) && Array.isArray(answer['ended']),
+  getSession: (answer: unknown) => answer === null || (isObject(answer) && isSession(answer['session']) && Number.isFinite(answer['now'])),
+  getSessionState: (answer: unknown) => answer === null || isState(answer),
+  replaceSession: isBoolean,
+  endSession: (answer: unknown) => answer === null || typeof answer === 'string',
+  endSessions: (answer: unknown) => isObject(answer) && Array.isArray(answer['ended']) && isBoolean(answer['more']),
+  listSessions: (answer: unknown) =>
+    isObject(answer) && Array.isArray(answer['sessions']) && answer['sessions'].every(isSession) && answer['next'] !== undefined
+}
+
+/** The same in words, for the log. */
+const wanted: Readonly<Record<keyof typeof fits | 'checkToken', string>> = {
+  isDenied: 'true or false',
+  useOnce: 'true or false',
+  checkToken: "'denied', 'unknown' or the state of a session",
+  createSession: '{ created, ended }',
+  getSession: '{ session, now }, or null',
+  getSessionState: 'the state of a session, or null',
+  replaceSession: 'true or false',
+  endSession: 'an identity, or null',
+  endSessions: '{ ended, more }',
+  listSessions: '{ sessions, next }'
 }
 
 /**
@@ -44,10 +64,14 @@ function isStoredSession (answer: unknown): boolean {
  *
  * @throws {TypeError}
  */
-export function checkAnswer<T> (method: keyof typeof answers, answer: T): T {
-  const [fits, wanted] = answers[method]
-  if (!fits(answer)) throw new TypeError(`${method} of the store must return ${wanted}, or a promise of it`)
+export function checkAnswer<T> (method: keyof typeof fits, answer: T): T {
+  if (!fits[method](answer)) throw wrongAnswer(method)
   return answer
+}
+
+/** The error for an answer that a method must not return. */
+export function wrongAnswer (method: keyof typeof wanted): TypeError {
+  return new TypeError(`${method} of the store must return ${wanted[method]}, or a promise of it`)
 }
 
 /**
@@ -64,7 +88,7 @@ export function failClosed (store: Store, errors: Errors): Omit<Store, 'open' | 
     }
   }
 
-  function read<T> (method: keyof typeof answers, question: () => MaybePromise<T>): MaybePromise<T> {
+  function read<T> (method: keyof typeof fits, question: () => MaybePromise<T>): MaybePromise<T> {
     return ask(() => after(question(), answer => checkAnswer(method, answer)))
   }
 

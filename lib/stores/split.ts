@@ -4,7 +4,7 @@ import type { MaybePromise } from '../types/claims.ts'
 import type { SessionState, SplitStore, Store, TokenState } from '../types/store.ts'
 
 function stateOf (denied: boolean, state: SessionState | null): TokenState {
-  return checkAnswer('isDenied', denied) ? 'denied' : state ?? 'unknown'
+  return checkAnswer('isDenied', denied) ? 'denied' : checkAnswer('getSessionState', state) ?? 'unknown'
 }
 
 /** Sends both queries at once, so they cost one round trip. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
 import { MemoryStore } from '../../../lib/index.ts'
+import { session } from '../../../lib/stores/contract-tests/contract-test.ts'
 import { refresh, send, sessionApp, verdict } from '../../helpers/session-app.ts'
 import type { MaybePromise, Store } from '../../../lib/index.ts'
 
@@ -104,20 +105,27 @@ t.test('a store that says nothing of a session lets none of its tokens pass', as
   const store = storeThat(memory, (method, value) => method === 'checkToken' ? answer : value())
   const app = await sessionApp(t, { store })
   const { accessToken } = await app.jwt.createSession('ada')
-  for (answer of [undefined, null, false, 0, '', 'fine', {}, { used: true }, { staleBefore: '0' }]) {
+  for (answer of [undefined, null, false, 0, '', 'fine', {}, { used: true }, { staleBefore: '0' }, { version: 1, generation: 0, used: true, staleBefore: NaN }]) {
     t.equal(await verdict(app, 'GET', '/me', accessToken), 'FST_JWT_STORE_UNAVAILABLE', JSON.stringify(answer))
   }
   answer = true
   t.equal(await verdict(app, 'GET', '/me', accessToken), 'FST_JWT_REVOKED')
 })
 
+/** A session, with members that no session has. */
+function whole (wrong: object): object {
+  return { ...session(), ...wrong }
+}
+
 const nonsense: Record<string, unknown> = {
   nothing: undefined,
   'a number': 1,
   'an empty object': {},
   'parts without their types': { created: 'yes', ended: {}, session: {}, now: 0, more: 1, sessions: 'none', next: null },
-  'a session without its document': { session: { tokenId: 'one' }, now: 0 },
-  'a session without its token': { session: { document: {} }, now: 0 }
+  'sessions without their document': { session: whole({ document: undefined }), now: 0, sessions: [whole({ document: undefined })], next: null },
+  'sessions without an identity': { session: whole({ identity: undefined }), now: 0, sessions: [whole({ identity: undefined })], next: null },
+  'sessions whose numbers are none': { session: whole({ staleBefore: NaN }), now: 0, sessions: [whole({ staleBefore: NaN })], next: null },
+  'a time that is none': { session: session(), now: NaN, sessions: [session()] }
 }
 
 for (const [what, answer] of Object.entries(nonsense)) {
@@ -147,6 +155,17 @@ for (const [what, answer] of Object.entries(nonsense)) {
     }
   })
 }
+
+t.test('sessions that are kept apart must say whether there is one', async t => {
+  const memory = memoryStore(t)
+  let answer: unknown
+  const sessions = storeThat(memory, (method, value) => method === 'getSessionState' ? answer : value())
+  const app = await sessionApp(t, { store: { denylist: memory, sessions } })
+  const { accessToken } = await app.jwt.createSession('ada')
+  for (answer of [undefined, false, {}, 'unknown']) t.equal(await verdict(app, 'GET', '/me', accessToken), 'FST_JWT_STORE_UNAVAILABLE', JSON.stringify(answer))
+  answer = null
+  t.equal(await verdict(app, 'GET', '/me', accessToken), 'FST_JWT_REVOKED')
+})
 
 t.test('the log has what went wrong', async t => {
   const memory = memoryStore(t)
