@@ -173,7 +173,7 @@ function attach (attempt: Attempt): void {
     checkTimes(verified.claims, settings)
     if (fresh) checkFresh(attempt)
   }
-  // Of a pair that is recorded as used, only a store with its denials in memory has more to learn.
+  // If the pair is recorded as used, there is nothing to do, unless denials are in memory.
   if (stored !== null || (state !== null && (!state.used || store?.judge !== undefined))) sessions?.learn(verified.claims, attempt)
   request[kAuthentication] = { verified, location: locatorOf(attempt).location, user, stored, provenKey }
 }

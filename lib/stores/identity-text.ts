@@ -1,12 +1,14 @@
 /**
- * An identity as a store writes it: JSON. It may be any text, and JSON has escapes for what drivers change: NUL, at which some cut a text
- * off, so that one user would be taken for another, and lone surrogates, which UTF-8 can't tell apart.
+ * An identity as a store writes it: JSON. An identity may be any text, and JSON has escapes for what drivers change. Some cut a text off at
+ * NUL, so that one user would become another. UTF-8 has one character for all lone surrogates.
  */
 export function writeIdentity (identity: string): string {
   return JSON.stringify(identity)
 }
 
-/** Reads an identity that a store has written. @throws {SyntaxError} */
+/** Reads an identity that a store has written. @throws {Error} for any other text */
 export function readIdentity (text: unknown): string {
-  return JSON.parse(String(text)) as string
+  const identity: unknown = JSON.parse(String(text))
+  if (typeof identity !== 'string') throw new TypeError('The store holds an identity that it has not written')
+  return identity
 }

@@ -31,7 +31,9 @@ export function channelOf (schema: string, prefix: string): string {
   return `jwt_${createHash('sha256').update(`${schema}.${prefix}`).digest('hex').slice(0, 24)}`
 }
 
-function readDenial (kind: string, id: string, life: number): Denial {
+/** @param end Milliseconds since the epoch. The clock of the database does not matter, since it may jump. */
+function readDenial (kind: string, id: string, end: number): Denial {
+  const life = end - Date.now()
   if (kind !== 'stale') return { kind: kind as 'token' | 'session', id, life }
   const colon = id.indexOf(':')
   return { kind, staleBefore: Number(id.slice(0, colon)), id: id.slice(colon + 1), life }
@@ -53,7 +55,7 @@ export function createPostgresFeed ({ listen, sql, channel, server, query, timeo
         feed = String(rest[0])
         listener.marked(first, feed, Number(feed))
       } else {
-        const denials = (rest[0] as Array<[id: string, life: number]>).map(([id, life]) => readDenial(kind, id, life + clockSkew))
+        const denials = (rest[0] as Array<[id: string, expiresAt: number]>).map(([id, expiresAt]) => readDenial(kind, id, expiresAt + clockSkew))
         listener.denied(denials, feed, feed, first === server)
       }
     }
@@ -62,8 +64,8 @@ export function createPostgresFeed ({ listen, sql, channel, server, query, timeo
   async function load (take: (page: readonly Denial[]) => void): Promise<void> {
     let last: readonly [kind: string, id: string] = ['', '']
     for (let length = pageSize; length === pageSize;) {
-      const rows = await query(sql.loadDenials, [...last, clockSkew, pageSize])
-      take(rows.map(row => readDenial(row['kind'] as string, row['id'] as string, readNumber(row, 'life') + clockSkew)))
+      const rows = await query(sql.loadDenials, [...last, Date.now() - clockSkew, pageSize])
+      take(rows.map(row => readDenial(row['kind'] as string, row['id'] as string, readNumber(row, 'expires_at') + clockSkew)))
       const end = rows.at(-1)
       if (end !== undefined) last = [end['kind'] as string, end['id'] as string]
       length = rows.length

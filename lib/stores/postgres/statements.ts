@@ -24,7 +24,7 @@ function notify (kind: string, denied: string, server: string, channel: string):
         SELECT id, expires_at, sum(octet_length(to_json(id)::text) + 30) OVER (ORDER BY id) / 4000 AS number FROM ${denied}
       ),
       told AS MATERIALIZED (
-        SELECT pg_notify(${channel}, json_build_array(${kind}, ${server}, json_agg(json_build_array(id, expires_at - ${clock})))::text)
+        SELECT pg_notify(${channel}, json_build_array(${kind}, ${server}, json_agg(json_build_array(id, expires_at)))::text)
         FROM grouped GROUP BY number
       )`
 }
@@ -131,9 +131,9 @@ export function statementsFor ({ denials, usedIds, sessions, owners }: TableName
         WHERE kind = 'feed' AND id = born::text AND expires_at < now + ${feedLife / 2}
       )
       SELECT pg_notify($1, json_build_array('mark', $2::text, coalesce(born, now))::text) FROM time, known`,
-    // The next $4 rows after ($1, $2). $3: the clock skew.
-    loadDenials: `SELECT kind, id, expires_at - ${clock} AS life FROM ${denials}
-      WHERE (kind, id) > ($1, $2) AND kind <> 'feed' AND expires_at > ${clock} - $3::bigint ORDER BY kind, id LIMIT $4`,
+    // The next $4 rows after ($1, $2) that expire after $3.
+    loadDenials: `SELECT kind, id, expires_at FROM ${denials}
+      WHERE (kind, id) > ($1, $2) AND kind <> 'feed' AND expires_at > $3 ORDER BY kind, id LIMIT $4`,
     forgetDenials: forget(denials, 'expires_at < $1'),
     forgetUsedIds: forget(usedIds, 'expires_at < $1'),
     forgetSessions: forget(sessions, 'expires_at < $1'),

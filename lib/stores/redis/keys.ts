@@ -33,7 +33,7 @@ export interface RedisKeys {
 export function redisKeys (prefix: string): RedisKeys {
   return {
     tag,
-    session: sid => `${prefix}session:{${tag(sid)}}`,
+    session: sid => `${prefix}login:{${tag(sid)}}`,
     deniedSession: sid => `${prefix}denied-session:{${tag(sid)}}`,
     deniedToken: (jti, sid) => sid === null
       ? `${prefix}denied-token:{${tag(jti)}}`

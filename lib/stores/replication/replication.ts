@@ -7,6 +7,9 @@ import type { HeldToken } from '../../types/store.ts'
 /** The longest pause between two attempts to connect. Milliseconds. */
 const maxRetryDelay = 5000
 
+/** If the wall clock is moved by more than this many milliseconds, the denials are loaded again: they were kept by another time. */
+const clockJump = 5000
+
 /** Marks in a row without an answer after which the connection counts as dead. */
 const patience = 8
 
@@ -25,6 +28,8 @@ export class Replication {
   #connecting: AbortController | null = null
   /** The wall clock minus the monotonic clock, when the last mark that has arrived was requested. */
   #offset = Infinity
+  /** The same, when the denials were loaded. */
+  #loadOffset = NaN
   /** Failed attempts to connect since the last complete load, and when the next one may begin. */
   #failures = 0
   #retryAt = 0
@@ -33,6 +38,8 @@ export class Replication {
   #marks = 0
   /** Marks requested since the last one arrived. */
   #unanswered = 0
+  /** Why a mark could not be requested since the last one arrived. */
+  #markFault: unknown = null
   /** Set after the first complete load. Until then, listeners are not called: most denials are from before this server started. */
   #complete = false
 
@@ -69,9 +76,14 @@ export class Replication {
     return this.#replica.judge(token, this.#now())
   }
 
-  /** The time that decides when trust ends. The monotonic clock stops while a machine is suspended, so the later of both clocks is used. */
+  /**
+   * The time that decides when trust ends. The monotonic clock stops while a machine is suspended, so the later of both clocks is used.
+   * After a jump of the wall clock, a token may be valid again whose denial has expired here: nothing is trusted until the next mark.
+   */
   #now (): number {
-    return Math.max(performance.now(), Date.now() - this.#offset)
+    const monotonic = performance.now()
+    const moved = Date.now() - monotonic - this.#offset
+    return Math.abs(moved) > clockJump ? Infinity : monotonic + Math.max(0, moved)
   }
 
   /** Runs a revocation by this server, which takes effect here at once. */
@@ -104,7 +116,7 @@ export class Replication {
     const now = performance.now()
     this.#replica.sweep(now)
     if (this.#replica.overflowed) this.#say('full', 'there are more denials than replicate.maxEntries')
-    if (this.#connection !== null && this.#unanswered >= patience) this.#fail('the feed does not answer')
+    if (this.#connection !== null && this.#unanswered >= patience) this.#fail(this.#markFault ?? 'the feed does not answer')
     if (this.#connection !== null) this.#askForMark(this.#connection, now)
     else if (this.#connecting === null && now >= this.#retryAt) this.#connect()
   }
@@ -114,7 +126,7 @@ export class Replication {
     this.#asked.set(name, { askedAt: now, wallTime: Date.now() })
     this.#unanswered++
     // If this fails, the mark stays unanswered.
-    connection.mark(name).catch(() => {})
+    connection.mark(name).catch((reason: unknown) => { if (connection === this.#connection) this.#markFault = reason })
   }
 
   #connect (): void {
@@ -148,9 +160,13 @@ export class Replication {
         const names = [...this.#asked.keys()]
         for (const earlier of names.slice(0, names.indexOf(name) + 1)) this.#asked.delete(earlier)
         this.#unanswered = 0
+        this.#markFault = null
         this.#offset = wallTime - askedAt
+        if (Math.abs(this.#offset - this.#loadOffset) > clockJump) this.#replica.lost()
         const load = this.#replica.marked({ position, askedAt, born })
-        if (load !== null) this.#loadAll(load, attempt)
+        if (load === null) return
+        this.#loadOffset = this.#offset
+        this.#loadAll(load, attempt)
       },
       lost: reason => { if (attempt === this.#attempt) this.#fail(reason) }
     }
@@ -190,6 +206,7 @@ export class Replication {
     this.#connection = null
     this.#asked.clear()
     this.#unanswered = 0
+    this.#markFault = null
     this.#replica.lost()
   }
 

@@ -26,19 +26,31 @@ export interface SqliteFeedOptions {
  * The feed on SQLite: a table that triggers fill, and that each process reads on from its last place whenever a mark is requested. So
  * nothing is connected, and a mark is what a read has found.
  *
- * The position in the feed is its time of creation, and how often the last row that was read has not been found again. It is not found if
- * an older copy of the file was restored, for example.
+ * The position is the feed's creation time and a count. The count grows when the last row that was read is missing, for example because
+ * an older copy of the file was restored.
  */
 export function createSqliteFeed ({ statements, atOnce, ownEnds, clockSkew }: SqliteFeedOptions): Feed {
   /** When the feed was created. Creates it if there is none, and keeps the clean-up from deleting it. */
   function currentFeed (): number {
     const now = Date.now()
-    const { feed, beginFeed, renewFeed } = statements()
+    const { feed, beginFeed } = statements()
     const known = feed.get() as SqlRow | undefined
-    if (known === undefined) atOnce(() => { beginFeed.run(String(now), now) })
-    else if (readNumber(known, 'expires_at') < now - grace / 2) atOnce(() => { renewFeed.run(now) })
-    // Another process may have been first.
-    return readNumber(known ?? feed.get() as SqlRow, 'id')
+    // If the clock was ahead when the feed was created, every token is older than the feed, and memory is of no use.
+    if (known === undefined || readNumber(known, 'id') > now + clockSkew) {
+      atOnce(() => { beginFeed.run(String(now), now, clockSkew) })
+      // Another process may have been first.
+      return readNumber(feed.get() as SqlRow, 'id')
+    }
+    if (readNumber(known, 'expires_at') < now - grace / 2) renew(now)
+    return readNumber(known, 'id')
+  }
+
+  function renew (now: number): void {
+    try {
+      atOnce(() => { statements().renewFeed.run(now) })
+    } catch {
+      // Another process is writing, or the disk is full. There are hours left.
+    }
   }
 
   function readDenial (row: SqlRow): Denial {

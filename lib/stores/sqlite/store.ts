@@ -71,7 +71,7 @@ function resolveOptions (given: Omit<SqliteStoreOptions, 'replicate'>): Resolved
 
 /**
  * Keeps revocations and sessions in an SQLite file, for any number of processes of one machine. A token that one process revokes is
- * refused by all others at once, and sessions survive a restart. Takes a database of `node:sqlite` (Node 22.13 or later),
+ * refused by all others at once (with `replicate`, within `maxStaleness`), and sessions survive a restart. Takes a database of `node:sqlite` (Node 22.13 or later),
  * `better-sqlite3` or `libsql`. The app opens and closes it. Give the store its own connection: it must not be used inside a transaction.
  *
  * Every method is synchronous, so that a request creates no promise. A token is checked by one `SELECT` by primary key. Every change is
@@ -79,7 +79,7 @@ function resolveOptions (given: Omit<SqliteStoreOptions, 'replicate'>): Resolved
  *
  * With `replicate`, most requests are judged from memory, and other processes' revocations are read from the file a few times a second.
  *
- * With a locked, full or damaged file, requests are a 503. Expired rows are deleted in small steps, a day after they expire (ids of
+ * With a locked, full or damaged file, requests that read it are a 503. Expired rows are deleted in small steps, a day after they expire (ids of
  * DPoP proofs: a minute). The file must be on a local disk: SQLite's locks do not work on most network file systems.
  *
  * @example
@@ -102,6 +102,7 @@ export class SqliteStore implements Store {
   readonly judge?: NonNullable<Store['judge']>
   #prepared: Statements | null = null
   #timer: NodeJS.Timeout | undefined
+  #checkpoint: NodeJS.Immediate | undefined
 
   /**
    * @param database An open database.
@@ -128,7 +129,7 @@ export class SqliteStore implements Store {
   /**
    * Creates the tables if they do not exist, and switches the file to WAL mode.
    *
-   * @throws `FST_JWT_BAD_OPTION` if the file cannot be in WAL mode, or the error of SQLite.
+   * @throws `FST_JWT_BAD_OPTION` if the file cannot be in WAL mode or has tables of an earlier version, or the error of SQLite.
    */
   open (): void {
     const { busyTimeout, synchronous, prefix } = this.#options
@@ -147,6 +148,7 @@ export class SqliteStore implements Store {
   close (): void {
     this.#replication?.close()
     clearTimeout(this.#timer)
+    clearImmediate(this.#checkpoint)
   }
 
   denyToken (jti: string, _sid: string | null, expiresAt: number | null): void {
@@ -228,7 +230,7 @@ export class SqliteStore implements Store {
     const row = this.#holding('session', id, () => this.#statements.end.all(key)[0] as SqlRow | undefined)
     if (row === undefined) return null
     this.#rememberEnds([key])
-    return Number(row['expires_at']) <= Date.now() ? null : readIdentity(row['identity'])
+    return Number(row['expires_at']) <= Date.now() ? null : readIdentity(row['identity_json'])
   }
 
   endSessions (identity: string, except: string | null, limit: number): EndedSessions {
@@ -277,7 +279,7 @@ export class SqliteStore implements Store {
     return new Replication(feed, options, clockSkew)
   }
 
-  /** Runs a revocation. Its replica queries the file about it from now on, whether it has succeeded or not. */
+  /** Runs a revocation. Until the next mark, requests with this id query the file, even if the write has failed. */
   #holding<T> (kind: Denial['kind'], id: string, work: () => T): T {
     try {
       return work()
@@ -304,7 +306,23 @@ export class SqliteStore implements Store {
 
   #sweepAfter (milliseconds: number): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#sweepAfter(this.#sweep() ? sweepPause : sweepInterval), milliseconds).unref()
+    this.#timer = setTimeout(() => {
+      const more = this.#sweep()
+      if (more) this.#checkpoint = setImmediate(() => { this.#copyBack() })
+      this.#sweepAfter(more ? sweepPause : sweepInterval)
+    }, milliseconds).unref()
+  }
+
+  /**
+   * Copies what a step has changed from the WAL into the file, in a turn of its own. SQLite would do that by itself after a thousand pages.
+   * Many small copies block the event loop longer in all, but each of them only for a short time.
+   */
+  #copyBack (): void {
+    try {
+      this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    } catch {
+      // Another process does it, or the app has closed the database.
+    }
   }
 
   /** Deletes some rows that expired a day ago, and some used ids that expired a minute ago. @returns Whether there may be more. */
@@ -312,9 +330,11 @@ export class SqliteStore implements Store {
     try {
       const { forgetUsedIds, forgetDenials, forgetSessions, forgetFeed } = this.#statements
       const now = Date.now()
-      const changes = ([[forgetUsedIds, usedGrace], [forgetDenials, grace], [forgetSessions, grace], [forgetFeed, grace]] as const)
-        .map(([statement, kept]) => Number(statement.run(now - kept, sweepLimit).changes))
-      return changes.includes(sweepLimit)
+      let more = false
+      for (const [statement, kept] of [[forgetUsedIds, usedGrace], [forgetDenials, grace], [forgetSessions, grace], [forgetFeed, grace]] as const) {
+        this.#atOnce(() => { more = Number(statement.run(now - kept, sweepLimit).changes) === sweepLimit || more })
+      }
+      return more
     } catch {
       // Another process is writing, or the app has closed the database. Expired rows can wait.
       return false

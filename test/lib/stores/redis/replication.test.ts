@@ -185,7 +185,7 @@ t.test('a feed that falls silent', { skip: noRedis }, async t => {
   await oldFeed(redis)
   const proxy = await startSilentProxy(t, redis)
   const server = await start(t, connect(t, proxy), { replicate: { maxStaleness: 200 } })
-  const { valid } = await fallenSilent(t, proxy, server, await start(t, connect(t, redis)), async sid => redis.command('DEL', `fastify-jwt:session:{${sid}}`))
+  const { valid } = await fallenSilent(t, proxy, server, await start(t, connect(t, redis)), async sid => redis.command('DEL', `fastify-jwt:login:{${sid}}`))
 
   await t.test('a closed store asks, and holds no connection', async t => {
     server.store.close()

@@ -144,7 +144,7 @@ t.test('every key carries a TTL, no shorter than what it is for', { skip: noRedi
     const sessions = await listed(store, identity)
     t.equal(sessions.length, records.filter((record, index) => record.identity === identity && index % 3 !== 0).length)
     for (const { id, expiresAt } of sessions) {
-      const life = lives.get(`fastify-jwt:session:{${id}}`) as number
+      const life = lives.get(`fastify-jwt:login:{${id}}`) as number
       t.ok(life > (expiresAt ?? Infinity) - Date.now() || (expiresAt === null && life > 99 * 365 * 24 * hour))
       // Asked one after the other: a minute covers the time between.
       t.ok(longest + 60_000 >= life)
@@ -204,7 +204,7 @@ t.test('what a crash leaves on the list is not listed, does not count, and goes 
   const identity = 'user123'
   const lost = session({ identity, expiresAt: Date.now() + 300 })
   await store.createSession(lost, null)
-  await server.command('DEL', `fastify-jwt:session:{${lost.id}}`)
+  await server.command('DEL', `fastify-jwt:login:{${lost.id}}`)
   t.strictSame(await listed(store, identity), [])
   await store.createSession(session({ identity }), null)
   const [key] = (await server.keys()).filter(key => key.startsWith('fastify-jwt:sessions-of:')) as [string]
@@ -223,11 +223,11 @@ t.test('a session that is gone takes no place, though it is listed still', { ski
   const old = session({ identity, document: documentOf({ createdAt: Date.now() - 60_000 }) })
   await store.createSession(old, null)
   t.strictSame(await store.createSession(session({ identity }), limit), { created: false, ended: [] })
-  await server.command('DEL', `fastify-jwt:session:{${old.id}}`)
+  await server.command('DEL', `fastify-jwt:login:{${old.id}}`)
   const young = session({ identity })
   t.strictSame(await store.createSession(young, limit), { created: true, ended: [] })
   t.strictSame((await store.listSessions(identity, null, 10)).sessions.map(({ id }) => id), [young.id])
-  await server.command('DEL', `fastify-jwt:session:{${young.id}}`)
+  await server.command('DEL', `fastify-jwt:login:{${young.id}}`)
   t.strictSame(await store.createSession(session({ identity }), limit), { created: false, ended: [] }, 'it may be about to be created')
 })
 
@@ -253,7 +253,7 @@ t.test('a session that ends while it is being created is not created', { skip: n
     status: 'ready',
     isCluster: false,
     async call (command, args) {
-      if (args.includes(`fastify-jwt:session:{${record.id}}`) && !ended) {
+      if (args.includes(`fastify-jwt:login:{${record.id}}`) && !ended) {
         ended = true
         t.strictSame(await store.endSessions(record.identity, null, 10), { ended: [record.id], more: false })
       }

@@ -11,6 +11,7 @@ import { joinStores } from '../../../../lib/stores/split.ts'
 import { MemoryStore } from '../../../../lib/index.ts'
 import type { HeldToken } from '../../../../lib/index.ts'
 import { movableTime } from '../../../helpers/clock.ts'
+import { replicaWarnings, until } from '../../../helpers/replicas.ts'
 
 const nameOf = (id: string): string => id
 
@@ -67,6 +68,16 @@ t.test('a feed that refuses every connection is tried less and less often', asyn
   t.ok(pauses.every((pause, index) => pause >= 25 * (2 ** index - 1)), String(pauses))
 })
 
+t.test('what the store has answered to marks is what the warning says', async t => {
+  const warnings = replicaWarnings(t)
+  const connection: FeedConnection = { mark: async () => { throw new Error('the disk is full') }, load: async () => {}, close () {} }
+  const replication = new Replication({ nameOf, connect: async () => connection }, { maxStaleness: 100, maxEntries: 10 }, 0)
+  t.teardown(() => { replication.close() })
+  replication.start()
+  await until(() => warnings.length > 0, 'a warning')
+  t.match(warnings, [/not in use: the disk is full\./])
+})
+
 /** A feed whose connections say what a test has them say. */
 function toldFeed () {
   const connections: Array<{ listener: FeedListener, marks: string[], take: (page: readonly Denial[]) => void, loaded: () => void, closed: boolean }> = []
@@ -107,8 +118,41 @@ t.test('a machine that was suspended, whose monotonic clock stood still, trusts 
   clock.advance(3600)
   t.equal(replication.judge(token), 'ask')
   t.equal(replication.status.trusted, false)
-  clock.advance(-7200)
-  t.equal(replication.judge(token), 'passes', 'a clock that is set back changes nothing')
+  clock.reset()
+  t.equal(replication.judge(token), 'passes')
+})
+
+t.test('if the clock was set, ahead or back, nothing is trusted until the denials are loaded again', async t => {
+  for (const hours of [2, -2]) {
+    const feed = toldFeed()
+    const replication = new Replication(feed, { maxStaleness: 100_000, maxEntries: 10 }, 0)
+    t.teardown(() => { replication.close() })
+    const clock = movableTime(t)
+    replication.start()
+    await sleep(1)
+    const [told] = feed.connections
+    if (told === undefined) throw new Error('No connection was opened.')
+    const answer = async (): Promise<void> => {
+      await until(() => told.marks.length > 0, 'a mark')
+      told.listener.marked(told.marks.shift() ?? '', '7', 0)
+    }
+    const token: HeldToken = { jti: 'jti', sid: null, generation: undefined, issuedAt: 1e10 }
+    await answer()
+    told.loaded()
+    await answer()
+    t.equal(replication.judge(token), 'passes')
+    t.equal(replication.epoch, 1)
+    clock.advance(hours * 3600)
+    t.equal(replication.judge(token), 'ask')
+    await until(() => told.marks.length > 0, 'the mark after it')
+    await answer()
+    t.equal(replication.epoch, 2)
+    t.equal(replication.judge(token), 'ask')
+    told.loaded()
+    await answer()
+    t.equal(replication.judge(token), 'passes')
+    clock.reset()
+  }
 })
 
 t.test('what an old connection still says means nothing', async t => {

@@ -9,6 +9,7 @@ import { keyOf } from '../../../../lib/stores/sqlite/key.ts'
 import { prepareStatements } from '../../../../lib/stores/sqlite/statements.ts'
 import { SqliteStore } from '../../../../lib/stores/sqlite/store.ts'
 import type { SqliteStoreOptions } from '../../../../lib/stores/sqlite/store.ts'
+import { movableTime } from '../../../helpers/clock.ts'
 import { passage, patient, startServer, until, untilPassage, untilTrusted } from '../../../helpers/replicas.ts'
 import type { Server } from '../../../helpers/replicas.ts'
 import { endedElsewhere, revokedElsewhere, staleElsewhere } from '../../../helpers/replication-tests.ts'
@@ -85,6 +86,53 @@ for (const driver of drivers) {
     await t.test('claims that change now make the tokens of before stale in every process', async t => {
       const path = await oldFeed(t, driver)
       await staleElsewhere(t, async t => start(t, driver, path))
+    })
+
+    await t.test('a clock that jumps ahead while denials are loaded or published, and back, forgets none', async t => {
+      const path = await oldFeed(t, driver)
+      const [here, there] = [await start(t, driver, path), await start(t, driver, path)]
+      await untilTrusted(here.store, there.store)
+      const clock = movableTime(t)
+      const [revoked, valid] = ['ada', 'eve'].map(name => here.app.jwt.createAccessToken(name)) as [string, string]
+      await here.app.jwt.revokeToken(revoked)
+      clock.advance(7200)
+      const late = await start(t, driver, path)
+      await untilTrusted(there.store, late.store)
+      clock.reset()
+      for (const server of [there, late]) t.match(await passage(server, revoked), /^FST_JWT_REVOKED/, 'at once')
+      for (const server of [there, late]) {
+        await untilPassage(server, revoked, 'FST_JWT_REVOKED from memory')
+        await untilPassage(server, valid, '200 from memory')
+      }
+    })
+
+    await t.test('a feed that was created while the clock was ahead is replaced', async t => {
+      const path = await databasePath(t)
+      const clock = movableTime(t)
+      clock.advance(30 * 86_400)
+      await untilTrusted((await start(t, driver, path)).store)
+      clock.reset()
+      const { app, store, database } = await start(t, driver, path)
+      await untilTrusted(store)
+      t.ok(Number(feedOf(database)[0]?.id) <= Date.now())
+      t.equal(judged(store, { jti: 'a token of later' }), 'passes')
+      await app.close()
+    })
+
+    await t.test('a feed that cannot be renewed yet is trusted', async t => {
+      const path = await oldFeed(t, driver)
+      const { store, database } = await start(t, driver, path)
+      await untilTrusted(store)
+      database.exec(`UPDATE jwt_feed SET expires_at = ${Date.now() - 13 * 3_600_000}`)
+      const other = driver.open(path)
+      t.teardown(() => { other.close() })
+      other.exec('BEGIN IMMEDIATE')
+      const { epoch } = store
+      await sleep(3 * 250)
+      t.equal(store.replica?.trusted, true)
+      other.exec('ROLLBACK')
+      await until(() => (feedOf(database)[0]?.expires_at ?? 0) > Date.now() - 60_000, 'the renewal')
+      t.equal(store.epoch, epoch)
     })
 
     await t.test('ids of any length and script are published and loaded', async t => {

@@ -79,22 +79,6 @@ for (const driver of drivers) {
       t.equal(other.store.isDenied('a', null), false)
     })
 
-    await t.test('a file that SQLite keeps locked is a store for its connection, and for no other', async t => {
-      const path = await databasePath(t)
-      const database = driver.open(path)
-      database.exec('PRAGMA locking_mode = EXCLUSIVE')
-      const store = new SqliteStore(database, { synchronous: 'normal' })
-      const record = session()
-      store.createSession(record, null)
-      store.denyToken('a', null, null)
-      t.equal(store.checkToken('a', record.id), 'denied')
-      t.match(store.checkToken('b', record.id), { generation: 0 })
-      const second = await openStore(t, driver, { busyTimeout: 0 }, path)
-      t.throws(() => second.store.isDenied('a', null), /locked/)
-      store.close()
-      database.close()
-    })
-
     await t.test('an app on it starts again where it stopped', async t => {
       const { path, store } = await openStore(t, driver)
       const before = await sessionApp(t, { store })
@@ -227,6 +211,43 @@ for (const driver of drivers) {
       time.reset()
       t.equal(await verdict(app, 'GET', '/me', revoked), 'FST_JWT_REVOKED')
       t.equal(await verdict(app, 'GET', '/me', accessToken), 200)
+    })
+
+    await t.test('tables of an earlier version stop start-up, and are not misread', async t => {
+      const path = await databasePath(t)
+      const database = driver.open(path)
+      t.teardown(() => { database.close() })
+      database.exec('CREATE TABLE jwt_sessions (id TEXT PRIMARY KEY, identity TEXT NOT NULL)')
+      t.throws(() => { new SqliteStore(database).open() }, { code: 'FST_JWT_BAD_OPTION', message: /earlier version.*set another prefix/ })
+      const store = new SqliteStore(database, { prefix: 'jwt2_' })
+      t.teardown(() => { store.close() })
+      store.open()
+      const record = session({ identity: '"ada"' })
+      store.createSession(record, null)
+      t.equal(store.getSession(record.id)?.session.identity, '"ada"')
+      database.exec("UPDATE jwt2_sessions SET identity_json = '42'")
+      t.throws(() => store.getSession(record.id), /has not written/)
+    })
+
+    await t.test('the clean-up waits for no other process', async t => {
+      const path = await databasePath(t)
+      const { setTimeout } = globalThis
+      const steps: Array<() => void> = []
+      t.teardown(() => { globalThis.setTimeout = setTimeout })
+      globalThis.setTimeout = ((step: () => void) => {
+        steps.push(step)
+        return setTimeout(() => {}, 0)
+      }) as typeof setTimeout
+      const { database, store } = await openStore(t, driver, { busyTimeout: 60_000 }, path)
+      store.open()
+      globalThis.setTimeout = setTimeout
+      const other = driver.open(path)
+      t.teardown(() => { other.close() })
+      store.createSession(session({ expiresAt: Date.now() - 2 * 86_400_000 }), null)
+      other.exec('BEGIN IMMEDIATE')
+      steps[0]?.()
+      t.equal(countOf(database, 'jwt_sessions'), 1)
+      other.exec('ROLLBACK')
     })
 
     await t.test('a login that cannot be stored ends no other session', async t => {
