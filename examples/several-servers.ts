@@ -16,6 +16,8 @@ const app = Fastify({ logger: { level: 'warn' } })
 const redis = new Redis(REDIS_URL, {
   // Connect again within half a second; the default waits for up to two.
   retryStrategy: attempt => Math.min(attempt * 50, 500),
+  // While Redis loads its data, ask again soon; the default waits for a second or more.
+  maxLoadingRetryTime: 50,
   // Fail at once if Redis is down, and not after 20 attempts.
   maxRetriesPerRequest: 1
 })
