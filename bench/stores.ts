@@ -57,9 +57,9 @@ export async function openStores (ends: Array<() => unknown>, durable = true): P
         return (await stat(path)).size
       },
       async inBulk (work) {
-        database.exec('BEGIN')
+        database.exec('PRAGMA synchronous = off')
         await work()
-        database.exec('COMMIT')
+        database.exec('PRAGMA synchronous = full')
       },
       rows: {
         any: async () => database.prepare('SELECT 1 FROM jwt_sessions LIMIT 1').get() !== undefined,

@@ -11,7 +11,12 @@ export interface SqliteDatabase {
   prepare (sql: string): SqliteStatement
 }
 
-/** Runs work in a transaction that takes the write lock first. So it waits for other writers at its start, and is never refused halfway. */
+/**
+ * Runs work in a transaction that takes the write lock first. So it waits for other writers at its start, and is never refused halfway.
+ *
+ * Every write needs it, also a single statement. If a statement that writes by itself finds the file locked, `libsql` leaves it unfinished:
+ * later writes are then not committed, and are undone when the statement runs again.
+ */
 export function inTransaction<T> (database: SqliteDatabase, work: () => T): T {
   database.exec('BEGIN IMMEDIATE')
   try {

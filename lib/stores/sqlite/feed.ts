@@ -14,8 +14,8 @@ const pageSize = 1000
 /** What the feed needs of its store. */
 export interface SqliteFeedOptions {
   statements (): Statements
-  /** Runs a write that does not wait for other writers. @throws The error of SQLite. */
-  atOnce (write: () => void): void
+  /** Runs a write that waits neither for other writers nor for the disk. @throws The error of SQLite. */
+  aside (write: (statements: Statements) => void): void
   /** The keys of sessions that this process has ended. The feed removes them when it has brought them. */
   readonly ownEnds: Set<string>
   /** Milliseconds for which a denial is kept after its token has expired. */
@@ -29,15 +29,15 @@ export interface SqliteFeedOptions {
  * The position is the feed's creation time and a count. The count grows when the last row that was read is missing, for example because
  * an older copy of the file was restored.
  */
-export function createSqliteFeed ({ statements, atOnce, ownEnds, clockSkew }: SqliteFeedOptions): Feed {
+export function createSqliteFeed ({ statements, aside, ownEnds, clockSkew }: SqliteFeedOptions): Feed {
   /** When the feed was created. Creates it if there is none, and keeps the clean-up from deleting it. */
   function currentFeed (): number {
     const now = Date.now()
-    const { feed, beginFeed } = statements()
+    const { feed } = statements()
     const known = feed.get() as SqlRow | undefined
     // If the clock was ahead when the feed was created, every token is older than the feed, and memory is of no use.
     if (known === undefined || readNumber(known, 'id') > now + clockSkew) {
-      atOnce(() => { beginFeed.run(String(now), now, clockSkew) })
+      aside(({ beginFeed }) => { beginFeed.run(String(now), now, clockSkew) })
       // Another process may have been first.
       return readNumber(feed.get() as SqlRow, 'id')
     }
@@ -47,7 +47,7 @@ export function createSqliteFeed ({ statements, atOnce, ownEnds, clockSkew }: Sq
 
   function renew (now: number): void {
     try {
-      atOnce(() => { statements().renewFeed.run(now) })
+      aside(({ renewFeed }) => { renewFeed.run(now) })
     } catch {
       // Another process is writing, or the disk is full. There are hours left.
     }

@@ -75,7 +75,7 @@ function resolveOptions (given: Omit<SqliteStoreOptions, 'replicate'>): Resolved
  * `better-sqlite3` or `libsql`. The app opens and closes it. Give the store its own connection: it must not be used inside a transaction.
  *
  * Every method is synchronous, so that a request creates no promise. A token is checked by one `SELECT` by primary key. Every change is
- * one statement or one transaction. The file is in WAL mode, so reads never wait for writes.
+ * one transaction. The file is in WAL mode, so reads never wait for writes.
  *
  * With `replicate`, most requests are judged from memory, and other processes' revocations are read from the file a few times a second.
  *
@@ -152,13 +152,12 @@ export class SqliteStore implements Store {
   }
 
   denyToken (jti: string, _sid: string | null, expiresAt: number | null): void {
-    this.#holding('token', jti, () => this.#statements.deny.run('token', keyOf(jti), writeTime(expiresAt)))
+    this.#deny('token', jti, expiresAt)
   }
 
   denySession (sid: string, expiresAt: number | null): void {
-    const key = keyOf(sid)
-    this.#holding('session', sid, () => this.#statements.deny.run('session', key, writeTime(expiresAt)))
-    this.#rememberEnds([key])
+    this.#deny('session', sid, expiresAt)
+    this.#rememberEnds([keyOf(sid)])
   }
 
   isDenied (jti: string | null, sid: string | null): boolean {
@@ -166,7 +165,7 @@ export class SqliteStore implements Store {
   }
 
   useOnce (id: string, expiresAt: number): boolean {
-    return Number(this.#statements.useOnce.run(keyOf(id), writeTime(expiresAt)).changes) === 1
+    return this.#write(({ useOnce }) => Number(useOnce.run(keyOf(id), writeTime(expiresAt)).changes)) === 1
   }
 
   checkToken (jti: string | null, sid: string): TokenState {
@@ -179,12 +178,11 @@ export class SqliteStore implements Store {
   }
 
   createSession (session: SessionRecord, limit: SessionLimit | null): CreatedSession {
-    if (limit === null) {
-      this.#insert(session)
-      return { created: true, ended: [] }
-    }
-    const result = inTransaction(this.#database, () => {
-      const { count, oldest } = this.#statements
+    const result = this.#write(({ count, oldest }) => {
+      if (limit === null) {
+        this.#insert(session)
+        return { created: true, ended: [] }
+      }
       const identity = writeIdentity(session.identity)
       const now = Date.now()
       const surplus = Number((count.get(identity, now) as SqlRow)['count']) - limit.max + 1
@@ -211,7 +209,7 @@ export class SqliteStore implements Store {
 
   replaceSession (id: string, version: number, change: SessionChange): boolean {
     const now = Date.now()
-    const work = (): number => Number(this.#statements.replace.run(
+    const work = (): number => this.#write(({ replace }) => Number(replace.run(
       change.generation ?? null,
       change.used === undefined ? null : Number(change.used),
       change.staleBefore ?? null,
@@ -221,20 +219,20 @@ export class SqliteStore implements Store {
       change.expiresAt === undefined ? null : writeTime(change.expiresAt),
       change.document === undefined ? null : JSON.stringify(change.document),
       keyOf(id), version, now
-    ).changes)
+    ).changes))
     return (change.staleBefore === undefined ? work() : this.#holding('stale', id, work)) === 1
   }
 
   endSession (id: string): string | null {
     const key = keyOf(id)
-    const row = this.#holding('session', id, () => this.#statements.end.all(key)[0] as SqlRow | undefined)
+    const row = this.#holding('session', id, () => this.#write(({ end }) => end.all(key)[0] as SqlRow | undefined))
     if (row === undefined) return null
     this.#rememberEnds([key])
     return Number(row['expires_at']) <= Date.now() ? null : readIdentity(row['identity_json'])
   }
 
   endSessions (identity: string, except: string | null, limit: number): EndedSessions {
-    const ended = idsOf(this.#statements.endAll.all(writeIdentity(identity), keyOrNull(except), limit))
+    const ended = this.#write(({ endAll }) => idsOf(endAll.all(writeIdentity(identity), keyOrNull(except), limit)))
     this.#rememberEnds(ended)
     this.#replication?.ended(ended)
     return { ended, more: ended.length === limit }
@@ -262,6 +260,15 @@ export class SqliteStore implements Store {
     return this.#prepared as Statements
   }
 
+  #write<T> (work: (statements: Statements) => T): T {
+    const statements = this.#statements
+    return inTransaction(this.#database, () => work(statements))
+  }
+
+  #deny (kind: 'token' | 'session', id: string, expiresAt: number | null): void {
+    this.#holding(kind, id, () => this.#write(({ deny }) => deny.run(kind, keyOf(id), writeTime(expiresAt))))
+  }
+
   #insert (session: SessionRecord): void {
     const { id, identity, version, generation, used, staleBefore, tokenId, previousTokenId, rotatedAt, expiresAt, document } = session
     this.#statements.insert.run(
@@ -274,7 +281,7 @@ export class SqliteStore implements Store {
     const options = resolveReplicate(given)
     if (options === null) return null
     const feed = createSqliteFeed({
-      statements: () => this.#statements, atOnce: write => { this.#atOnce(write) }, ownEnds: this.#ownEnds, clockSkew
+      statements: () => this.#statements, aside: write => { this.#aside(write) }, ownEnds: this.#ownEnds, clockSkew
     })
     return new Replication(feed, options, clockSkew)
   }
@@ -294,13 +301,17 @@ export class SqliteStore implements Store {
     for (const key of keys) this.#ownEnds.add(key)
   }
 
-  /** Runs a write that fails if another process is writing: nobody is waiting for it, and the wait would block this process. */
-  #atOnce (write: () => void): void {
-    this.#database.exec('PRAGMA busy_timeout = 0')
+  /**
+   * Runs a write that fails if another process is writing, and that a power cut may undo: nobody is waiting for it, and the wait would
+   * block this process.
+   */
+  #aside (write: (statements: Statements) => void): void {
+    const { busyTimeout, synchronous } = this.#options
+    this.#database.exec('PRAGMA busy_timeout = 0; PRAGMA synchronous = normal')
     try {
-      write()
+      this.#write(write)
     } finally {
-      this.#database.exec(`PRAGMA busy_timeout = ${this.#options.busyTimeout}`)
+      this.#database.exec(`PRAGMA busy_timeout = ${busyTimeout}; PRAGMA synchronous = ${synchronous}`)
     }
   }
 
@@ -328,12 +339,13 @@ export class SqliteStore implements Store {
   /** Deletes some rows that expired a day ago, and some used ids that expired a minute ago. @returns Whether there may be more. */
   #sweep (): boolean {
     try {
-      const { forgetUsedIds, forgetDenials, forgetSessions, forgetFeed } = this.#statements
       const now = Date.now()
       let more = false
-      for (const [statement, kept] of [[forgetUsedIds, usedGrace], [forgetDenials, grace], [forgetSessions, grace], [forgetFeed, grace]] as const) {
-        this.#atOnce(() => { more = Number(statement.run(now - kept, sweepLimit).changes) === sweepLimit || more })
-      }
+      this.#aside(({ forgetUsedIds, forgetDenials, forgetSessions, forgetFeed }) => {
+        for (const [statement, kept] of [[forgetUsedIds, usedGrace], [forgetDenials, grace], [forgetSessions, grace], [forgetFeed, grace]] as const) {
+          more = Number(statement.run(now - kept, sweepLimit).changes) === sweepLimit || more
+        }
+      })
       return more
     } catch {
       // Another process is writing, or the app has closed the database. Expired rows can wait.

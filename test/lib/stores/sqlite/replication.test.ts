@@ -236,9 +236,7 @@ t.test('on a file', { skip: libsql.missing }, async t => {
     for (const { store } of [here, there]) store.open()
     await untilTrusted(here.store, there.store)
     const expiresAt = Date.now() + 60_000
-    here.database.exec('BEGIN')
     for (let i = 0; i < 2500; i++) here.store.denyToken(`${i}`, null, expiresAt)
-    here.database.exec('COMMIT')
     await until(() => there.store.replica?.denials === 2500, 'all of them')
     const late = open(t, libsql, path)
     late.store.open()
@@ -255,14 +253,12 @@ t.test('on a file', { skip: libsql.missing }, async t => {
     const told: string[] = []
     const listener: FeedListener = { denied: denials => { told.push(`${denials.length} denials`) }, marked: name => { told.push(name) }, lost: () => {} }
     const ownEnds = new Set<string>()
-    const feed = createSqliteFeed({ statements: () => statements, atOnce: write => { write() }, ownEnds, clockSkew: 0 })
+    const feed = createSqliteFeed({ statements: () => statements, aside: write => { write(statements) }, ownEnds, clockSkew: 0 })
     const connection = await feed.connect(listener, new AbortController().signal)
     ownEnds.add('never published')
     await connection.mark('first')
     t.equal(ownEnds.size, 0, 'what will not come is forgotten')
-    database.exec('BEGIN')
     for (let i = 0; i < 1500; i++) store.denyToken(`${i}`, null, null)
-    database.exec('COMMIT')
     const marks = [connection.mark('second'), connection.load(page => { told.push(`${page.length} loaded`) })]
     connection.close()
     await Promise.all(marks)

@@ -1,4 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import type { Test } from 'tap'
 import { documentOf, session } from '../../../../lib/stores/contract-tests/contract-test.ts'
@@ -173,7 +174,6 @@ for (const driver of drivers) {
       }) as typeof setTimeout
       store.open()
       const now = Date.now()
-      database.exec('BEGIN')
       for (let i = 0; i < 110; i++) store.denyToken(`expired ${i}`, null, now - day - 1000)
       store.createSession(session({ expiresAt: now - day - 1000 }), null)
       store.createSession(session({ expiresAt: now - 1000 }), null)
@@ -182,7 +182,6 @@ for (const driver of drivers) {
       store.denySession('kept', null)
       store.useOnce('forgotten', now - 61_000)
       store.useOnce('kept a minute', now - 30_000)
-      database.exec('COMMIT')
       const pauses: number[] = []
       const next = (): void => {
         const timer = timers.pop()
@@ -248,6 +247,39 @@ for (const driver of drivers) {
       steps[0]?.()
       t.equal(countOf(database, 'jwt_sessions'), 1)
       other.exec('ROLLBACK')
+      for (let i = 0; i < 60; i++) store.denyToken(`expired ${i}`, null, Date.now() - 2 * day)
+      steps[0]?.()
+      t.equal(countOf(database, 'jwt_sessions'), 0)
+      t.equal(countOf(database, 'jwt_denials'), 10)
+      // What the step has begun ends quietly.
+      database.close()
+      await setImmediate()
+    })
+
+    await t.test('after a write that found the file locked, later writes are kept', async t => {
+      const path = await databasePath(t)
+      const [one, two] = [await openStore(t, driver, { busyTimeout: 0 }, path), await openStore(t, driver, {}, path)]
+      const record = session()
+      one.store.createSession(record, null)
+      const writes: Array<(store: SqliteStore) => unknown> = [
+        store => store.denyToken('a token', null, null),
+        store => store.denySession('a session', null),
+        store => store.useOnce('an id', Date.now() + 60_000),
+        store => store.createSession(session(), null),
+        store => store.createSession(session(), { max: 1, whenFull: 'endOldest' }),
+        store => store.replaceSession(record.id, 0, { used: true }),
+        store => store.endSession(record.id),
+        store => store.endSessions(record.identity, null, 10)
+      ]
+      for (const [index, write] of writes.entries()) {
+        two.database.exec('BEGIN IMMEDIATE')
+        t.throws(() => write(one.store), /locked/)
+        two.database.exec('ROLLBACK')
+        one.store.denyToken(`later ${index}`, null, null)
+        t.equal(two.store.isDenied(`later ${index}`, null), true)
+        t.match(two.store.getSession(record.id), { session: { version: 0 } }, 'and what failed has not happened')
+        t.doesNotThrow(() => two.store.denyToken('nobody waits for the file', null, null))
+      }
     })
 
     await t.test('a login that cannot be stored ends no other session', async t => {
