@@ -118,22 +118,22 @@ const [built, prepared] = await Promise.all([
 const outcomes = [built, prepared]
 const tests = []
 /** What takes long begins early, so that all workers end at about the same time: browsers, which wait a lot, beside the unit tests. */
-const early = ['test/e2e/browser', 'lint', 'test/e2e/examples', 'test/docs', 'test/e2e/works-with', 'test/e2e/package', 'typecheck']
+const early = ['test/e2e/browser', 'test/e2e/servers', 'lint', 'test/e2e/examples', 'test/docs', 'test/e2e/works-with', 'test/e2e/package', 'typecheck']
 const rank = name => [...early, ''].findIndex(start => name.startsWith(start))
 const queue = [
   ...groups().map(path => ({ name: path, start: async () => { tests.push(...await endToEnd(path)) } })),
   // The package is packed as it was just built.
   ...['lint', 'check:package', 'typecheck', 'check:unused', 'docs'].map(name => ({ name, start: async () => { outcomes.push(await npm(name, { npm_config_ignore_scripts: 'true' })) } }))
 ].sort((one, other) => rank(one.name) - rank(other.name))
-/** A time-out is no test of a busy machine: there are never many more processes than processors. */
+/** A time-out is no test of a busy machine: there are never many more processes than processors. Browsers and servers wait a lot. */
 async function worker () {
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) await next.start()
 }
 await Promise.all([
-  ...Array.from({ length: Math.max(1, availableParallelism() - 1) }, worker),
+  ...Array.from({ length: availableParallelism() }, worker),
   unit(coverage).then(async unitTests => {
     tests.push(...unitTests)
-    await Promise.all([worker(), worker()])
+    await worker()
   })
 ])
 
