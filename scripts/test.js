@@ -118,7 +118,9 @@ const [built, prepared] = await Promise.all([
 const outcomes = [built, prepared]
 const tests = []
 /** What takes long begins early, so that all workers end at about the same time: browsers, which wait a lot, beside the unit tests. */
-const early = ['test/e2e/browser', 'test/e2e/servers', 'lint', 'test/e2e/examples', 'test/docs', 'test/e2e/works-with', 'test/e2e/package', 'typecheck']
+const early = [
+  'test/e2e/browser', 'test/e2e/examples', 'test/e2e/servers', 'lint', 'test/e2e/security', 'test/e2e/works-with', 'test/e2e/package', 'test/docs', 'typecheck'
+]
 const rank = name => [...early, ''].findIndex(start => name.startsWith(start))
 const queue = [
   ...groups().map(path => ({ name: path, start: async () => { tests.push(...await endToEnd(path)) } })),
