@@ -127,15 +127,15 @@ const queue = [
   // The package is packed as it was just built.
   ...['lint', 'check:package', 'typecheck', 'check:unused', 'docs'].map(name => ({ name, start: async () => { outcomes.push(await npm(name, { npm_config_ignore_scripts: 'true' })) } }))
 ].sort((one, other) => rank(one.name) - rank(other.name))
-/** A time-out is no test of a busy machine: there are never many more processes than processors. Browsers and servers wait a lot. */
+/** A time-out is no test of a busy machine: there are never many more processes than processors. */
 async function worker () {
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) await next.start()
 }
 await Promise.all([
-  ...Array.from({ length: availableParallelism() }, worker),
+  ...Array.from({ length: Math.max(1, availableParallelism() - 1) }, worker),
   unit(coverage).then(async unitTests => {
     tests.push(...unitTests)
-    await worker()
+    await Promise.all([worker(), worker()])
   })
 ])
 

@@ -6,7 +6,7 @@ import jwt, { allOf, anyOf, crossOriginProtection, deviceBound, deviceProof, gua
 import { ownKey } from '../../../helpers/own-key.ts'
 import { addRoutes, bindingOptions, bound, boundApp, signedIn } from '../../../helpers/bound-app.ts'
 import { Device, SoftwareBrowser } from '../../../helpers/device.ts'
-import { movableTime } from '../../../helpers/clock.ts'
+import { movableTime, stoppedTime } from '../../../helpers/clock.ts'
 import { secretKey } from '../../../helpers/session-app.ts'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import type { Test } from 'tap'
@@ -282,6 +282,7 @@ t.test('a registration that is refused is no use of its access token', async t =
 })
 
 t.test('the cookie of a bound session expires before its token, or the browser would not refresh', async t => {
+  const time = stoppedTime(t)
   const app = await boundApp(t)
   const browser = new SoftwareBrowser(app)
   const maxAge = (response: LightMyRequestResponse, name: string): number | undefined => response.cookies.find(cookie => cookie.name === name)?.maxAge
@@ -291,7 +292,6 @@ t.test('the cookie of a bound session expires before its token, or the browser w
     t.equal(maxAge(response, refreshCookie), 30 * 24 * 3600)
   }
 
-  const time = movableTime(t)
   const ending = await bound(await boundApp(t, { sessionMaxAge: 1000 }))
   for (const [now, expected] of [[900, 90], [985, 5], [995, 1]] as const) {
     time.reset()
