@@ -55,3 +55,19 @@ export async function databasePath (t: Teardown): Promise<string> {
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   return join(folder, 'sessions.db')
 }
+
+/** Runs something, and returns what it has scheduled by `setTimeout`, which does not run by itself. */
+export function scheduledBy (work: () => void): Array<() => void> {
+  const { setTimeout } = globalThis
+  const steps: Array<() => void> = []
+  globalThis.setTimeout = ((step: () => void) => {
+    steps.push(step)
+    return setTimeout(() => {}, 0)
+  }) as typeof setTimeout
+  try {
+    work()
+  } finally {
+    globalThis.setTimeout = setTimeout
+  }
+  return steps
+}

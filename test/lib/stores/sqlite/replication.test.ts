@@ -14,7 +14,7 @@ import { passage, patient, startServer, until, untilPassage, untilTrusted } from
 import type { Server } from '../../../helpers/replicas.ts'
 import { endedElsewhere, revokedElsewhere, staleElsewhere } from '../../../helpers/replication-tests.ts'
 import { call, startServer as startProcess } from '../../../helpers/server-processes.ts'
-import { databasePath, drivers, libsql } from '../../../helpers/sqlite.ts'
+import { databasePath, drivers, libsql, scheduledBy } from '../../../helpers/sqlite.ts'
 import type { Driver, OpenDatabase } from '../../../helpers/sqlite.ts'
 
 const day = 86_400_000
@@ -58,17 +58,8 @@ function judged (store: SqliteStore, { jti = null, sid = null }: { jti?: string 
 }
 
 /** Runs the first step of the clean-up, a minute early. */
-function sweep (t: Test, store: SqliteStore): void {
-  const { setTimeout } = globalThis
-  const steps: Array<() => void> = []
-  t.teardown(() => { globalThis.setTimeout = setTimeout })
-  globalThis.setTimeout = ((step: () => void) => {
-    steps.push(step)
-    return setTimeout(() => {}, 0)
-  }) as typeof setTimeout
-  store.open()
-  steps[0]?.()
-  globalThis.setTimeout = setTimeout
+function sweep (store: SqliteStore): void {
+  scheduledBy(() => { store.open() })[0]?.()
 }
 
 for (const driver of drivers) {
@@ -204,7 +195,7 @@ t.test('on a file', { skip: libsql.missing }, async t => {
     store.createSession(session({ expiresAt: long }), null)
     const expired = session({ expiresAt: Date.now() - day / 2 })
     store.createSession(expired, null)
-    sweep(t, store)
+    sweep(store)
     t.equal(database.prepare('SELECT * FROM jwt_sessions').all().length, 1)
     t.strictSame(feedOf(database).map(({ kind }) => kind), ['feed'])
     t.equal(store.endSession(expired.id), null, 'it has expired, but the clock may be wrong')
@@ -213,7 +204,7 @@ t.test('on a file', { skip: libsql.missing }, async t => {
     store.denyToken('last', null, long)
     database.exec(`UPDATE jwt_feed SET expires_at = ${long} WHERE kind = 'session'`)
     database.exec(`UPDATE jwt_feed SET expires_at = ${long} WHERE place = 0`)
-    sweep(t, store)
+    sweep(store)
     t.strictSame(feedOf(database).map(({ id }) => id), ['last'])
     store.denyToken('late', null, null)
     t.strictSame(feedOf(database).map(({ id }) => id), ['last'], 'the feed has ended a day after the last process that replicates')

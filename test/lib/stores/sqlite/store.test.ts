@@ -6,7 +6,7 @@ import { documentOf, session } from '../../../../lib/stores/contract-tests/contr
 import { testStore } from '../../../../lib/stores/contract.ts'
 import { SqliteStore } from '../../../../lib/stores/sqlite/store.ts'
 import { refresh, sessionApp, verdict } from '../../../helpers/session-app.ts'
-import { databasePath, drivers, libsql } from '../../../helpers/sqlite.ts'
+import { databasePath, drivers, libsql, scheduledBy } from '../../../helpers/sqlite.ts'
 import type { SqliteStoreOptions } from '../../../../lib/stores/sqlite/store.ts'
 import type { Driver, OpenDatabase } from '../../../helpers/sqlite.ts'
 import { movableTime } from '../../../helpers/clock.ts'
@@ -230,16 +230,8 @@ for (const driver of drivers) {
 
     await t.test('the clean-up waits for no other process', async t => {
       const path = await databasePath(t)
-      const { setTimeout } = globalThis
-      const steps: Array<() => void> = []
-      t.teardown(() => { globalThis.setTimeout = setTimeout })
-      globalThis.setTimeout = ((step: () => void) => {
-        steps.push(step)
-        return setTimeout(() => {}, 0)
-      }) as typeof setTimeout
       const { database, store } = await openStore(t, driver, { busyTimeout: 60_000 }, path)
-      store.open()
-      globalThis.setTimeout = setTimeout
+      const steps = scheduledBy(() => { store.open() })
       const other = driver.open(path)
       t.teardown(() => { other.close() })
       store.createSession(session({ expiresAt: Date.now() - 2 * 86_400_000 }), null)
