@@ -50,9 +50,9 @@ const usedGrace = 60_000
 
 /** How often expired rows are deleted, in milliseconds, and how many at once: a step must not block the event loop for long. */
 const sweepInterval = 60_000
-const sweepLimit = 50
-/** The pause between two steps, in milliseconds. */
-const sweepPause = 25
+const sweepLimit = 25
+/** The pause after a step, and after its changes were copied into the file, in milliseconds. */
+const sweepPause = 12
 
 const defaults: Readonly<ResolvedOptions> = { prefix: 'jwt_', busyTimeout: 1000, synchronous: 'full' }
 
@@ -102,7 +102,6 @@ export class SqliteStore implements Store {
   readonly judge?: NonNullable<Store['judge']>
   #prepared: Statements | null = null
   #timer: NodeJS.Timeout | undefined
-  #checkpoint: NodeJS.Immediate | undefined
 
   /**
    * @param database An open database.
@@ -148,7 +147,6 @@ export class SqliteStore implements Store {
   close (): void {
     this.#replication?.close()
     clearTimeout(this.#timer)
-    clearImmediate(this.#checkpoint)
   }
 
   denyToken (jti: string, _sid: string | null, expiresAt: number | null): void {
@@ -316,17 +314,26 @@ export class SqliteStore implements Store {
   }
 
   #sweepAfter (milliseconds: number): void {
+    this.#after(milliseconds, () => {
+      if (!this.#sweep()) {
+        this.#sweepAfter(sweepInterval)
+        return
+      }
+      this.#after(sweepPause, () => {
+        this.#copyBack()
+        this.#sweepAfter(sweepPause)
+      })
+    })
+  }
+
+  #after (milliseconds: number, work: () => void): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => {
-      const more = this.#sweep()
-      if (more) this.#checkpoint = setImmediate(() => { this.#copyBack() })
-      this.#sweepAfter(more ? sweepPause : sweepInterval)
-    }, milliseconds).unref()
+    this.#timer = setTimeout(work, milliseconds).unref()
   }
 
   /**
-   * Copies what a step has changed from the WAL into the file, in a turn of its own. SQLite would do that by itself after a thousand pages.
-   * Many small copies block the event loop longer in all, but each of them only for a short time.
+   * Copies what a step has changed from the WAL into the file. SQLite would do that by itself after a thousand pages. Many small copies
+   * block the event loop longer in all, but each of them only for a short time.
    */
   #copyBack (): void {
     try {
