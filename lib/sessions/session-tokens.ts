@@ -9,6 +9,9 @@ import type { RotatedToken, SessionRecord } from '../types/store.ts'
 /** Seconds for which a record or denial outlives its token: clocks differ, and a token may be issued as its session ends. */
 const margin = 60
 
+/** The last time that a `Date` can hold, in milliseconds. A token that expires later never expires. */
+const lastTime = 8.64e15
+
 /** Who a session belongs to and since when. */
 export interface Login {
   readonly identity: string
@@ -67,7 +70,10 @@ export interface SessionTokenIssuer {
   opaqueId (login: Login, generation: number, salt: string): string
   /** The type of a login's access token (RFC 9449 §5); empty if DPoP is off. */
   tokenType (login: Login): Pick<SessionTokens, 'tokenType'>
-  /** How long a record is kept for a token with this `exp`, in milliseconds since the epoch. */
+  /**
+   * How long a record is kept for a token with this `exp`, in whole milliseconds since the epoch. The `exp` of other libraries may have a
+   * fraction, or be any number (RFC 7519 §2).
+   */
   retention (exp: number | null): number | null
 }
 
@@ -121,7 +127,11 @@ export function createSessionTokenIssuer (settings: Settings, issuer: TokenIssue
     },
     opaqueId: (login, generation, salt) => hashOf(opaqueTokens(login, generation, salt)[0] as string),
     tokenType: ({ jkt }) => settings.dpop ? { tokenType: jkt === undefined ? 'Bearer' : 'DPoP' } : {},
-    retention: exp => exp === null ? null : (exp + leeway + margin) * 1000
+    retention (exp) {
+      if (exp === null) return null
+      const end = Math.ceil((exp + leeway + margin) * 1000)
+      return end <= lastTime ? end : null
+    }
   }
 }
 

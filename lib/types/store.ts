@@ -2,9 +2,9 @@ import type { MaybePromise } from './claims.ts'
 import type { DeviceBinding } from './device-binding.ts'
 
 /*
- * The contract between this package and a store, version 2. Times are milliseconds since the epoch unless stated otherwise; `null` is
- * "never". Arguments are copied, as JSON would copy them, and results do not change later: changing either does not change the store.
- * `fastify-jwt-extended/store-contract` tests each rule.
+ * The contract between this package and a store, version 2. Times are whole milliseconds since the epoch unless stated otherwise, at most
+ * 8.64e15, the last that a `Date` can hold; `null` is "never". Arguments are copied, as JSON would copy them, and results do not change
+ * later: changing either does not change the store. `fastify-jwt-extended/store-contract` tests each rule.
  */
 
 /** The values that a session's refresh token is made of, so that the same token can be issued again. */

@@ -4,6 +4,7 @@ import type { Test } from 'tap'
 import jwt, { jwtRequired } from '../../lib/index.ts'
 import type { JwtExtendedOptions, Store } from '../../lib/index.ts'
 import { ecKeys, secretKey, tokenOf } from './keys/found-keys-app.ts'
+import { claims, forge } from './forge.ts'
 import { startIssuer } from './keys/issuer-server.ts'
 import { verdict } from './session-app.ts'
 import { movableTime } from './clock.ts'
@@ -40,6 +41,8 @@ export async function revokedStaysRevoked (t: Test, store: Store): Promise<void>
   }
   const sidOf = (token: string): string => String(app.jwt.decodeToken(token).sid)
   const foreign = (): string => tokenOf(ecKeys('a'), { iss: 'it', sid: `theirs-${Math.random()}`, jti: `${Math.random()}`, exp: now() + 3600 })
+  /** A token of another library: ours does not make such times. */
+  const expiring = (exp: number): string => forge(claims({ exp }), {}, secretKey)
 
   const ways: Record<string, { make: () => Promise<string>, revoke: (token: string) => Promise<unknown> }> = {
     'a session, by its id': { make: async () => session(app), revoke: async token => app.jwt.revokeSession(sidOf(token)) },
@@ -58,7 +61,12 @@ export async function revokedStaysRevoked (t: Test, store: Store): Promise<void>
       make: async () => foreign(),
       revoke: async token => app.jwt.revokeSession(String((JSON.parse(Buffer.from(String(token.split('.')[1]), 'base64url').toString()) as { sid: string }).sid))
     },
-    'another issuer\'s token, by itself': { make: async () => foreign(), revoke: async token => app.jwt.revokeToken(token) }
+    'another issuer\'s token, by itself': { make: async () => foreign(), revoke: async token => app.jwt.revokeToken(token) },
+    // RFC 7519 §2: a NumericDate may have a fraction, and there is no largest one.
+    'a token that expires at a fraction of a second': { make: async () => expiring(now() + 3600.123456), revoke: async token => app.jwt.revokeToken(token) },
+    'a token that expires in milliseconds taken for seconds': { make: async () => expiring(now() * 1000), revoke: async token => app.jwt.revokeToken(token) },
+    'a token that expires later than a date can say': { make: async () => expiring(9e15), revoke: async token => app.jwt.revokeToken(token) },
+    'a token that expires at the largest number': { make: async () => expiring(Number.MAX_VALUE), revoke: async token => app.jwt.revokeToken(token) }
   }
 
   // The keys of the issuer are there from now on.

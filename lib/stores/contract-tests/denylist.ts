@@ -47,6 +47,17 @@ export const denylistContract: readonly StoreContractTest[] = [
     }
   },
   {
+    name: 'a denial may last until the last time that a Date can hold',
+    lost: 'Tokens of other issuers that expire in hundreds of years, or by mistake, cannot be revoked.',
+    async run (store) {
+      const [jti, sid] = [randomUUID(), randomUUID()]
+      await store.denyToken(jti, null, 8.64e15)
+      await store.denySession(sid, 8.64e15)
+      assert.equal(await store.isDenied(jti, null), true)
+      assert.equal(await store.isDenied(null, sid), true)
+    }
+  },
+  {
     name: 'a token with neither id nor session is not denied',
     lost: 'Tokens of libraries that write no jti are refused at random.',
     async run (store) {
