@@ -58,7 +58,7 @@ export function createSqliteFeed ({ statements, aside, ownEnds, clockSkew }: Sql
     const life = readNumber(row, 'expires_at') - Date.now() + clockSkew
     if (kind !== 'stale') return { kind, id, life }
     const colon = id.indexOf(':')
-    return { kind, staleBefore: Number(id.slice(0, colon)), id: id.slice(colon + 1), life }
+    return { kind, staleBefore: readNumber({ generation: id.slice(0, colon) }, 'generation'), id: id.slice(colon + 1), life }
   }
 
   async function loadPages (statement: SqliteStatement, take: (page: readonly Denial[]) => void, isOpen: () => boolean): Promise<void> {

@@ -53,6 +53,8 @@ const sweepInterval = 60_000
 const sweepLimit = 25
 /** The pause after a step, and after its changes were copied into the file, in milliseconds. */
 const sweepPause = 12
+/** When it is tried again after a failure, in milliseconds: usually, another process was writing. */
+const sweepRetry = 1000
 
 const defaults: Readonly<ResolvedOptions> = { prefix: 'jwt_', busyTimeout: 1000, synchronous: 'full' }
 
@@ -79,8 +81,9 @@ function resolveOptions (given: Omit<SqliteStoreOptions, 'replicate'>): Resolved
  *
  * With `replicate`, most requests are judged from memory, and other processes' revocations are read from the file a few times a second.
  *
- * With a locked, full or damaged file, requests that read it are a 503. Expired rows are deleted in small steps, a day after they expire (ids of
- * DPoP proofs: a minute). The file must be on a local disk: SQLite's locks do not work on most network file systems.
+ * While the file is locked or full, requests that write are a 503, and reads go on. If it is damaged, reads are a 503, too. Expired rows
+ * are deleted in small steps, a day after they expire (ids of DPoP proofs: a minute). The file must be on a local disk: SQLite's locks do
+ * not work on most network file systems.
  *
  * @example
  * ```ts
@@ -293,7 +296,7 @@ export class SqliteStore implements Store {
     }
   }
 
-  /** The feed shall not tell this process of sessions that it has ended itself. */
+  /** The feed must not report sessions to this process that it has ended itself. */
   #rememberEnds (keys: readonly string[]): void {
     if (this.#replication === null) return
     for (const key of keys) this.#ownEnds.add(key)
@@ -305,8 +308,8 @@ export class SqliteStore implements Store {
    */
   #aside (write: (statements: Statements) => void): void {
     const { busyTimeout, synchronous } = this.#options
-    this.#database.exec('PRAGMA busy_timeout = 0; PRAGMA synchronous = normal')
     try {
+      this.#database.exec('PRAGMA busy_timeout = 0; PRAGMA synchronous = normal')
       this.#write(write)
     } finally {
       this.#database.exec(`PRAGMA busy_timeout = ${busyTimeout}; PRAGMA synchronous = ${synchronous}`)
@@ -315,8 +318,9 @@ export class SqliteStore implements Store {
 
   #sweepAfter (milliseconds: number): void {
     this.#after(milliseconds, () => {
-      if (!this.#sweep()) {
-        this.#sweepAfter(sweepInterval)
+      const more = this.#sweep()
+      if (more !== true) {
+        this.#sweepAfter(more === null ? sweepRetry : sweepInterval)
         return
       }
       this.#after(sweepPause, () => {
@@ -339,12 +343,16 @@ export class SqliteStore implements Store {
     try {
       this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)')
     } catch {
-      // Another process does it, or the app has closed the database.
+      // The disk has failed, or the app has closed the database.
     }
   }
 
-  /** Deletes some rows that expired a day ago, and some used ids that expired a minute ago. @returns Whether there may be more. */
-  #sweep (): boolean {
+  /**
+   * Deletes some rows that expired a day ago, and some used ids that expired a minute ago.
+   *
+   * @returns Whether there may be more; `null` if it has failed.
+   */
+  #sweep (): boolean | null {
     try {
       const now = Date.now()
       let more = false
@@ -356,7 +364,7 @@ export class SqliteStore implements Store {
       return more
     } catch {
       // Another process is writing, or the app has closed the database. Expired rows can wait.
-      return false
+      return null
     }
   }
 }
