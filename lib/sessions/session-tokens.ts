@@ -9,7 +9,7 @@ import type { RotatedToken, SessionRecord } from '../types/store.ts'
 /** Seconds for which a record or denial outlives its token: clocks differ, and a token may be issued as its session ends. */
 const margin = 60
 
-/** The last time that a `Date` can hold, in milliseconds. A token that expires later never expires. */
+/** The last time that a `Date` can hold, in milliseconds since the epoch. What is kept for longer is kept for ever. */
 const lastTime = 8.64e15
 
 /** Who a session belongs to and since when. */

@@ -256,6 +256,14 @@ t.test('on a file', { skip: libsql.missing }, async t => {
     t.strictSame(told, ['first', '1000 denials', '1000 loaded'])
   })
 
+  await t.test('a stale mark that is damaged is an error, and nothing is trusted', async t => {
+    const { database, store } = open(t, libsql, await oldFeed(t, libsql))
+    store.open()
+    await untilTrusted(store)
+    database.exec(`INSERT INTO jwt_feed (kind, id, expires_at) VALUES ('stale', 'x:a session', ${Date.now() + day})`)
+    await until(() => judged(store, { sid: 'a session' }) === 'ask' && judged(store, { sid: 'another' }) === 'ask', 'the end of trust')
+  })
+
   await t.test('another process on the file, which does not replicate, is heard', async t => {
     const path = await oldFeed(t, libsql)
     const { store } = open(t, libsql, path)
